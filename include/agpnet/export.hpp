@@ -1,0 +1,7 @@
+#pragma once
+
+#if defined(AGPNET_BUILD) && (defined(__GNUC__) || defined(__clang__))
+#define AGPNET_EXPORT __attribute__((visibility("default")))
+#else
+#define AGPNET_EXPORT
+#endif

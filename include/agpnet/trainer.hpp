@@ -1,0 +1,71 @@
+// Learning a model from pictures of good parts.
+//
+//     cv::Ptr<agpnet::Trainer> trainer = agpnet::Trainer::create("dinov2-vits14.safetensors");
+//     trainer->fit(paths.size(), [&](size_t i) { return cv::imread(paths[i]); });
+//     trainer->save("tile.agp");
+#pragma once
+
+#include "agpnet/detector.hpp"
+#include "agpnet/export.hpp"
+
+#include <functional>
+#include <opencv2/core.hpp>
+#include <string>
+
+namespace agpnet
+{
+
+struct TrainProgress
+{
+    int step = 0;  ///< steps done
+    int steps = 0; ///< steps in all
+    double loss = 0;
+};
+
+/// Not thread-safe: one thread at a time.
+class AGPNET_EXPORT Trainer
+{
+public:
+    virtual ~Trainer() = default;
+
+    /// @param backbone  frozen vision transformer: a safetensors file or a .pth state dict, with timm, DINO, DINOv2 or Hugging
+    ///                  Face names
+    /// @param config    JSON text or the path of a JSON file; keys and defaults: `agpnet operators --config`
+    static cv::Ptr<Trainer> create(const std::string& backbone, const std::string& config = std::string());
+
+    /// Continues where saveState() left off.
+    static cv::Ptr<Trainer> resume(const std::string& path);
+
+    /// One optimisation step on images of normal parts (types as in Detector::detect). Returns the loss.
+    virtual double step(cv::InputArrayOfArrays images) = 0;
+
+    /// The same on a blob [N, 3, H, W], CV_32F, RGB, 0 to 1, as cv::dnn::blobFromImage(image, 1/255., size, Scalar(), true) makes.
+    virtual double stepBlob(cv::InputArray blob) = 0;
+
+    /// All remaining steps over `count` images, read through `image(i)` as they are needed: a seeded order, a tenth held back,
+    /// from which calibrate() then takes the thresholds. `keepGoing` is called after each step; when it returns false, so does
+    /// fit(), and the state may be saved. A resumed fit() over the same images continues exactly.
+    virtual bool fit(size_t count, const std::function<cv::Mat(size_t)>& image,
+                     const std::function<bool(const TrainProgress&)>& keepGoing = {}) = 0;
+
+    /// Takes thresholds from the scores of normal images, best ones that were not trained on.
+    virtual void calibrate(size_t count, const std::function<cv::Mat(size_t)>& image, bool heldBack = true) = 0;
+
+    virtual int stepsDone() const = 0;
+    virtual int steps() const = 0;
+    virtual int batchSize() const = 0;
+    virtual cv::Size inputSize() const = 0;
+    virtual std::string config() const = 0; ///< JSON text, every key
+
+    /// A note for the model's training record, for instance the data's hash; `json` is JSON text.
+    virtual void note(const std::string& key, const std::string& json) = 0;
+
+    /// Writes a .agp file, atomically. Without the backbone in it, the file names it by hash and is small.
+    virtual void save(const std::string& path, bool embedBackbone = true) = 0;
+    virtual void saveState(const std::string& path) const = 0;
+
+    /// The model as it stands, for inference.
+    virtual cv::Ptr<Detector> detector() const = 0;
+};
+
+} // namespace agpnet

@@ -1,0 +1,75 @@
+// AGPNet for inference: frozen backbone, F_clean, decoder. The auxiliary branch lives in training.h and is not needed here.
+#pragma once
+
+#include "models/config.h"
+#include "models/decoder.h"
+#include "models/state_dict.h"
+#include "models/vit.h"
+
+#include <memory>
+#include <string>
+
+namespace agpnet
+{
+
+/// A frozen feature extractor and where it came from.
+struct Backbone
+{
+    std::string name;   ///< for people: the file's stem
+    std::string path;   ///< where it was read from; empty if it was embedded
+    std::string hash;   ///< stateDictHash(weights): its identity
+    StateDict weights;  ///< as read
+    VitConfig config;
+};
+
+Backbone readBackbone(const std::string& path);
+
+/// What the machine computes in for "auto": bfloat16 where the CPU multiplies it natively, float32 otherwise.
+at::ScalarType computeType(const std::string& precision);
+
+DecoderShape decoderShape(const Config& config, const VitConfig& backbone);
+
+struct Features
+{
+    at::Tensor clean; ///< F_clean = sum over layers of LN(F_l), [N, L, C], float32
+    at::Tensor prior; ///< prior attention [N, L]; undefined unless asked for
+};
+
+/// images: [N, 3, H, W], RGB, 0 to 1, at the config's size.
+Features extractFeatures(const Vit& vit, const Config& config, const at::Tensor& images, bool attention);
+
+/// images in 0 to 1 → what the backbone expects.
+at::Tensor normalised(const VitConfig& backbone, const at::Tensor& images);
+Features extractNormalised(const Vit& vit, const Config& config, const at::Tensor& normalisedImages, bool attention);
+
+/// Tokens [N, rows·columns, C] seen as [N, C, rows, columns]; no copy.
+at::Tensor asGrid(const at::Tensor& tokens, int rows, int columns);
+
+struct Reconstruction
+{
+    at::Tensor clean;         ///< [N, C, h, w], float32, a view of tokens
+    at::Tensor reconstructed; ///< likewise
+};
+
+/// Immutable after construction; every method may be called from several threads.
+class AgpNet
+{
+public:
+    AgpNet(const Config& config, const Backbone& backbone, const Decoder& decoder, at::ScalarType compute);
+
+    Reconstruction reconstruct(const at::Tensor& images) const; ///< images as in extractFeatures
+
+    const Config& config() const { return config_; }
+    at::ScalarType compute() const { return compute_; }
+    int rows() const { return decoder_.shape().rows; }
+    int columns() const { return decoder_.shape().columns; }
+    int channels() const { return decoder_.shape().width; }
+
+private:
+    Config config_;
+    at::ScalarType compute_;
+    std::shared_ptr<const Vit> vit_;
+    Decoder decoder_;
+};
+
+} // namespace agpnet

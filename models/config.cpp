@@ -1,0 +1,237 @@
+#include "models/config.h"
+
+#include "common/error.h"
+
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace agpnet
+{
+namespace
+{
+
+const std::pair<Noise, const char*> noiseNames[] = {
+    {Noise::Guided, "guided"}, {Noise::Uniform, "uniform"}, {Noise::None, "none"}};
+
+/// Calls visit(key, field) for every field: the one list that reading, writing and the unknown-key check share.
+template <typename ConfigType, typename Visit>
+void forEachField(ConfigType& c, Visit visit)
+{
+    visit("height", c.height);
+    visit("width", c.width);
+    visit("layers", c.layers);
+    visit("decoder_depth", c.decoderDepth);
+    visit("decoder_heads", c.decoderHeads);
+    visit("decoder_mlp_ratio", c.decoderMlpRatio);
+    visit("prior_mean_query", c.priorMeanQuery);
+    visit("metric", c.metric);
+    visit("sigma", c.sigma);
+    visit("score", c.score);
+    visit("noise", c.noise);
+    visit("alpha", c.alpha);
+    visit("beta", c.beta);
+    visit("image_noise", c.imageNoise);
+    visit("image_sigma", c.imageSigma);
+    visit("image_share", c.imageShare);
+    visit("ema", c.ema);
+    visit("steps", c.steps);
+    visit("batch", c.batch);
+    visit("learning_rate", c.learningRate);
+    visit("weight_decay", c.weightDecay);
+    visit("warmup", c.warmup);
+    visit("drop_at", c.dropAt);
+    visit("gradient_clip", c.gradientClip);
+    visit("seed", c.seed);
+    visit("precision", c.precision);
+    visit("cache_mib", c.cacheMiB);
+}
+
+[[noreturn]] void wrongType(const char* key, const nlohmann::json& value, const char* expected)
+{
+    fail("config: '{}' is {}, expected {}", key, value.dump(), expected);
+}
+
+void readValue(const char* key, const nlohmann::json& value, int& field)
+{
+    if (!value.is_number_integer() || value.get<int64_t>() < INT32_MIN || value.get<int64_t>() > INT32_MAX)
+        wrongType(key, value, "a whole number");
+    field = value.get<int>();
+}
+
+void readValue(const char* key, const nlohmann::json& value, uint64_t& field)
+{
+    if (!value.is_number_unsigned())
+        wrongType(key, value, "a whole number of at least 0");
+    field = value.get<uint64_t>();
+}
+
+void readValue(const char* key, const nlohmann::json& value, double& field)
+{
+    if (!value.is_number())
+        wrongType(key, value, "a number");
+    field = value.get<double>();
+}
+
+void readValue(const char* key, const nlohmann::json& value, bool& field)
+{
+    if (!value.is_boolean())
+        wrongType(key, value, "true or false");
+    field = value.get<bool>();
+}
+
+void readValue(const char* key, const nlohmann::json& value, std::string& field)
+{
+    if (!value.is_string())
+        wrongType(key, value, "a text");
+    field = value.get<std::string>();
+}
+
+void readValue(const char* key, const nlohmann::json& value, std::vector<int>& field)
+{
+    if (!value.is_array() || value.size() > 64)
+        wrongType(key, value, "a list of block numbers");
+    field.clear();
+    for (const nlohmann::json& item : value)
+    {
+        field.emplace_back();
+        readValue(key, item, field.back());
+    }
+}
+
+void readValue(const char* key, const nlohmann::json& value, Noise& field)
+{
+    for (const auto& [noise, name] : noiseNames)
+        if (value == name)
+        {
+            field = noise;
+            return;
+        }
+    wrongType(key, value, "guided, uniform or none");
+}
+
+template <typename Field>
+nlohmann::json written(const Field& field)
+{
+    return field;
+}
+
+nlohmann::json written(const Noise& field)
+{
+    for (const auto& [noise, name] : noiseNames)
+        if (noise == field)
+            return name;
+    return nullptr;
+}
+
+template <typename Number>
+void checkRange(const char* key, Number value, double least, double most)
+{
+    require(std::isfinite(static_cast<double>(value)) && value >= least && value <= most,
+            "config: '{}' is {}, expected {} to {}", key, value, least, most);
+}
+
+void checkChoice(const char* key, const std::string& value, std::initializer_list<const char*> choices)
+{
+    std::string list;
+    for (const char* choice : choices)
+    {
+        if (value == choice)
+            return;
+        list += (list.empty() ? "" : ", ") + std::string(choice);
+    }
+    fail("config: '{}' is '{}', expected one of {}", key, value, list);
+}
+
+} // namespace
+
+void from_json(const nlohmann::json& json, Config& config)
+{
+    require(json.is_object(), "config: expected a JSON object, found {}", json.type_name());
+    size_t known = 0;
+    forEachField(config, [&](const char* key, auto& field) {
+        if (auto it = json.find(key); it != json.end())
+        {
+            readValue(key, *it, field);
+            known++;
+        }
+    });
+    if (known < json.size())
+        for (const auto& [key, value] : json.items())
+        {
+            bool found = false;
+            std::string names;
+            forEachField(config, [&](const char* name, auto&) {
+                found |= key == name;
+                names += (names.empty() ? "" : ", ") + std::string(name);
+            });
+            require(found, "config: unknown key '{}'; known are {}", key, names);
+        }
+    validate(config);
+}
+
+void to_json(nlohmann::json& json, const Config& config)
+{
+    json = nlohmann::json::object();
+    forEachField(config, [&](const char* key, const auto& field) { json[key] = written(field); });
+}
+
+void validate(const Config& c)
+{
+    checkRange("height", c.height, 8, 4096);
+    checkRange("width", c.width, 8, 4096);
+    require(!c.layers.empty(), "config: 'layers' is empty, expected at least one block number");
+    for (size_t i = 0; i < c.layers.size(); i++)
+    {
+        checkRange("layers", c.layers[i], 1, 1000);
+        require(i == 0 || c.layers[i] > c.layers[i - 1], "config: 'layers' must rise, found {} after {}", c.layers[i],
+                c.layers[i - (i > 0)]);
+    }
+    checkRange("decoder_depth", c.decoderDepth, 1, 64);
+    checkRange("decoder_heads", c.decoderHeads, 0, 256);
+    checkRange("decoder_mlp_ratio", c.decoderMlpRatio, 0.1, 16);
+    checkChoice("metric", c.metric, {"l2", "cosine"});
+    checkRange("sigma", c.sigma, 0, 256);
+    checkChoice("score", c.score, {"max", "top1"});
+    checkRange("alpha", c.alpha, 0, 100);
+    checkRange("beta", c.beta, 0, 100);
+    checkRange("image_sigma", c.imageSigma, 0, 100);
+    checkRange("image_share", c.imageShare, 0, 1);
+    checkRange("ema", c.ema, 0, 0.999999);
+    checkRange("steps", c.steps, 1, 10'000'000);
+    checkRange("batch", c.batch, 1, 4096);
+    checkRange("learning_rate", c.learningRate, 0, 10);
+    checkRange("weight_decay", c.weightDecay, 0, 10);
+    checkRange("warmup", c.warmup, 0, 1);
+    checkRange("drop_at", c.dropAt, 0, 1);
+    checkRange("gradient_clip", c.gradientClip, 1e-6, 1e6);
+    checkChoice("precision", c.precision, {"auto", "fp32", "bf16"});
+    checkRange("cache_mib", c.cacheMiB, 0, 1 << 20);
+}
+
+Config configFromTextOrFile(const std::string& textOrPath)
+{
+    Config config;
+    std::string text = textOrPath;
+    std::string source = "config";
+    const size_t first = textOrPath.find_first_not_of(" \t\r\n");
+    if (first == std::string::npos)
+        return config;
+    if (textOrPath[first] != '{')
+    {
+        source = textOrPath;
+        std::ifstream in(textOrPath, std::ios::binary);
+        require(in.good(), "{}: the config cannot be opened", textOrPath);
+        std::ostringstream content;
+        content << in.rdbuf();
+        text = content.str();
+    }
+    require(text.size() <= (1 << 20), "{}: {} bytes of config, expected at most 1 MiB", source, text.size());
+    const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+    require(!json.is_discarded(), "{}: not valid JSON", source);
+    json.get_to(config);
+    return config;
+}
+
+} // namespace agpnet

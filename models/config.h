@@ -1,0 +1,69 @@
+// What can be set about the method and its training, with defaults, ranges and JSON. See docs/method.md for where each
+// default comes from.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace agpnet
+{
+
+/// How the training noise is spread. Uniform has the same mean strength as Guided, preferring no place.
+enum class Noise
+{
+    Guided,
+    Uniform,
+    None
+};
+
+struct Config
+{
+    // the model
+    int height = 252;                        ///< input height in pixels, a multiple of the backbone's patch
+    int width = 252;                         ///< input width in pixels, likewise
+    std::vector<int> layers = {3, 6, 9, 12}; ///< backbone blocks summed into F_clean, 1-based
+    int decoderDepth = 4;                    ///< transformer blocks of the decoder
+    int decoderHeads = 0;                    ///< 0: one per 64 channels
+    double decoderMlpRatio = 4;
+    bool priorMeanQuery = false;             ///< prior attention: mean over queries instead of the class token's row
+
+    // the map
+    std::string metric = "l2";  ///< l2 or cosine
+    double sigma = 4;           ///< Gaussian smoothing of the map, pixels at input size; 0: none
+    std::string score = "max";  ///< image score: max, or top1 (mean of the top 1 %)
+
+    // the noise
+    Noise noise = Noise::Guided;
+    double alpha = 1;           ///< reached at the last step, in units of the RMS of F_clean
+    double beta = 0.1;          ///< noise where attention is least, same unit
+    bool imageNoise = true;     ///< also perturb the image, and learn from it with half the loss
+    double imageSigma = 0.3;    ///< inside the mask, in normalised pixel units
+    double imageShare = 0.5;    ///< masked share of the image reached at the last step
+    double ema = 0.999;         ///< decay of the decoder's moving average
+
+    // the optimisation
+    int steps = 400;
+    int batch = 8;
+    double learningRate = 1e-3;
+    double weightDecay = 1e-4;
+    double warmup = 0.05;       ///< share of the steps over which the rate rises from 0
+    double dropAt = 0.8;        ///< share of the steps after which the rate is a tenth
+    double gradientClip = 1;    ///< L2 norm
+    uint64_t seed = 0;
+    std::string precision = "auto"; ///< auto, fp32 or bf16
+    int cacheMiB = 1024;            ///< memory for features of unperturbed images
+};
+
+/// Unknown keys, wrong types and values out of range are refused by name; absent keys keep their default.
+void from_json(const nlohmann::json& json, Config& config);
+void to_json(nlohmann::json& json, const Config& config);
+
+/// Ranges; those that depend on the backbone are checked where it is known.
+void validate(const Config& config);
+
+/// JSON text, or the path of a file that holds it.
+Config configFromTextOrFile(const std::string& textOrPath);
+
+} // namespace agpnet

@@ -1,0 +1,169 @@
+#include "models/decoder.h"
+
+#include "common/error.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <cmath>
+
+namespace agpnet
+{
+namespace
+{
+
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::ScalarType compute)
+{
+    return at::linear(x.to(compute), weight.to(compute), bias.to(compute));
+}
+
+/// [1, h·w, width]: one quarter each of sin y, cos y, sin x, cos x over geometric frequencies.
+at::Tensor sinePositions(int h, int w, int width)
+{
+    at::Tensor table = at::zeros({h, w, width}, at::kFloat);
+    const int quarter = width / 4;
+    auto at3 = table.accessor<float, 3>();
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++)
+            for (int i = 0; i < quarter; i++)
+            {
+                const double frequency = std::pow(10000.0, -static_cast<double>(i) / quarter);
+                at3[y][x][i] = static_cast<float>(std::sin(y * frequency));
+                at3[y][x][quarter + i] = static_cast<float>(std::cos(y * frequency));
+                at3[y][x][2 * quarter + i] = static_cast<float>(std::sin(x * frequency));
+                at3[y][x][3 * quarter + i] = static_cast<float>(std::cos(x * frequency));
+            }
+    return table.reshape({1, h * w, width});
+}
+
+} // namespace
+
+template <typename Visit>
+void Decoder::forEachParameter(Visit visit)
+{
+    const int64_t c = shape_.width, m = shape_.mlp;
+    visit("embed.weight", embedWeight_, {c, c});
+    visit("embed.bias", embedBias_, {c});
+    blocks_.resize(static_cast<size_t>(shape_.depth));
+    for (size_t i = 0; i < blocks_.size(); i++)
+    {
+        Block& b = blocks_[i];
+        const std::string prefix = fmt::format("blocks.{}.", i);
+        visit(prefix + "norm1.weight", b.norm1Weight, {c});
+        visit(prefix + "norm1.bias", b.norm1Bias, {c});
+        visit(prefix + "attn.qkv.weight", b.qkvWeight, {3 * c, c});
+        visit(prefix + "attn.qkv.bias", b.qkvBias, {3 * c});
+        visit(prefix + "attn.proj.weight", b.projWeight, {c, c});
+        visit(prefix + "attn.proj.bias", b.projBias, {c});
+        visit(prefix + "norm2.weight", b.norm2Weight, {c});
+        visit(prefix + "norm2.bias", b.norm2Bias, {c});
+        visit(prefix + "mlp.fc1.weight", b.fc1Weight, {m, c});
+        visit(prefix + "mlp.fc1.bias", b.fc1Bias, {m});
+        visit(prefix + "mlp.fc2.weight", b.fc2Weight, {c, m});
+        visit(prefix + "mlp.fc2.bias", b.fc2Bias, {c});
+    }
+    visit("norm.weight", normWeight_, {c});
+    visit("norm.bias", normBias_, {c});
+    visit("out.weight", outWeight_, {c, c});
+    visit("out.bias", outBias_, {c});
+}
+
+void Decoder::collect()
+{
+    require(shape_.rows > 0 && shape_.columns > 0, "decoder: the token grid is {}x{}, expected at least 1x1", shape_.rows,
+            shape_.columns);
+    require(shape_.heads > 0 && shape_.width % shape_.heads == 0, "decoder: {} heads do not divide {} channels", shape_.heads,
+            shape_.width);
+    positions_ = sinePositions(shape_.rows, shape_.columns, shape_.width);
+    weights_.clear();
+    forEachParameter([&](const std::string& name, at::Tensor& tensor, at::IntArrayRef) { weights_.emplace_back(name, tensor); });
+}
+
+Decoder::Decoder(const DecoderShape& shape, uint64_t seed) : shape_(shape)
+{
+    at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+    forEachParameter([&](const std::string& name, at::Tensor& tensor, at::IntArrayRef size) {
+        if (name.ends_with(".bias"))
+            tensor = at::zeros(size, at::kFloat);
+        else if (size.size() == 1) // the scale of a layer norm
+            tensor = at::ones(size, at::kFloat);
+        else
+            tensor = at::empty(size, at::kFloat).normal_(0, 0.02, generator);
+    });
+    collect();
+}
+
+Decoder::Decoder(const DecoderShape& shape, const NamedTensors& weights) : shape_(shape)
+{
+    forEachParameter([&](const std::string& name, at::Tensor& tensor, at::IntArrayRef size) {
+        for (const auto& [candidate, value] : weights)
+            if (candidate == name)
+                tensor = value;
+        require(tensor.defined(), "decoder: tensor '{}' is missing", name);
+        require(tensor.sizes() == size, "decoder: tensor '{}' has shape {}, expected {}", name, fmt::join(tensor.sizes(), "x"),
+                fmt::join(size, "x"));
+        require(at::isFloatingType(tensor.scalar_type()), "decoder: tensor '{}' is not of a floating-point type", name);
+    });
+    collect();
+}
+
+at::Tensor Decoder::run(const at::Tensor& tokens, at::ScalarType compute, at::Tensor* attention) const
+{
+    const int64_t n = tokens.size(0), l = tokens.size(1), c = shape_.width, heads = shape_.heads;
+    at::Tensor x = linear(tokens, embedWeight_, embedBias_, compute).to(at::kFloat) + positions_;
+    for (const Block& b : blocks_)
+    {
+        at::Tensor y = at::layer_norm(x, {c}, b.norm1Weight, b.norm1Bias);
+        const at::Tensor qkv =
+            linear(y, b.qkvWeight, b.qkvBias, compute).view({n, l, 3, heads, c / heads}).permute({2, 0, 3, 1, 4});
+        const at::Tensor q = qkv[0], k = qkv[1], v = qkv[2];
+        if (attention)
+        {
+            const double scale = 1 / std::sqrt(static_cast<double>(c / heads));
+            const at::Tensor weights = at::softmax(at::matmul(q * scale, k.transpose(-2, -1)), -1, at::kFloat);
+            const at::Tensor received = weights.mean({1, 2});
+            *attention = attention->defined() ? *attention + received : received;
+            if (&b == &blocks_.back())
+                return {}; // what follows the last attention does not change it
+            y = at::matmul(weights.to(v.scalar_type()), v);
+        }
+        else
+            y = at::scaled_dot_product_attention(q, k, v);
+        y = y.transpose(1, 2).reshape({n, l, c});
+        x = x + linear(y, b.projWeight, b.projBias, compute).to(at::kFloat);
+        y = at::layer_norm(x, {c}, b.norm2Weight, b.norm2Bias);
+        y = at::gelu(linear(y, b.fc1Weight, b.fc1Bias, compute));
+        x = x + linear(y, b.fc2Weight, b.fc2Bias, compute).to(at::kFloat);
+    }
+    x = at::layer_norm(x, {c}, normWeight_, normBias_);
+    return linear(x, outWeight_, outBias_, compute).to(at::kFloat);
+}
+
+at::Tensor Decoder::forward(const at::Tensor& tokens, at::ScalarType compute) const
+{
+    return run(tokens, compute, nullptr);
+}
+
+at::Tensor Decoder::attention(const at::Tensor& tokens, at::ScalarType compute) const
+{
+    at::Tensor sum;
+    run(tokens, compute, &sum);
+    return sum / static_cast<double>(blocks_.size());
+}
+
+Decoder Decoder::clone() const
+{
+    NamedTensors copies;
+    for (const auto& [name, tensor] : weights_)
+        copies.emplace_back(name, tensor.detach().clone());
+    return Decoder(shape_, copies);
+}
+
+Decoder Decoder::converted(at::ScalarType type) const
+{
+    NamedTensors copies;
+    for (const auto& [name, tensor] : weights_)
+        copies.emplace_back(name, tensor.dim() == 2 ? tensor.detach().to(type) : tensor.detach());
+    return Decoder(shape_, copies);
+}
+
+} // namespace agpnet

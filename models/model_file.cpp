@@ -1,0 +1,236 @@
+#include "models/model_file.h"
+
+#include "common/error.h"
+#include "models/safetensors.h"
+
+#include <ATen/ATen.h>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+
+namespace agpnet
+{
+namespace
+{
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+const char headerKey[] = "agpnet";
+const char backbonePrefix[] = "backbone.";
+const char decoderPrefix[] = "decoder.";
+
+/// Reads a member of the header with a sentence for what is missing or of the wrong type.
+template <typename Value>
+Value member(const std::string& path, const json& object, const char* key)
+{
+    try
+    {
+        return object.at(key).get<Value>();
+    }
+    catch (const json::exception& error)
+    {
+        fail("{}: header member '{}': {}", path, key, error.what());
+    }
+}
+
+json parseHeader(const std::string& path, const std::map<std::string, std::string>& metadata, const char* kind)
+{
+    const auto it = metadata.find(headerKey);
+    require(it != metadata.end(), "{}: not an AGPNet file (its safetensors metadata has no '{}')", path, headerKey);
+    json header = json::parse(it->second, nullptr, false);
+    require(header.is_object(), "{}: the header is not valid JSON", path);
+    const int version = member<int>(path, header, "format_version");
+    require(version >= 1, "{}: format version {}, expected 1 to {}", path, version, modelFormatVersion);
+    require(version <= modelFormatVersion,
+            "{}: written in format version {} by a newer AGPNet; this one reads up to version {}, please update it", path, version,
+            modelFormatVersion);
+    const auto found = member<std::string>(path, header, "kind");
+    require(found == kind, "{}: holds a {}, expected a {}", path, found, kind);
+    return header;
+}
+
+json backboneHeader(const Backbone& backbone, EmbedBackbone embed)
+{
+    json header = {{"name", backbone.name}, {"hash", backbone.hash}, {"config", backbone.config}, {"embedded", embed == EmbedBackbone::Yes}};
+    if (embed == EmbedBackbone::No)
+        header["path"] = backbone.path.empty() ? "" : fs::absolute(backbone.path).string();
+    return header;
+}
+
+std::vector<std::pair<std::string, at::Tensor>> withBackbone(Decoder::NamedTensors tensors, const Backbone& backbone, EmbedBackbone embed)
+{
+    if (embed == EmbedBackbone::Yes)
+        for (const auto& [name, tensor] : backbone.weights)
+            tensors.emplace_back(backbonePrefix + name, tensor);
+    return tensors;
+}
+
+Decoder::NamedTensors prefixed(const char* prefix, const Decoder::NamedTensors& tensors)
+{
+    Decoder::NamedTensors named;
+    for (const auto& [name, tensor] : tensors)
+        named.emplace_back(prefix + name, tensor.detach());
+    return named;
+}
+
+/// The tensors whose names begin with the prefix, without it.
+Decoder::NamedTensors selected(const char* prefix, const TensorFile& file)
+{
+    const std::string start = prefix;
+    Decoder::NamedTensors found;
+    for (const auto& [name, tensor] : file.tensors)
+        if (name.starts_with(start))
+            found.emplace_back(name.substr(start.size()), tensor);
+    return found;
+}
+
+std::vector<fs::path> placesOfBackbone(const std::string& model, const std::string& recorded, const std::string& name)
+{
+    std::vector<fs::path> places;
+    const fs::path file = recorded.empty() ? fs::path(name + ".safetensors") : fs::path(recorded).filename();
+    places.push_back(fs::path(model).parent_path() / file);
+    if (!recorded.empty())
+        places.emplace_back(recorded);
+    if (const char* folder = std::getenv("AGPNET_BACKBONES"); folder && *folder)
+        places.push_back(fs::path(folder) / file);
+    return places;
+}
+
+Backbone backboneOf(const std::string& path, const json& header, const TensorFile& file)
+{
+    const json entry = member<json>(path, header, "backbone");
+    Backbone backbone;
+    backbone.name = member<std::string>(path, entry, "name");
+    backbone.hash = member<std::string>(path, entry, "hash");
+    backbone.config = member<VitConfig>(path, entry, "config");
+    if (member<bool>(path, entry, "embedded"))
+    {
+        for (auto& [name, tensor] : selected(backbonePrefix, file))
+            backbone.weights.emplace(name, tensor);
+        require(!backbone.weights.empty(), "{}: the header says that the backbone is embedded, but the file holds no '{}' tensors", path,
+                backbonePrefix);
+        return backbone;
+    }
+    std::string tried;
+    for (const fs::path& place : placesOfBackbone(path, member<std::string>(path, entry, "path"), backbone.name))
+    {
+        std::error_code ignored;
+        tried += (tried.empty() ? "" : ", ") + place.string();
+        if (!fs::is_regular_file(place, ignored))
+            continue;
+        Backbone candidate = readBackbone(place.string());
+        if (candidate.hash != backbone.hash)
+        {
+            tried += " (there, but with other weights)";
+            continue;
+        }
+        candidate.name = backbone.name;
+        candidate.config = backbone.config;
+        return candidate;
+    }
+    fail("{}: needs the backbone '{}' with hash {}, which was not found; looked at {}; set AGPNET_BACKBONES to its folder", path,
+         backbone.name, backbone.hash.substr(0, 12), tried);
+}
+
+json toJson(const ScoreStatistics& s)
+{
+    return {{"from", s.from},       {"count", s.count}, {"mean", s.mean},           {"deviation", s.deviation},
+            {"least", s.least},     {"most", s.most},   {"threshold", s.threshold}, {"pixel_threshold", s.pixelThreshold}};
+}
+
+ScoreStatistics scoresOf(const std::string& path, const json& header)
+{
+    const json entry = member<json>(path, header, "scores");
+    ScoreStatistics s;
+    s.from = member<std::string>(path, entry, "from");
+    s.count = member<int64_t>(path, entry, "count");
+    for (auto [key, field] : {std::pair{"mean", &s.mean}, {"deviation", &s.deviation}, {"least", &s.least}, {"most", &s.most},
+                              {"threshold", &s.threshold}, {"pixel_threshold", &s.pixelThreshold}})
+    {
+        *field = member<double>(path, entry, key);
+        require(std::isfinite(*field), "{}: header member '{}' is not finite", path, key);
+    }
+    return s;
+}
+
+Config configOf(const std::string& path, const json& header)
+{
+    try
+    {
+        return member<Config>(path, header, "config");
+    }
+    catch (const Error& error)
+    {
+        fail("{}: {}", path, error.what());
+    }
+}
+
+} // namespace
+
+void writeModel(const std::string& path, const ModelFile& model, EmbedBackbone embed)
+{
+    const json header = {{"format_version", modelFormatVersion},
+                         {"kind", "model"},
+                         {"config", model.config},
+                         {"backbone", backboneHeader(model.backbone, embed)},
+                         {"scores", toJson(model.scores)},
+                         {"training", model.record},
+                         {"bf16_error", model.bf16Error}};
+    writeSafetensors(path, {{headerKey, header.dump()}}, withBackbone(prefixed(decoderPrefix, model.decoder), model.backbone, embed));
+}
+
+ModelFile readModel(const std::string& path)
+{
+    const TensorFile file = readSafetensors(path);
+    const json header = parseHeader(path, file.metadata, "model");
+    ModelFile model;
+    model.config = configOf(path, header);
+    model.backbone = backboneOf(path, header, file);
+    model.decoder = selected(decoderPrefix, file);
+    model.scores = scoresOf(path, header);
+    model.record = member<json>(path, header, "training");
+    model.bf16Error = member<double>(path, header, "bf16_error");
+    try
+    {
+        Decoder(decoderShape(model.config, model.backbone.config), model.decoder); // refuses what does not fit
+    }
+    catch (const Error& error)
+    {
+        fail("{}: {}", path, error.what());
+    }
+    return model;
+}
+
+nlohmann::json readModelHeader(const std::string& path)
+{
+    return parseHeader(path, readSafetensorsMetadata(path), "model");
+}
+
+void writeTrainingState(const std::string& path, const Training& training, const json& extra)
+{
+    const json header = {{"format_version", modelFormatVersion},
+                         {"kind", "training state"},
+                         {"config", training.config()},
+                         {"backbone", backboneHeader(training.backbone(), EmbedBackbone::No)},
+                         {"extra", extra}};
+    writeSafetensors(path, {{headerKey, header.dump()}}, training.state());
+}
+
+TrainingState readTrainingState(const std::string& path)
+{
+    const TensorFile file = readSafetensors(path);
+    const json header = parseHeader(path, file.metadata, "training state");
+    TrainingState state{Training(configOf(path, header), backboneOf(path, header, file)), member<json>(path, header, "extra")};
+    try
+    {
+        state.training.restore(selected("", file));
+    }
+    catch (const Error& error)
+    {
+        fail("{}: {}", path, error.what());
+    }
+    return state;
+}
+
+} // namespace agpnet

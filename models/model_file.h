@@ -1,0 +1,59 @@
+// The .agp file: safetensors whose metadata carries one JSON header under "agpnet". Layout: docs/model-file.md.
+#pragma once
+
+#include "models/training.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+namespace agpnet
+{
+
+/// What normal images score, and the decision that follows from it.
+struct ScoreStatistics
+{
+    std::string from;     ///< "held-back" or "training" images
+    int64_t count = 0;
+    double mean = 0, deviation = 0, least = 0, most = 0;
+    double threshold = 0;      ///< an image is anomalous above it
+    double pixelThreshold = 0; ///< a pixel is anomalous above it
+};
+
+/// How the numbers came to be: steps, seconds, images, data hash, losses, versions, device, precision.
+using TrainingRecord = nlohmann::json;
+
+struct ModelFile
+{
+    Config config;
+    Backbone backbone;
+    Decoder::NamedTensors decoder;
+    ScoreStatistics scores;
+    TrainingRecord record;
+    double bf16Error = -1; ///< relative error of image scores in bfloat16 against float32; negative: not measured
+};
+
+enum class EmbedBackbone
+{
+    Yes, ///< one file holds everything
+    No   ///< the file names the backbone by hash; it is looked for beside the model, where it was, and in AGPNET_BACKBONES
+};
+
+constexpr int modelFormatVersion = 1;
+
+void writeModel(const std::string& path, const ModelFile& model, EmbedBackbone embed);
+ModelFile readModel(const std::string& path);
+
+/// The header alone: a few kilobytes are read, no tensor.
+nlohmann::json readModelHeader(const std::string& path);
+
+/// Saves and continues a training that was interrupted. `extra` is the caller's (position in the data).
+void writeTrainingState(const std::string& path, const Training& training, const nlohmann::json& extra);
+struct TrainingState
+{
+    Training training;
+    nlohmann::json extra;
+};
+TrainingState readTrainingState(const std::string& path);
+
+} // namespace agpnet

@@ -1,0 +1,42 @@
+// One optimisation step of AGPNet, and the state between steps. Method: docs/method.md.
+#pragma once
+
+#include "models/agpnet.h"
+
+#include <cstdint>
+#include <memory>
+
+namespace agpnet
+{
+
+/// Seeded and stateless in its randomness: noise and initial weights follow from (seed, step) alone, so that a resumed
+/// training continues as if never stopped. Not thread-safe.
+class Training
+{
+public:
+    Training(const Config& config, Backbone backbone);
+    ~Training();
+    Training(Training&&) noexcept;
+    Training& operator=(Training&&) noexcept;
+
+    /// images [N, 3, H, W], RGB, 0 to 1, at the config's size. Returns the loss. After the config's number of steps it refuses.
+    double step(const at::Tensor& images);
+
+    int64_t stepsDone() const;
+    bool finished() const { return stepsDone() >= config().steps; }
+    double noiseUnit() const; ///< RMS of F_clean over the first batch; 0 before it
+    const Config& config() const;
+    const Backbone& backbone() const;
+    const Decoder& decoder() const;
+    AgpNet model(at::ScalarType compute) const; ///< a snapshot for inference
+
+    /// Decoder, EMA decoder, optimiser moments and counters, by name; restore() refuses what does not fit.
+    Decoder::NamedTensors state() const;
+    void restore(const Decoder::NamedTensors& state);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace agpnet
