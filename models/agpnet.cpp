@@ -3,9 +3,9 @@
 #include "common/error.h"
 
 #include <ATen/ATen.h>
-#include <ATen/cpu/Utils.h>
 #include <c10/core/InferenceMode.h>
 #include <filesystem>
+#include <tuple>
 
 namespace agpnet
 {
@@ -15,42 +15,64 @@ Backbone readBackbone(const std::string& path)
     Backbone backbone;
     backbone.path = path;
     backbone.name = std::filesystem::path(path).stem().string();
-    backbone.weights = readStateDict(path);
-    backbone.config = vitConfigOf(backbone.weights);
+    try
+    {
+        std::tie(backbone.config, backbone.weights) = recogniseVit(readStateDict(path));
+    }
+    catch (const Error& error)
+    {
+        const std::string text = error.what();
+        fail("{}{}", text.find(path) == std::string::npos ? path + ": " : "", text);
+    }
     backbone.hash = stateDictHash(backbone.weights);
     return backbone;
 }
 
-at::ScalarType computeType(const std::string& precision)
+ComputeType computeType(const std::string& precision)
 {
     if (precision == "fp32")
-        return at::kFloat;
+        return ComputeType::Float32;
     if (precision == "bf16")
-        return at::kBFloat16;
+        return ComputeType::BFloat16;
     require(precision == "auto", "precision is '{}', expected auto, fp32 or bf16", precision);
-    return at::cpu::is_avx512_bf16_supported() || at::cpu::is_amx_tile_supported() ? at::kBFloat16 : at::kFloat;
+    return fastestComputeType();
+}
+
+at::ScalarType scalarType(ComputeType compute)
+{
+    return compute == ComputeType::BFloat16 ? at::kBFloat16 : at::kFloat;
+}
+
+Config completed(Config config, const VitConfig& backbone)
+{
+    constexpr int64_t usual = 252;
+    const int nearest = static_cast<int>(std::max<int64_t>(1, (usual + backbone.patch / 2) / backbone.patch) * backbone.patch);
+    for (int* side : {&config.height, &config.width})
+        if (*side == 0)
+            *side = nearest;
+    return config;
 }
 
 DecoderShape decoderShape(const Config& config, const VitConfig& backbone)
 {
-    require(config.height % backbone.patch == 0 && config.width % backbone.patch == 0,
+    require(config.height > 0 && config.width > 0 && config.height % backbone.patch == 0 && config.width % backbone.patch == 0,
             "config: the input size {}x{} is no multiple of the backbone's patch, {}", config.height, config.width, backbone.patch);
     require(config.layers.back() <= backbone.depth, "config: 'layers' asks for block {}, the backbone has {}", config.layers.back(),
             backbone.depth);
     DecoderShape shape;
-    shape.width = backbone.width;
+    shape.width = static_cast<int>(backbone.width);
     shape.depth = config.decoderDepth;
-    shape.heads = config.decoderHeads ? config.decoderHeads : std::max(1, backbone.width / 64);
-    shape.mlp = static_cast<int>(config.decoderMlpRatio * backbone.width);
-    shape.rows = config.height / backbone.patch;
-    shape.columns = config.width / backbone.patch;
+    shape.heads = config.decoderHeads ? config.decoderHeads : std::max(1, shape.width / 64);
+    shape.mlp = static_cast<int>(config.decoderMlpRatio * shape.width);
+    shape.rows = static_cast<int>(config.height / backbone.patch);
+    shape.columns = static_cast<int>(config.width / backbone.patch);
     return shape;
 }
 
 at::Tensor normalised(const VitConfig& backbone, const at::Tensor& images)
 {
     const auto perChannel = [](const auto& values) {
-        return at::tensor(at::ArrayRef<float>(values.data(), values.size()), at::kFloat).view({1, 3, 1, 1});
+        return at::tensor(at::ArrayRef<double>(values), at::kFloat).view({1, 3, 1, 1});
     };
     return (images - perChannel(backbone.mean)) / perChannel(backbone.std);
 }
@@ -81,9 +103,9 @@ at::Tensor asGrid(const at::Tensor& tokens, int rows, int columns)
     return tokens.view({tokens.size(0), rows, columns, tokens.size(2)}).permute({0, 3, 1, 2});
 }
 
-AgpNet::AgpNet(const Config& config, const Backbone& backbone, const Decoder& decoder, at::ScalarType compute)
-    : config_(config), compute_(compute), vit_(std::make_shared<Vit>(backbone.weights, backbone.config, compute)),
-      decoder_(decoder.converted(compute))
+AgpNet::AgpNet(const Config& config, const Backbone& backbone, const Decoder& decoder, ComputeType compute)
+    : config_(config), compute_(compute), vit_(backbone.config, backbone.weights, {.compute = compute}),
+      decoder_(decoder.converted(scalarType(compute)))
 {
 }
 
@@ -93,8 +115,8 @@ Reconstruction AgpNet::reconstruct(const at::Tensor& images) const
             "the model takes images of shape [N, 3, {}, {}], found [{}]", config_.height, config_.width,
             fmt::join(images.sizes(), ", "));
     c10::InferenceMode inference;
-    const at::Tensor clean = extractFeatures(*vit_, config_, images, false).clean;
-    const at::Tensor reconstructed = decoder_.forward(clean, compute_);
+    const at::Tensor clean = extractFeatures(vit_, config_, images, false).clean;
+    const at::Tensor reconstructed = decoder_.forward(clean, scalarType(compute_));
     return {asGrid(clean, rows(), columns()), asGrid(reconstructed, rows(), columns())};
 }
 

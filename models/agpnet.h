@@ -18,15 +18,20 @@ struct Backbone
     std::string name;   ///< for people: the file's stem
     std::string path;   ///< where it was read from; empty if it was embedded
     std::string hash;   ///< stateDictHash(weights): its identity
-    StateDict weights;  ///< as read
+    StateDict weights;  ///< in timm's names
     VitConfig config;
 };
 
 Backbone readBackbone(const std::string& path);
 
-/// What the machine computes in for "auto": bfloat16 where the CPU multiplies it natively, float32 otherwise.
-at::ScalarType computeType(const std::string& precision);
+/// "fp32", "bf16", or "auto": bfloat16 where the machine multiplies it natively, float32 otherwise.
+ComputeType computeType(const std::string& precision);
+at::ScalarType scalarType(ComputeType compute);
 
+/// The config with what it leaves open filled in for this backbone: the input size.
+Config completed(Config config, const VitConfig& backbone);
+
+/// Refuses a config that the backbone cannot serve.
 DecoderShape decoderShape(const Config& config, const VitConfig& backbone);
 
 struct Features
@@ -55,20 +60,20 @@ struct Reconstruction
 class AgpNet
 {
 public:
-    AgpNet(const Config& config, const Backbone& backbone, const Decoder& decoder, at::ScalarType compute);
+    AgpNet(const Config& config, const Backbone& backbone, const Decoder& decoder, ComputeType compute);
 
     Reconstruction reconstruct(const at::Tensor& images) const; ///< images as in extractFeatures
 
     const Config& config() const { return config_; }
-    at::ScalarType compute() const { return compute_; }
+    ComputeType compute() const { return compute_; }
     int rows() const { return decoder_.shape().rows; }
     int columns() const { return decoder_.shape().columns; }
     int channels() const { return decoder_.shape().width; }
 
 private:
     Config config_;
-    at::ScalarType compute_;
-    std::shared_ptr<const Vit> vit_;
+    ComputeType compute_;
+    Vit vit_;
     Decoder decoder_;
 };
 

@@ -179,8 +179,8 @@ void to_json(nlohmann::json& json, const Config& config)
 
 void validate(const Config& c)
 {
-    checkRange("height", c.height, 8, 4096);
-    checkRange("width", c.width, 8, 4096);
+    checkRange("height", c.height, 0, 4096);
+    checkRange("width", c.width, 0, 4096);
     require(!c.layers.empty(), "config: 'layers' is empty, expected at least one block number");
     for (size_t i = 0; i < c.layers.size(); i++)
     {

@@ -21,8 +21,8 @@ enum class Noise
 struct Config
 {
     // the model
-    int height = 252;                        ///< input height in pixels, a multiple of the backbone's patch
-    int width = 252;                         ///< input width in pixels, likewise
+    int height = 0;                          ///< input height, a multiple of the backbone's patch; 0: the one nearest to 252
+    int width = 0;                           ///< input width, likewise
     std::vector<int> layers = {3, 6, 9, 12}; ///< backbone blocks summed into F_clean, 1-based
     int decoderDepth = 4;                    ///< transformer blocks of the decoder
     int decoderHeads = 0;                    ///< 0: one per 64 channels

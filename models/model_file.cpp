@@ -58,20 +58,9 @@ json backboneHeader(const Backbone& backbone, EmbedBackbone embed)
     return header;
 }
 
-std::vector<std::pair<std::string, at::Tensor>> withBackbone(Decoder::NamedTensors tensors, const Backbone& backbone, EmbedBackbone embed)
+TensorFile fileOf(const json& header)
 {
-    if (embed == EmbedBackbone::Yes)
-        for (const auto& [name, tensor] : backbone.weights)
-            tensors.emplace_back(backbonePrefix + name, tensor);
-    return tensors;
-}
-
-Decoder::NamedTensors prefixed(const char* prefix, const Decoder::NamedTensors& tensors)
-{
-    Decoder::NamedTensors named;
-    for (const auto& [name, tensor] : tensors)
-        named.emplace_back(prefix + name, tensor.detach());
-    return named;
+    return {{{headerKey, header.dump()}}, {}};
 }
 
 /// The tensors whose names begin with the prefix, without it.
@@ -177,7 +166,13 @@ void writeModel(const std::string& path, const ModelFile& model, EmbedBackbone e
                          {"scores", toJson(model.scores)},
                          {"training", model.record},
                          {"bf16_error", model.bf16Error}};
-    writeSafetensors(path, {{headerKey, header.dump()}}, withBackbone(prefixed(decoderPrefix, model.decoder), model.backbone, embed));
+    TensorFile file = fileOf(header);
+    for (const auto& [name, tensor] : model.decoder)
+        file.tensors.emplace(decoderPrefix + name, tensor.detach());
+    if (embed == EmbedBackbone::Yes)
+        for (const auto& [name, tensor] : model.backbone.weights)
+            file.tensors.emplace(backbonePrefix + name, tensor);
+    writeSafetensors(path, file);
 }
 
 ModelFile readModel(const std::string& path)
@@ -204,7 +199,7 @@ ModelFile readModel(const std::string& path)
 
 nlohmann::json readModelHeader(const std::string& path)
 {
-    return parseHeader(path, readSafetensorsMetadata(path), "model");
+    return parseHeader(path, readSafetensors(path).metadata, "model"); // mapped: no tensor is touched
 }
 
 void writeTrainingState(const std::string& path, const Training& training, const json& extra)
@@ -214,7 +209,10 @@ void writeTrainingState(const std::string& path, const Training& training, const
                          {"config", training.config()},
                          {"backbone", backboneHeader(training.backbone(), EmbedBackbone::No)},
                          {"extra", extra}};
-    writeSafetensors(path, {{headerKey, header.dump()}}, training.state());
+    TensorFile file = fileOf(header);
+    for (const auto& [name, tensor] : training.state())
+        file.tensors.emplace(name, tensor);
+    writeSafetensors(path, file);
 }
 
 TrainingState readTrainingState(const std::string& path)

@@ -89,8 +89,8 @@ at::Tensor minMax(const at::Tensor& attention)
 struct Training::Impl
 {
     Impl(const Config& c, Backbone b)
-        : config(c), backbone(std::move(b)), compute(computeType(config.precision)),
-          vit(backbone.weights, backbone.config, compute), decoder(decoderShape(config, backbone.config), config.seed),
+        : config(completed(c, b.config)), backbone(std::move(b)), compute(scalarType(computeType(config.precision))),
+          vit(backbone.config, backbone.weights, {.compute = computeType(config.precision)}), decoder(decoderShape(config, backbone.config), config.seed),
           ema(decoder.clone()), cache(static_cast<int64_t>(config.cacheMiB) << 20)
     {
         validate(config);
@@ -132,7 +132,7 @@ struct Training::Impl
     stages::PerturbParams noiseParams(bool image) const
     {
         stages::PerturbParams params;
-        params.level = image ? stages::NoiseLevel::Image : stages::NoiseLevel::Feature;
+        params.level = image ? stages::Level::Image : stages::Level::Feature;
         params.seed = config.seed;
         params.step = static_cast<uint32_t>(done);
         return params;
@@ -173,7 +173,7 @@ struct Training::Impl
         stages::PerturbParams params = noiseParams(true);
         params.alpha = 0;
         params.beta = static_cast<float>(config.imageSigma);
-        params.ratio = static_cast<float>(config.imageShare * progress());
+        params.ratio = config.imageShare * progress();
         if (config.noise == Noise::Guided)
             return perturbed(images, attention, params);
         at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(config.seed * 0x9E3779B97F4A7C15ull + static_cast<uint64_t>(done));
@@ -301,7 +301,7 @@ const Decoder& Training::decoder() const
     return impl_->decoder;
 }
 
-AgpNet Training::model(at::ScalarType compute) const
+AgpNet Training::model(ComputeType compute) const
 {
     return AgpNet(impl_->config, impl_->backbone, impl_->decoder, compute);
 }

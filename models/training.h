@@ -28,7 +28,7 @@ public:
     const Config& config() const;
     const Backbone& backbone() const;
     const Decoder& decoder() const;
-    AgpNet model(at::ScalarType compute) const; ///< a snapshot for inference
+    AgpNet model(ComputeType compute) const; ///< a snapshot for inference
 
     /// Decoder, EMA decoder, optimiser moments and counters, by name; restore() refuses what does not fit.
     Decoder::NamedTensors state() const;

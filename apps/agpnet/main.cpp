@@ -1,0 +1,44 @@
+#include "agpnet/version.hpp"
+#include "apps/agpnet/commands.h"
+
+#include <cstdio>
+#include <exception>
+#include <opencv2/core.hpp>
+
+int main(int argc, char** argv)
+{
+    using namespace agpnet::app;
+    CLI::App app("AGPNet: learns from pictures of good parts, then finds what is wrong, and where.", "agpnet");
+    app.set_version_flag("--version", agpnet::version());
+    app.require_subcommand(1);
+    app.get_formatter()->column_width(34);
+    Run run;
+    addTrain(app, run);
+    addDetect(app, run);
+    addEvaluate(app, run);
+    addExport(app, run);
+    addOperators(app, run);
+    addInfo(app, run);
+    addDemoData(app, run);
+    try
+    {
+        app.parse(argc, argv);
+    }
+    catch (const CLI::ParseError& error)
+    {
+        return app.exit(error) == 0 ? exitOk : exitUsage;
+    }
+    try
+    {
+        return run();
+    }
+    catch (const cv::Exception& error) // its what() carries OpenCV's own file and line; the sentence alone is for people
+    {
+        std::fprintf(stderr, "agpnet: %s\n", error.err.c_str());
+    }
+    catch (const std::exception& error)
+    {
+        std::fprintf(stderr, "agpnet: %s\n", error.what());
+    }
+    return exitError;
+}

@@ -1,0 +1,77 @@
+// Finds and loads the AGPNet plugin into a program that uses OpenCV and was built without AGPNet. Header only; needs opencv_core,
+// opencv_dnn and libdl.
+//
+//     agpnet::loadPlugin();                                      // throws cv::Exception with the reason
+//     cv::dnn::Net net = cv::dnn::readNetFromONNX("tile.onnx");  // nodes of the domain ai.agpnet
+#pragma once
+
+#include "agpnet/plugin.h"
+
+#include <cstdlib>
+#include <dlfcn.h>
+#include <opencv2/core.hpp>
+#include <opencv2/dnn.hpp>
+#include <opencv2/dnn/layer.details.hpp>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+namespace agpnet
+{
+
+/// Where loadPlugin() looks, in this order: `path` if given, and nothing else then; AGPNET_PLUGIN; beside the executable; in ../lib
+/// of it; wherever the dynamic linker looks, which includes installed places.
+inline std::vector<std::string> pluginCandidates(const std::string& path = std::string())
+{
+    if (!path.empty())
+        return {path};
+    const std::string file = "libagpnet.so";
+    std::vector<std::string> candidates;
+    if (const char* named = std::getenv("AGPNET_PLUGIN"); named && *named)
+        return {named};
+    char self[4096];
+    const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
+    if (length > 0 && length < static_cast<ssize_t>(sizeof self))
+    {
+        std::string folder(self, static_cast<size_t>(length));
+        folder.resize(folder.rfind('/') + 1);
+        candidates.push_back(folder + file);
+        candidates.push_back(folder + "../lib/" + file);
+    }
+    candidates.push_back(file);
+    return candidates;
+}
+
+/// Loads the plugin and checks that its layers are known to the OpenCV that this code is linked to. Returns where it was found.
+/// May be called any number of times and from several threads.
+/// @throws cv::Exception when no candidate can be loaded, with every candidate's reason; when the plugin refuses; or when it
+///         registered itself into another copy of OpenCV than this program's (a statically linked one, for instance)
+inline std::string loadPlugin(const std::string& path = std::string())
+{
+    std::string reasons;
+    for (const std::string& candidate : pluginCandidates(path))
+    {
+        void* library = ::dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL);
+        if (!library)
+        {
+            const char* reason = ::dlerror();
+            reasons += "\n  " + std::string(reason ? reason : candidate.c_str());
+            continue;
+        }
+        auto* init = reinterpret_cast<agpnet_plugin_init_t*>(::dlsym(library, AGPNET_PLUGIN_INIT));
+        if (!init)
+            CV_Error(cv::Error::StsError, candidate + " is not an AGPNet plugin: it has no " AGPNET_PLUGIN_INIT);
+        char message[1024] = "";
+        if (init(AGPNET_PLUGIN_ABI, CV_VERSION, message, sizeof message) != AGPNET_OK)
+            CV_Error(cv::Error::StsError, candidate + ": " + message);
+        cv::dnn::LayerParams params;
+        if (!cv::dnn::LayerFactory::createLayerInstance("ai.agpnet.Residual", params))
+            CV_Error(cv::Error::StsError,
+                     candidate + " was loaded, but into another copy of OpenCV than this program uses: the program's OpenCV is linked "
+                                 "statically, or comes from another place than the one the plugin was built with");
+        return candidate;
+    }
+    CV_Error(cv::Error::StsError, "the AGPNet plugin was not found; set AGPNET_PLUGIN to its path. Tried:" + reasons);
+}
+
+} // namespace agpnet

@@ -1,0 +1,125 @@
+#include "operators/detector_impl.h"
+
+#include "common/error.h"
+#include "operators/guard.h"
+#include "operators/preprocess.h"
+
+#include <ATen/ATen.h>
+#include <algorithm>
+#include <opencv2/imgproc.hpp>
+
+namespace agpnet
+{
+namespace
+{
+
+std::vector<Region> regionsOf(const cv::Mat& map, const cv::Mat& mask)
+{
+    cv::Mat labels, statistics, centroids;
+    const int count = cv::connectedComponentsWithStats(mask, labels, statistics, centroids, 8, CV_32S);
+    std::vector<Region> regions;
+    for (int i = 1; i < count; i++) // 0 is the background
+    {
+        Region region;
+        region.box = {statistics.at<int>(i, cv::CC_STAT_LEFT), statistics.at<int>(i, cv::CC_STAT_TOP),
+                      statistics.at<int>(i, cv::CC_STAT_WIDTH), statistics.at<int>(i, cv::CC_STAT_HEIGHT)};
+        region.area = statistics.at<int>(i, cv::CC_STAT_AREA);
+        cv::Point peak;
+        cv::minMaxLoc(map(region.box), nullptr, &region.score, nullptr, &peak, labels(region.box) == i);
+        region.peak = peak + region.box.tl();
+        regions.push_back(region);
+    }
+    std::stable_sort(regions.begin(), regions.end(), [](const Region& a, const Region& b) { return a.score > b.score; });
+    return regions;
+}
+
+} // namespace
+
+DetectorImpl::DetectorImpl(std::shared_ptr<const Inference> inference, std::string header)
+    : inference_(std::move(inference)), header_(std::move(header))
+{
+}
+
+std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<cv::Mat>& images, bool wantMask, MapSize size) const
+{
+    const Inference::Scored scored = inference_->run(imagesToBatch(images, inputSize()));
+    std::vector<Image> results(images.size());
+    for (size_t i = 0; i < images.size(); i++)
+    {
+        Image& image = results[i];
+        const at::Tensor map = scored.maps[static_cast<int64_t>(i)][0];
+        const cv::Mat atModel(static_cast<int>(map.size(0)), static_cast<int>(map.size(1)), CV_32F, map.mutable_data_ptr());
+        const cv::Size target = size == MAP_IMAGE ? images[i].size() : atModel.size();
+        if (target == atModel.size())
+            image.map = atModel.clone(); // the tensor goes, the map stays
+        else
+            cv::resize(atModel, image.map, target, 0, 0, target.width < atModel.cols && target.height < atModel.rows ? cv::INTER_AREA : cv::INTER_LINEAR);
+        image.result.score = scored.scores[static_cast<int64_t>(i)].item<double>();
+        image.result.threshold = threshold() / sensitivity_;
+        image.result.anomalous = image.result.score > image.result.threshold;
+        if (wantMask || image.result.anomalous)
+        {
+            cv::compare(image.map, pixelThreshold() / sensitivity_, image.mask, cv::CMP_GT);
+            image.result.regions = regionsOf(image.map, image.mask);
+        }
+    }
+    return results;
+}
+
+Result DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const
+{
+    return guarded([&] {
+        Image found = run({image.getMat()}, mask.needed(), size)[0];
+        if (map.needed())
+            found.map.copyTo(map);
+        if (mask.needed())
+            found.mask.copyTo(mask);
+        return found.result;
+    });
+}
+
+std::vector<Result> DetectorImpl::detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps, cv::OutputArrayOfArrays masks,
+                                              MapSize size) const
+{
+    return guarded([&] {
+        const std::vector<cv::Mat> mats = matsOf(images);
+        if (mats.empty())
+            return std::vector<Result>{};
+        std::vector<Image> found = run(mats, masks.needed(), size);
+        const auto give = [&](cv::OutputArrayOfArrays target, cv::Mat Image::*member) {
+            if (!target.needed())
+                return;
+            target.create(static_cast<int>(found.size()), 1, 0);
+            for (size_t i = 0; i < found.size(); i++)
+            {
+                const cv::Mat& from = found[i].*member;
+                target.create(from.size(), from.type(), static_cast<int>(i));
+                cv::Mat to = target.getMat(static_cast<int>(i));
+                from.copyTo(to);
+            }
+        };
+        give(maps, &Image::map);
+        give(masks, &Image::mask);
+        std::vector<Result> results;
+        for (Image& image : found)
+            results.push_back(std::move(image.result));
+        return results;
+    });
+}
+
+void DetectorImpl::setSensitivity(double sensitivity)
+{
+    guarded([&] {
+        require(std::isfinite(sensitivity) && sensitivity > 0, "sensitivity is {}, expected more than 0", sensitivity);
+        sensitivity_ = sensitivity;
+    });
+}
+
+cv::Ptr<Detector> Detector::load(const std::string& path, const std::string& precision)
+{
+    return guarded([&]() -> cv::Ptr<Detector> {
+        return cv::makePtr<DetectorImpl>(sharedInference(path, precision), sharedHeader(path)->dump());
+    });
+}
+
+} // namespace agpnet

@@ -1,0 +1,38 @@
+#pragma once
+
+#include "agpnet/detector.hpp"
+#include "operators/inference.h"
+
+namespace agpnet
+{
+
+class DetectorImpl final : public Detector
+{
+public:
+    DetectorImpl(std::shared_ptr<const Inference> inference, std::string header);
+
+    Result detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const override;
+    std::vector<Result> detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps, cv::OutputArrayOfArrays masks,
+                                    MapSize size) const override;
+    void setSensitivity(double sensitivity) override;
+    double sensitivity() const override { return sensitivity_; }
+    double threshold() const override { return inference_->scores().threshold; }
+    double pixelThreshold() const override { return inference_->scores().pixelThreshold; }
+    cv::Size inputSize() const override { return inference_->inputSize(); }
+    std::string precision() const override { return inference_->precision(); }
+    std::string header() const override { return header_; }
+
+private:
+    struct Image
+    {
+        Result result;
+        cv::Mat map, mask; ///< mask: only where asked for
+    };
+    std::vector<Image> run(const std::vector<cv::Mat>& images, bool wantMask, MapSize size) const;
+
+    std::shared_ptr<const Inference> inference_;
+    std::string header_;
+    double sensitivity_ = 1;
+};
+
+} // namespace agpnet

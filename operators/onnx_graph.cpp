@@ -1,0 +1,144 @@
+#include "operators/onnx_graph.h"
+
+#include "agpnet/operators.hpp"
+#include "common/atomic_file.h"
+#include "models/model_file.h"
+#include "operators/guard.h"
+#include "operators/inference.h"
+
+#include <cstring>
+
+namespace agpnet
+{
+namespace
+{
+
+/// One protobuf message under construction.
+class Message
+{
+public:
+    Message& integer(int field, uint64_t value)
+    {
+        varint(static_cast<uint64_t>(field) << 3);
+        varint(value);
+        return *this;
+    }
+
+    Message& bytes(int field, const std::string& value)
+    {
+        varint(static_cast<uint64_t>(field) << 3 | 2);
+        varint(value.size());
+        text_ += value;
+        return *this;
+    }
+
+    Message& real(int field, float value)
+    {
+        varint(static_cast<uint64_t>(field) << 3 | 5);
+        char raw[sizeof value];
+        std::memcpy(raw, &value, sizeof value); // little-endian, as protobuf and x86 are
+        text_.append(raw, sizeof value);
+        return *this;
+    }
+
+    const std::string& text() const { return text_; }
+
+private:
+    void varint(uint64_t value)
+    {
+        for (; value >= 0x80; value >>= 7)
+            text_ += static_cast<char>(value | 0x80);
+        text_ += static_cast<char>(value);
+    }
+
+    std::string text_;
+};
+
+// Field numbers are those of onnx.proto.
+Message attributeProto(const std::string& name, const AttributeValue& value)
+{
+    Message proto;
+    proto.bytes(1, name);
+    if (const auto* real = std::get_if<double>(&value))
+        proto.real(2, static_cast<float>(*real)).integer(20, 1);
+    else if (const auto* integer = std::get_if<int64_t>(&value))
+        proto.integer(3, static_cast<uint64_t>(*integer)).integer(20, 2);
+    else
+        proto.bytes(4, std::get<std::string>(value)).integer(20, 3);
+    return proto;
+}
+
+Message nodeProto(const GraphNode& node)
+{
+    Message proto;
+    for (const std::string& input : node.inputs)
+        proto.bytes(1, input);
+    for (const std::string& output : node.outputs)
+        proto.bytes(2, output);
+    proto.bytes(3, node.name).bytes(4, node.op);
+    for (const auto& [name, value] : node.attributes)
+        proto.bytes(5, attributeProto(name, value).text());
+    return proto.bytes(7, operatorDomain);
+}
+
+Message valueProto(const GraphValue& value)
+{
+    constexpr int float32 = 1;
+    Message shape;
+    for (int extent : value.shape)
+        shape.bytes(1, Message().integer(1, static_cast<uint64_t>(extent)).text());
+    const Message tensor = Message().integer(1, float32).bytes(2, shape.text());
+    return Message().bytes(1, value.name).bytes(2, Message().bytes(1, tensor.text()).text());
+}
+
+} // namespace
+
+std::string onnxGraph(const std::string& name, const std::vector<GraphNode>& nodes, const std::vector<GraphValue>& inputs,
+                      const std::vector<GraphValue>& outputs)
+{
+    Message graph;
+    for (const GraphNode& node : nodes)
+        graph.bytes(1, nodeProto(node).text());
+    graph.bytes(2, name);
+    for (const GraphValue& input : inputs)
+        graph.bytes(11, valueProto(input).text());
+    for (const GraphValue& output : outputs)
+        graph.bytes(12, valueProto(output).text());
+    return Message()
+        .integer(1, 8) // ir_version
+        .bytes(2, "agpnet")
+        .bytes(7, graph.text())
+        .bytes(8, Message().bytes(1, "").integer(2, 13).text())
+        .bytes(8, Message().bytes(1, operatorDomain).integer(2, 1).text())
+        .text();
+}
+
+void writeDetectGraph(const std::string& onnxPath, const std::string& model, int height, int width, double sensitivity)
+{
+    guarded([&] {
+        require(height > 0 && width > 0, "graph input of {}x{}, expected at least 1x1", height, width);
+        const GraphNode node{"Detect", "detect", {"image"}, {"map", "score"}, {{"model", model}, {"sensitivity", sensitivity}}};
+        writeFileAtomically(onnxPath, onnxGraph("agpnet", {node}, {{"image", {1, 3, height, width}}},
+                                                {{"map", {1, 1, height, width}}, {"score", {1, 1}}}));
+    });
+}
+
+void writeStageGraph(const std::string& onnxPath, const std::string& model, int height, int width)
+{
+    guarded([&] {
+        require(height > 0 && width > 0, "graph input of {}x{}, expected at least 1x1", height, width);
+        const Config config = sharedHeader(model)->at("config").get<Config>();
+        const std::vector<GraphNode> nodes = {
+            {"Reconstruct", "reconstruct", {"image"}, {"features", "reconstructed"}, {{"model", model}}},
+            {"Residual", "residual", {"features", "reconstructed"}, {"residual_map"}, {{"metric", config.metric}}},
+            {"Heatmap",
+             "heatmap",
+             {"residual_map"},
+             {"map", "score"},
+             {{"height", int64_t{config.height}}, {"width", int64_t{config.width}}, {"sigma", config.sigma}, {"score", config.score}}}};
+        writeFileAtomically(onnxPath, onnxGraph("agpnet", nodes, {{"image", {1, 3, height, width}}},
+                                                {{"map", {1, 1, config.height, config.width}}, {"score", {1, 1}}}));
+    });
+}
+
+} // namespace agpnet

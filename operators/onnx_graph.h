@@ -1,0 +1,32 @@
+// Writes small ONNX graphs of ai.agpnet nodes. The format is protobuf; five message kinds by hand are shorter than a dependency
+// that would have to agree with the host's.
+#pragma once
+
+#include "operators/operator.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace agpnet
+{
+
+struct GraphNode
+{
+    std::string op; ///< without the domain
+    std::string name;
+    std::vector<std::string> inputs, outputs;
+    std::map<std::string, AttributeValue> attributes;
+};
+
+struct GraphValue
+{
+    std::string name;
+    Shape shape;
+};
+
+/// The bytes of an ONNX file.
+std::string onnxGraph(const std::string& name, const std::vector<GraphNode>& nodes, const std::vector<GraphValue>& inputs,
+                      const std::vector<GraphValue>& outputs);
+
+} // namespace agpnet

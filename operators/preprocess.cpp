@@ -1,0 +1,98 @@
+#include "operators/preprocess.h"
+
+#include "common/error.h"
+
+#include <ATen/ATen.h>
+#include <opencv2/imgproc.hpp>
+
+namespace agpnet
+{
+namespace
+{
+
+constexpr int smallestSide = 8;
+
+cv::Mat plane(const at::Tensor& images, int64_t n, int64_t c)
+{
+    const at::Tensor p = images[n][c];
+    return cv::Mat(static_cast<int>(p.size(0)), static_cast<int>(p.size(1)), CV_32F, p.mutable_data_ptr());
+}
+
+} // namespace
+
+at::Tensor imageToTensor(const cv::Mat& image, const std::string& what)
+{
+    require(!image.empty(), "{} is empty, expected an image", what);
+    require(image.dims == 2, "{} has {} dimensions, expected an image of rows and columns", what, image.dims);
+    require(image.rows >= smallestSide && image.cols >= smallestSide, "{} is {}x{} pixels, expected at least {}x{}", what, image.cols,
+            image.rows, smallestSide, smallestSide);
+    const int channels = image.channels();
+    require(channels == 1 || channels == 3 || channels == 4, "{} has {} channels, expected 1 (grey), 3 (BGR) or 4 (BGRA)", what, channels);
+    double scale = 1;
+    switch (image.depth())
+    {
+    case CV_8U: scale = 1 / 255.; break;
+    case CV_16U: scale = 1 / 65535.; break;
+    case CV_32F: break;
+    default: fail("{} is of type {}, expected 8-bit, 16-bit or 32-bit float (0 to 1)", what, cv::typeToString(image.type()));
+    }
+    cv::Mat scaled;
+    image.convertTo(scaled, CV_MAKETYPE(CV_32F, channels), scale);
+    at::Tensor tensor = at::empty({1, 3, image.rows, image.cols}, at::kFloat);
+    // BGR(A) to RGB planes; grey three times
+    std::vector<cv::Mat> planes = {plane(tensor, 0, 0), plane(tensor, 0, 1), plane(tensor, 0, 2)};
+    const std::vector<int> order = channels == 1 ? std::vector<int>{0, 0, 0, 1, 0, 2} : std::vector<int>{2, 0, 1, 1, 0, 2};
+    cv::mixChannels(std::vector<cv::Mat>{scaled}, planes, order);
+    if (image.depth() == CV_32F)
+        checkBlob(tensor, what.c_str());
+    return tensor;
+}
+
+at::Tensor resized(const at::Tensor& images, cv::Size size)
+{
+    const int height = static_cast<int>(images.size(2)), width = static_cast<int>(images.size(3));
+    if (size == cv::Size(width, height))
+        return images;
+    const at::Tensor from = images.contiguous();
+    at::Tensor to = at::empty({from.size(0), from.size(1), size.height, size.width}, at::kFloat);
+    const int interpolation = size.width < width && size.height < height ? cv::INTER_AREA : cv::INTER_LINEAR;
+    for (int64_t n = 0; n < from.size(0); n++)
+        for (int64_t c = 0; c < from.size(1); c++)
+        {
+            cv::Mat target = plane(to, n, c);
+            cv::resize(plane(from, n, c), target, size, 0, 0, interpolation);
+        }
+    return to;
+}
+
+at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size)
+{
+    require(!images.empty(), "no images given, expected at least one");
+    std::vector<at::Tensor> batch;
+    for (size_t i = 0; i < images.size(); i++)
+        batch.push_back(resized(imageToTensor(images[i], images.size() == 1 ? "image" : fmt::format("image {}", i)), size));
+    return batch.size() == 1 ? batch[0] : at::cat(batch);
+}
+
+void checkBlob(const at::Tensor& images, const char* what)
+{
+    const auto [low, high] = at::aminmax(images);
+    const float least = low.item<float>(), most = high.item<float>();
+    // a NaN anywhere makes both NaN
+    require(std::isfinite(least) && std::isfinite(most), "{} holds values that are not finite (NaN or infinity)", what);
+    require(least >= -0.5f && most <= 1.5f,
+            "{} holds values from {} to {}, expected 0 to 1, RGB, as blobFromImage(image, 1/255., size, Scalar(), true) makes", what, least,
+            most);
+}
+
+std::vector<cv::Mat> matsOf(cv::InputArrayOfArrays images)
+{
+    std::vector<cv::Mat> mats;
+    if (images.isMatVector() || images.isUMatVector() || images.kind() == cv::_InputArray::STD_ARRAY_MAT)
+        images.getMatVector(mats);
+    else
+        mats.push_back(images.getMat());
+    return mats;
+}
+
+} // namespace agpnet

@@ -1,0 +1,65 @@
+#include "common/error.h"
+#include "operators/inference.h"
+#include "operators/operator_list.h"
+#include "operators/preprocess.h"
+#include "operators/view_tensor.h"
+
+namespace agpnet
+{
+
+void requireHost(const char* name, const stages::Device& device)
+{
+    require(device.api == stages::Api::Cpu, "{}: takes arrays in host memory", name);
+}
+
+namespace
+{
+
+class Reconstruct final : public Operator
+{
+public:
+    explicit Reconstruct(const Attributes& attributes) : model_(attributes.text("model")), precision_(attributes.text("precision")) {}
+
+    std::vector<Shape> outputShapes(const std::vector<Shape>& inputs) const override
+    {
+        requireInputs("Reconstruct", inputs, 1);
+        require(inputs[0][1] == 3, "Reconstruct: image has shape {}, expected [N, 3, H, W]", toText(inputs[0]));
+        const auto header = sharedHeader(model_);
+        const DecoderShape shape = decoderShape(header->at("config").get<Config>(), header->at("backbone").at("config").get<VitConfig>());
+        const Shape features = {inputs[0][0], shape.width, shape.rows, shape.columns};
+        return {features, features};
+    }
+
+    void run(const std::vector<stages::View>& in, const std::vector<stages::View>& out, const stages::Device& device) override
+    {
+        requireHost("Reconstruct", device);
+        if (!inference_)
+            inference_ = sharedInference(model_, precision_);
+        const at::Tensor images = tensorOf(in[0]);
+        checkBlob(images, "Reconstruct: image");
+        const Reconstruction result = inference_->net().reconstruct(resized(images, inference_->inputSize()));
+        tensorOf(out[0]).copy_(result.clean);
+        tensorOf(out[1]).copy_(result.reconstructed);
+    }
+
+private:
+    std::string model_, precision_;
+    std::shared_ptr<const Inference> inference_;
+};
+
+} // namespace
+
+OperatorEntry reconstructOperator()
+{
+    OperatorSchema schema{"Reconstruct",
+                          "Features of images, and what a model trained on normal images makes of them.",
+                          {{"image", "[N,3,H,W]", "RGB, 0 to 1, as blobFromImage(image, 1/255., size, Scalar(), true) makes; resized to the model", false}},
+                          {{"features", "[N,C,h,w]", "F_clean, the sum over layers of the backbone's normalised features", false},
+                           {"reconstructed", "[N,C,h,w]", "the decoder's reconstruction of them", false}},
+                          {requiredText("model", "path of a .agp file"),
+                           textAttribute("precision", "auto takes bf16 where the CPU has it and the model was found accurate in it", "auto",
+                                         {"auto", "fp32", "bf16"})}};
+    return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Reconstruct>(attributes); }};
+}
+
+} // namespace agpnet

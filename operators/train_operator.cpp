@@ -1,0 +1,65 @@
+#include "agpnet/trainer.hpp"
+#include "common/error.h"
+#include "operators/operator_list.h"
+#include "operators/trainer_impl.h"
+#include "operators/view_tensor.h"
+
+#include <nlohmann/json.hpp>
+
+namespace agpnet
+{
+namespace
+{
+
+/// The state lives as long as the operator; it begins with the first batch, so that building a graph costs nothing.
+class Train final : public Operator
+{
+public:
+    explicit Train(const Attributes& attributes) : backbone_(attributes.text("backbone")), model_(attributes.text("model"))
+    {
+        config_ = configFromTextOrFile(attributes.text("config"));
+        if (const int64_t steps = attributes.integer("steps"); steps > 0)
+            config_.steps = static_cast<int>(steps);
+        validate(config_);
+    }
+
+    std::vector<Shape> outputShapes(const std::vector<Shape>& inputs) const override
+    {
+        requireInputs("Train", inputs, 1);
+        require(inputs[0][1] == 3, "Train: images have shape {}, expected [N, 3, H, W]", toText(inputs[0]));
+        return {{1, 1}};
+    }
+
+    void run(const std::vector<stages::View>& in, const std::vector<stages::View>& out, const stages::Device& device) override
+    {
+        requireHost("Train", device);
+        if (!trainer_)
+            trainer_ = std::make_unique<TrainerImpl>(Training(config_, readBackbone(backbone_)));
+        tensorOf(out[0]).fill_(trainer_->stepTensor(tensorOf(in[0]), "Train: images"));
+        if (trainer_->stepsDone() == trainer_->steps())
+            trainer_->saveModel(model_, true);
+    }
+
+private:
+    std::string backbone_, model_;
+    Config config_;
+    std::unique_ptr<TrainerImpl> trainer_;
+};
+
+} // namespace
+
+OperatorEntry trainOperator()
+{
+    OperatorSchema schema{"Train",
+                          "One optimisation step on a batch of images of normal parts; the state belongs to the operator. After the last step "
+                          "the model is written, with thresholds from the last images seen.",
+                          {{"images", "[N,3,H,W]", "RGB, 0 to 1, as blobFromImages(images, 1/255., size, Scalar(), true) makes; resized to the model", false}},
+                          {{"loss", "[1,1]", "of this step", false}},
+                          {requiredText("model", "path of the .agp file to write"),
+                           requiredText("backbone", "path of the frozen vision transformer: safetensors, or a .pth state dict"),
+                           textAttribute("config", "JSON text or the path of a JSON file; absent keys keep their defaults"),
+                           integerAttribute("steps", "in all; 0: as the config says", 0, 0, 1e7)}};
+    return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Train>(attributes); }};
+}
+
+} // namespace agpnet

@@ -1,0 +1,53 @@
+// The C door.
+#include "agpnet/export.hpp"
+#include "agpnet/plugin.h"
+#include "plugin/opencv_door.h"
+
+#include <cstdio>
+#include <cstring>
+#include <opencv2/core/version.hpp>
+#include <string>
+
+namespace
+{
+
+int answer(int status, const char* text, char* message, size_t size) noexcept
+{
+    if (message && size > 0)
+        std::snprintf(message, size, "%s", text);
+    return status;
+}
+
+bool sameMajorMinor(const char* version) noexcept
+{
+    int major = 0, minor = 0;
+    return std::sscanf(version, "%d.%d", &major, &minor) == 2 && major == CV_VERSION_MAJOR && minor == CV_VERSION_MINOR;
+}
+
+} // namespace
+
+extern "C" AGPNET_EXPORT int agpnet_plugin_init_v1(uint32_t abi, const char* opencvVersion, char* message, size_t messageSize) noexcept
+{
+    try
+    {
+        if (!opencvVersion || (!message && messageSize > 0))
+            return answer(AGPNET_E_ARGUMENT, "agpnet_plugin_init_v1: a null pointer where text is expected", message, messageSize);
+        if (abi != AGPNET_PLUGIN_ABI)
+        {
+            const std::string text = "the caller speaks plugin ABI " + std::to_string(abi) + ", this plugin " + std::to_string(AGPNET_PLUGIN_ABI);
+            return answer(AGPNET_E_ABI, text.c_str(), message, messageSize);
+        }
+        if (!sameMajorMinor(opencvVersion))
+        {
+            const std::string text = std::string("the plugin is built for OpenCV ") + CV_VERSION + ", the program uses " + opencvVersion;
+            return answer(AGPNET_E_OPENCV, text.c_str(), message, messageSize);
+        }
+        const std::string& outcome = agpnet::registerInOpenCV();
+        return outcome.empty() ? answer(AGPNET_OK, "AGPNet " AGPNET_VERSION " registered", message, messageSize)
+                               : answer(AGPNET_E_REGISTER, outcome.c_str(), message, messageSize);
+    }
+    catch (...) // out of memory at most
+    {
+        return answer(AGPNET_E_REGISTER, "not enough memory", message, messageSize);
+    }
+}
