@@ -1,0 +1,357 @@
+#include "models/vit.h"
+
+#include "common/error.h"
+
+#include <cmath>
+#include <fmt/ranges.h>
+#include <map>
+#include <mutex>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/_upsample_bicubic2d_aa.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/layer_norm.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/upsample_bicubic2d.h>
+#include <c10/core/GradMode.h>
+
+namespace agpnet
+{
+
+namespace
+{
+
+// oneDNN keeps a weight in the layout its matrix multiplication likes, and fuses what follows. These operators are what
+// torch.compile emits; they have no C++ declaration and not every LibTorch has them, so they are looked up by name.
+using ReorderWeight = at::Tensor(const at::Tensor&, std::optional<c10::SymInt>);
+using LinearPointwise = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, std::string_view,
+                                   c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
+
+struct OneDnn
+{
+    std::optional<c10::TypedOperatorHandle<ReorderWeight>> reorder;
+    std::optional<c10::TypedOperatorHandle<LinearPointwise>> linear;
+
+    OneDnn()
+    {
+        try
+        {
+            auto& dispatcher = c10::Dispatcher::singleton();
+            const auto reorderSchema = dispatcher.findSchema({"mkldnn::_reorder_linear_weight", ""});
+            const auto linearSchema = dispatcher.findSchema({"mkldnn::_linear_pointwise", ""});
+            if (!reorderSchema || !linearSchema)
+                return;
+            reorder = reorderSchema->typed<ReorderWeight>(); // throws where the signature is another
+            linear = linearSchema->typed<LinearPointwise>();
+        }
+        catch (const c10::Error&)
+        {
+            reorder.reset();
+            linear.reset();
+        }
+    }
+
+    bool available() const { return reorder && linear; }
+};
+
+const OneDnn& oneDnn()
+{
+    static const OneDnn instance;
+    return instance;
+}
+
+struct Linear
+{
+    at::Tensor weight;
+    at::Tensor bias; // may be undefined
+    bool packed = false;
+
+    at::Tensor operator()(const at::Tensor& input, bool gelu = false) const
+    {
+        if (packed)
+            return oneDnn().linear->call(input, weight, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt,
+                                         gelu ? "gelu" : "none", c10::List<std::optional<at::Scalar>>(),
+                                         gelu ? std::optional<std::string_view>("none") : std::nullopt);
+        at::Tensor result = at::linear(input, weight, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt);
+        return gelu ? at::gelu(result) : result;
+    }
+};
+
+struct Norm
+{
+    at::Tensor weight;
+    at::Tensor bias;
+};
+
+struct Block
+{
+    Norm norm1;
+    Linear qkv;
+    Linear projection;
+    Norm norm2;
+    Linear hidden;
+    Linear output;
+};
+
+} // namespace
+
+ComputeType fastestComputeType()
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx512bf16")) // every processor with AMX has it too
+        return ComputeType::BFloat16;
+#endif
+    return ComputeType::Float32;
+}
+
+struct Vit::Impl
+{
+    VitConfig config;
+    VitOptions options;
+    at::ScalarType type = at::kFloat;
+    bool packed = false;
+
+    Linear patch;
+    at::Tensor prefix;    // [1, P, C] class token and registers, with their positions, float32
+    at::Tensor positions; // [1, C, gridH, gridW], float32
+    std::vector<Block> blocks;
+
+    mutable std::mutex mutex; // of the cache
+    mutable std::map<std::pair<int64_t, int64_t>, at::Tensor> positionCache;
+
+    at::Tensor plain(const at::Tensor& tensor) const { return tensor.detach().to(options.device, at::kFloat).contiguous(); }
+
+    Linear linear(at::Tensor weight, at::Tensor bias) const
+    {
+        Linear result;
+        // clone: never a view into a mapped file, whose pages may have to be read again
+        result.weight = weight.to(type).clone();
+        if (bias.defined())
+            result.bias = bias.to(type).clone();
+        if (packed)
+        {
+            // The number of rows to expect; others work as well.
+            const std::optional<c10::SymInt> rows(std::in_place, prefix.size(1) + config.gridH * config.gridW);
+            result.weight = oneDnn().reorder->call(result.weight, rows);
+            result.packed = true;
+        }
+        return result;
+    }
+
+    at::Tensor positionsFor(int64_t rows, int64_t columns) const;
+    at::Tensor attention(const at::Tensor& q, const at::Tensor& k, AttentionAggregate aggregate) const;
+};
+
+Vit::Vit(VitConfig config, const StateDict& weights, const VitOptions& options) : impl_(std::make_unique<Impl>())
+{
+    const c10::AutoGradMode noGradient(false);
+    Impl& it = *impl_;
+    it.config = std::move(config);
+    it.options = options;
+    it.type = options.compute == ComputeType::BFloat16 ? at::kBFloat16 : at::kFloat;
+    it.packed = options.prepack && options.device.is_cpu() && oneDnn().available();
+
+    const VitConfig& c = it.config;
+    require(c.heads > 0 && c.width > 0 && c.width % c.heads == 0 && c.patch > 0 && c.depth > 0 && c.gridH > 0 && c.gridW > 0,
+            "the backbone's description has {} heads in a width of {}, a patch of {}, {} blocks, and a grid of {} x {}", c.heads,
+            c.width, c.patch, c.depth, c.gridH, c.gridW);
+    const auto get = [&](const std::string& name, std::initializer_list<int64_t> shape)
+    {
+        const auto found = weights.find(name);
+        require(found != weights.end(), "{}: is missing from the weights", name);
+        require(found->second.sizes() == at::IntArrayRef(shape), "{}: has shape [{}], expected [{}]", name,
+                fmt::join(found->second.sizes(), ", "), fmt::join(at::IntArrayRef(shape), ", "));
+        return it.plain(found->second);
+    };
+
+    const int64_t patches = c.gridH * c.gridW;
+    const at::Tensor position = get("pos_embed", {1, c.positionedPrefix + patches, c.width});
+    it.prefix = get("cls_token", {1, 1, c.width});
+    if (c.registers > 0)
+        it.prefix = at::cat({it.prefix, get("reg_token", {1, c.registers, c.width})}, 1);
+    else
+        it.prefix = it.prefix.clone();
+    require(c.positionedPrefix >= 0 && c.positionedPrefix <= it.prefix.size(1),
+            "{} leading tokens have positions, but there are {}", c.positionedPrefix, it.prefix.size(1));
+    if (c.positionedPrefix > 0)
+        it.prefix.narrow(1, 0, c.positionedPrefix) += position.narrow(1, 0, c.positionedPrefix);
+    it.positions = position.narrow(1, c.positionedPrefix, patches)
+                       .reshape({1, c.gridH, c.gridW, c.width})
+                       .permute({0, 3, 1, 2})
+                       .contiguous();
+    it.patch = it.linear(get("patch_embed.proj.weight", {c.width, 3, c.patch, c.patch}).reshape({c.width, 3 * c.patch * c.patch}),
+                         get("patch_embed.proj.bias", {c.width}));
+
+    for (int64_t i = 0; i < c.depth; i++)
+    {
+        const std::string name = fmt::format("blocks.{}.", i);
+        Block block;
+        const auto norm = [&](const std::string& which) {
+            return Norm{get(name + which + ".weight", {c.width}).clone(), get(name + which + ".bias", {c.width}).clone()};
+        };
+        // Layer scale multiplies what comes out of a linear layer: the same as scaling its rows, once.
+        const auto scaled = [&](const std::string& layer, const std::string& scale, int64_t inputs)
+        {
+            at::Tensor weight = get(name + layer + ".weight", {c.width, inputs});
+            at::Tensor bias = get(name + layer + ".bias", {c.width});
+            if (c.layerScale)
+            {
+                const at::Tensor gamma = get(name + scale, {c.width});
+                weight = weight * gamma.unsqueeze(1);
+                bias = bias * gamma;
+            }
+            return it.linear(weight, bias);
+        };
+        block.norm1 = norm("norm1");
+        block.qkv =
+            it.linear(get(name + "attn.qkv.weight", {3 * c.width, c.width}),
+                      weights.contains(name + "attn.qkv.bias") ? get(name + "attn.qkv.bias", {3 * c.width}) : at::Tensor());
+        block.projection = scaled("attn.proj", "ls1.gamma", c.width);
+        block.norm2 = norm("norm2");
+        block.hidden = it.linear(get(name + "mlp.fc1.weight", {c.mlp, c.width}), get(name + "mlp.fc1.bias", {c.mlp}));
+        block.output = scaled("mlp.fc2", "ls2.gamma", c.mlp);
+        it.blocks.push_back(std::move(block));
+    }
+}
+
+Vit::~Vit() = default;
+Vit::Vit(Vit&&) noexcept = default;
+Vit& Vit::operator=(Vit&&) noexcept = default;
+
+const VitConfig& Vit::config() const
+{
+    return impl_->config;
+}
+
+const VitOptions& Vit::options() const
+{
+    return impl_->options;
+}
+
+bool Vit::prepacked() const
+{
+    return impl_->packed;
+}
+
+/// [1, rows * columns, C]
+at::Tensor Vit::Impl::positionsFor(int64_t rows, int64_t columns) const
+{
+    constexpr size_t mostSizes = 32; // a stream of images that all differ in size must not fill the memory
+    const std::lock_guard lock(mutex);
+    at::Tensor& cached = positionCache[{rows, columns}];
+    if (!cached.defined())
+    {
+        at::Tensor grid = positions;
+        if (rows != config.gridH || columns != config.gridW)
+            grid = config.positionAntialias ? at::_upsample_bicubic2d_aa(grid, {rows, columns}, false)
+                                            : at::upsample_bicubic2d(grid, {rows, columns}, false);
+        const at::Tensor made = grid.flatten(2).transpose(1, 2).contiguous();
+        if (positionCache.size() > mostSizes)
+        {
+            positionCache.clear();
+            return positionCache[{rows, columns}] = made;
+        }
+        cached = made;
+    }
+    return cached;
+}
+
+/// q, k: [N, heads, T, D]. [N, L], averaged over heads.
+at::Tensor Vit::Impl::attention(const at::Tensor& q, const at::Tensor& k, AttentionAggregate aggregate) const
+{
+    const int64_t skip = prefix.size(1);
+    const int64_t tokens = q.size(2);
+    const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(3)));
+    const auto rows = [&](const at::Tensor& queries, const at::Tensor& keys)
+    {
+        return at::softmax(at::matmul(queries.to(at::kFloat) * scale, keys.to(at::kFloat).transpose(-2, -1)), -1)
+            .narrow(-1, skip, tokens - skip);
+    };
+    if (aggregate == AttentionAggregate::ClassToken)
+        return rows(q.narrow(2, 0, 1), k).squeeze(2).mean(1);
+    // one image at a time: the whole matrix of a batch is large
+    std::vector<at::Tensor> images;
+    for (int64_t n = 0; n < q.size(0); n++)
+        images.push_back(rows(q[n].narrow(1, skip, tokens - skip), k[n]).mean(at::IntArrayRef{0, 1}));
+    return at::stack(images);
+}
+
+Vit::Output Vit::forward(const at::Tensor& given, const std::vector<int>& layers, bool attention,
+                         AttentionAggregate aggregate) const
+{
+    const Impl& it = *impl_;
+    const VitConfig& c = it.config;
+    require(given.dim() == 4 && given.size(1) == 3 && given.size(0) > 0, "the image has shape [{}], expected [N, 3, H, W]",
+            fmt::join(given.sizes(), ", "));
+    const int64_t batch = given.size(0);
+    const int64_t height = given.size(2);
+    const int64_t width = given.size(3);
+    require(height > 0 && width > 0 && height % c.patch == 0 && width % c.patch == 0,
+            "the image is {} x {} (height x width), expected multiples of the patch, {}", height, width, c.patch);
+    require(!layers.empty(), "no layer of the backbone was asked for");
+    for (size_t i = 0; i < layers.size(); i++)
+        require(layers[i] >= (i > 0 ? layers[i - 1] + 1 : 1) && layers[i] <= c.depth,
+                "layers [{}] were asked for, expected rising numbers from 1 to {}", fmt::join(layers, ", "), c.depth);
+
+    // Not inference mode: its tensors may not enter a computation that has gradients.
+    const c10::AutoGradMode noGradient(false);
+    const at::AutoDispatchBelowADInplaceOrView belowAutograd;
+
+    const int64_t rows = height / c.patch;
+    const int64_t columns = width / c.patch;
+    const int64_t skip = it.prefix.size(1);
+    const int64_t tokens = skip + rows * columns;
+    const int64_t headWidth = c.width / c.heads;
+
+    // The convolution's windows do not overlap, so it is one multiplication.
+    const at::Tensor windows = given.to(it.options.device, it.type)
+                                   .reshape({batch, 3, rows, c.patch, columns, c.patch})
+                                   .permute({0, 2, 4, 1, 3, 5})
+                                   .reshape({batch, rows * columns, 3 * c.patch * c.patch});
+    // The residual stream stays in float32: sums of many terms are where bfloat16 loses most.
+    at::Tensor x = at::empty({batch, tokens, c.width}, it.prefix.options());
+    x.narrow(1, 0, skip).copy_(it.prefix.expand({batch, skip, c.width}));
+    at::Tensor patches = x.narrow(1, skip, rows * columns);
+    patches.copy_(it.patch(windows));
+    patches.add_(it.positionsFor(rows, columns));
+
+    const auto normalised = [&](const Norm& norm)
+    { return at::layer_norm(x, {c.width}, norm.weight, norm.bias, c.layerNormEps).to(it.type); };
+
+    Output output;
+    size_t next = 0;
+    for (int64_t i = 0; i < layers.back(); i++)
+    {
+        const Block& block = it.blocks[static_cast<size_t>(i)];
+        const at::Tensor qkv =
+            block.qkv(normalised(block.norm1)).view({batch, tokens, 3, c.heads, headWidth}).permute({2, 0, 3, 1, 4});
+        const at::Tensor q = qkv[0];
+        const at::Tensor k = qkv[1];
+        const at::Tensor mixed = at::scaled_dot_product_attention(q, k, qkv[2]).transpose(1, 2).reshape({batch, tokens, c.width});
+        x.add_(block.projection(mixed));
+        x.add_(block.output(block.hidden(normalised(block.norm2), true)));
+
+        if (i + 1 != layers[next])
+            continue;
+        next++;
+        output.tokens.push_back(x.narrow(1, skip, rows * columns).clone());
+        if (attention)
+        {
+            const at::Tensor seen = it.attention(q, k, aggregate);
+            output.attention = output.attention.defined() ? output.attention + seen : seen;
+        }
+    }
+    if (attention)
+        output.attention.div_(static_cast<double>(layers.size()));
+    return output;
+}
+
+} // namespace agpnet
