@@ -1,0 +1,103 @@
+// One HTML page that stands alone: pictures, styles and script are in the file, and a policy in its head forbids the network.
+#pragma once
+
+#include "apps/tools/dataset.h"
+#include "common/atomic_file.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <opencv2/core.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace agpnet::tools
+{
+
+struct ScoreRange
+{
+    double low = 0;
+    double high = 1;
+};
+
+/// Heat colours over `image` (8-bit BGR), in OpenCV's inferno: equal steps of score look like equal steps of lightness, in
+/// print and to the colour-blind too. Opacity grows with the score, so that normal regions show the picture. The outline of
+/// map >= threshold is white with a dark edge. `map` (CV_32FC1) may have any size; where it shrinks, peaks stay.
+cv::Mat overlay(const cv::Mat& image, const cv::Mat& map, ScoreRange range, double threshold);
+
+struct ReportFigure
+{
+    std::string name;
+    std::string value;
+    std::string note; ///< what exactly was measured; may be empty
+};
+
+struct Report
+{
+    std::string title;
+    std::string subtitle;
+    std::vector<std::pair<std::string, std::string>> facts; ///< model, data, versions: name and value
+    std::vector<ReportFigure> figures;                      ///< figures of merit; what follows from the items is added
+    std::vector<std::string> warnings;
+    std::string unit = "feature distance"; ///< of the score, for the legends
+    std::optional<ScoreRange> range;       ///< of the colours, the same for all pictures; default 0 to twice the threshold
+    int thumbnail = 320;                   ///< longest side, in pixels
+};
+
+struct ReportItem
+{
+    std::string name;
+    cv::Mat image; ///< 8-bit BGR
+    cv::Mat map;   ///< CV_32FC1, any size
+    cv::Mat mask;  ///< ground truth, 8-bit; empty if unknown
+    double score = 0;
+    double threshold = 0;
+    bool anomalous = false; ///< the decision
+    std::optional<Label> label;
+    std::string defect; ///< the label's name
+    double seconds = 0;
+};
+
+/// Items are shrunk and spooled to a temporary file as they come, so that memory does not grow with their pictures; the
+/// page itself appears at finish(), highest score first.
+class ReportWriter
+{
+public:
+    explicit ReportWriter(std::filesystem::path path); ///< Error at once if the page cannot be written there
+    ~ReportWriter();
+    ReportWriter(const ReportWriter&) = delete;
+    ReportWriter& operator=(const ReportWriter&) = delete;
+
+    void add(const ReportItem& item, const Report& report);
+    void finish(const Report& report);
+
+private:
+    struct Entry
+    {
+        std::string name;
+        std::string defect;
+        double score, threshold, seconds;
+        bool anomalous;
+        std::optional<Label> label;
+        bool masked;
+        long offset;
+        size_t bytes;
+    };
+
+    std::string card(const Entry& entry, const std::string& pictures, int decimals, ScoreRange axis) const;
+
+    std::filesystem::path path_;
+    AtomicFile file_;
+    std::unique_ptr<std::FILE, int (*)(std::FILE*)> spool_;
+    std::vector<Entry> entries_;
+    std::optional<ScoreRange> range_;
+};
+
+/// All items at once, for a few.
+void writeReport(const std::filesystem::path& path, const Report& report, const std::vector<ReportItem>& items);
+
+/// For text between tags and in quoted attributes; bytes that are no UTF-8 become U+FFFD.
+std::string escapeHtml(const std::string& text);
+
+} // namespace agpnet::tools
