@@ -1,6 +1,7 @@
 #include "models/vit.h"
 
 #include "common/error.h"
+#include "models/attention.h"
 
 #include <cmath>
 #include <fmt/ranges.h>
@@ -17,7 +18,6 @@
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/upsample_bicubic2d.h>
@@ -331,12 +331,8 @@ Vit::Output Vit::forward(const at::Tensor& given, const std::vector<int>& layers
     for (int64_t i = 0; i < layers.back(); i++)
     {
         const Block& block = it.blocks[static_cast<size_t>(i)];
-        const at::Tensor qkv =
-            block.qkv(normalised(block.norm1)).view({batch, tokens, 3, c.heads, headWidth}).permute({2, 0, 3, 1, 4});
-        const at::Tensor q = qkv[0];
-        const at::Tensor k = qkv[1];
-        const at::Tensor mixed = at::scaled_dot_product_attention(q, k, qkv[2]).transpose(1, 2).reshape({batch, tokens, c.width});
-        x.add_(block.projection(mixed));
+        const at::Tensor qkv = block.qkv(normalised(block.norm1)).view({batch, tokens, 3, c.heads, headWidth});
+        x.add_(block.projection(attend(qkv)));
         x.add_(block.output(block.hidden(normalised(block.norm2), true)));
 
         if (i + 1 != layers[next])
@@ -345,7 +341,7 @@ Vit::Output Vit::forward(const at::Tensor& given, const std::vector<int>& layers
         output.tokens.push_back(x.narrow(1, skip, rows * columns).clone());
         if (attention)
         {
-            const at::Tensor seen = it.attention(q, k, aggregate);
+            const at::Tensor seen = it.attention(qkv.select(2, 0).transpose(1, 2), qkv.select(2, 1).transpose(1, 2), aggregate);
             output.attention = output.attention.defined() ? output.attention + seen : seen;
         }
     }

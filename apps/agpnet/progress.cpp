@@ -46,7 +46,7 @@ void Progress::update(int done, const std::string& note)
     std::string line = fmt::format("{} {}/{}", what_, done, total_);
     if (!note.empty())
         line += "  " + note;
-    if (fresh > 0 && seconds > 0)
+    if (fresh > 1 && seconds > 0.2)
         line += fmt::format("  {:.{}f} {}/s", fresh / seconds, fresh / seconds < 10 ? 2 : 0, unit_);
     if (fresh > 1 && done < total_)
         line += fmt::format("  {} left", durationText((total_ - done) * seconds / fresh));

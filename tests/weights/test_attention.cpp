@@ -1,0 +1,70 @@
+#include "models/attention.h"
+#include "support.h"
+
+#include <limits>
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/softmax.h>
+
+namespace agpnet::test
+{
+namespace
+{
+
+at::Tensor noise(at::IntArrayRef shape, uint64_t seed)
+{
+    return at::randn(shape, at::detail::createCPUGenerator(seed));
+}
+
+class SoftmaxWidths : public ::testing::TestWithParam<int64_t>
+{
+};
+
+TEST_P(SoftmaxWidths, MatchesFloat32)
+{
+    const at::Tensor logits = (noise({7, GetParam()}, 1) * 30).to(at::kBFloat16);
+    const at::Tensor expected = at::softmax(logits.to(at::kFloat) * 0.125, -1);
+    at::Tensor rows = logits.clone();
+    softmaxRows(rows.mutable_data_ptr<at::BFloat16>(), 7, GetParam(), 0.125F);
+    // half a unit in the last place of bfloat16
+    EXPECT_LT(((rows.to(at::kFloat) - expected) / expected).abs().max().item<double>(), 1.0 / 256 + 1e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Attention, SoftmaxWidths, ::testing::Values(1, 2, 15, 16, 17, 31, 325, 1370));
+
+TEST(Softmax, ExtremeLogitsStayFinite)
+{
+    at::Tensor rows = at::full({2, 33}, -3e38, at::kBFloat16);
+    rows[0][5] = 3e38;
+    softmaxRows(rows.mutable_data_ptr<at::BFloat16>(), 2, 33, 1.0F);
+    EXPECT_EQ(rows[0][5].item<float>(), 1.0F);
+    EXPECT_LT(rows[0][6].item<float>(), 1e-30F);
+    EXPECT_NEAR(rows[1][6].item<float>(), 1.0F / 33, 1e-3F);
+
+    rows[0][7] = std::numeric_limits<float>::quiet_NaN();
+    softmaxRows(rows.mutable_data_ptr<at::BFloat16>(), 1, 33, 1.0F);
+    EXPECT_TRUE(std::isnan(rows[0][7].item<float>())); // not hidden
+}
+
+TEST(Attend, MatchesTheLibrary)
+{
+    for (const auto type : {at::kFloat, at::kBFloat16})
+    {
+        const at::Tensor qkv = noise({3, 50, 3, 2, 64}, 2).to(type);
+        const at::Tensor parts = qkv.to(at::kFloat).permute({2, 0, 3, 1, 4});
+        const at::Tensor expected =
+            at::scaled_dot_product_attention(parts[0], parts[1], parts[2]).transpose(1, 2).reshape({3, 50, 128});
+        const at::Tensor result = attend(qkv);
+        EXPECT_EQ(result.scalar_type(), type);
+        EXPECT_TRUE(result.is_contiguous());
+        EXPECT_LT(((result.to(at::kFloat) - expected).norm() / expected.norm()).item<double>(),
+                  type == at::kFloat ? 1e-5 : 0.006);
+    }
+}
+
+} // namespace
+} // namespace agpnet::test
