@@ -1,0 +1,42 @@
+"""Loads the AGPNet plugin into this process's cv2, and says clearly when that cannot work."""
+import ctypes
+import os
+
+import cv2
+import numpy as np
+
+
+def load(path=None):
+    """Load the plugin from `path`, AGPNET_PLUGIN, or wherever the dynamic linker finds libagpnet.so."""
+    path = path or os.environ.get("AGPNET_PLUGIN") or "libagpnet.so"
+    library = ctypes.CDLL(path)
+    init = library.agpnet_plugin_init_v1
+    init.argtypes = [ctypes.c_uint32, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t]
+    message = ctypes.create_string_buffer(1024)
+    if init(1, cv2.__version__.encode(), message, len(message)) != 0:
+        raise RuntimeError(f"{path}: {message.value.decode()}")
+    try:
+        cv2.dnn.readNetFromONNX(np.frombuffer(probe_graph(), np.uint8))
+    except cv2.error as error:
+        raise RuntimeError(
+            f"{path} was loaded, but into another copy of OpenCV than cv2 uses: this cv2 ({cv2.__file__}) is linked statically "
+            "to its own OpenCV, as PyPI's opencv-python is; use the distribution's python3-opencv"
+        ) from error
+    return path
+
+
+def probe_graph():
+    """The bytes of an ONNX file with one ai.agpnet.Residual node."""
+
+    def field(number, payload):
+        return bytes([number << 3 | 2, len(payload)]) + payload
+
+    def value(name, channels):
+        dims = b"".join(field(1, bytes([1 << 3, extent])) for extent in (1, channels, 1, 1))
+        tensor = bytes([1 << 3, 1]) + field(2, dims)
+        return field(1, name) + field(2, field(1, tensor))
+
+    node = field(1, b"a") + field(1, b"b") + field(2, b"r") + field(3, b"probe") + field(4, b"Residual") + field(7, b"ai.agpnet")
+    graph = field(1, node) + field(2, b"probe") + field(11, value(b"a", 2)) + field(11, value(b"b", 2)) + field(12, value(b"r", 1))
+    opset = field(1, b"") + bytes([2 << 3, 13])
+    return bytes([1 << 3, 8]) + field(7, graph) + field(8, opset)
