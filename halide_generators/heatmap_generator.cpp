@@ -13,7 +13,8 @@ public:
     GeneratorParam<int> lanes{"lanes", 8};   // vector width; GPU: threads of a block along x
     GeneratorParam<int> vectors{"vectors", 4}; // vectors of a map row computed together
     GeneratorParam<int> strip{"strip", 16};  // map rows of one task
-    GeneratorParam<int> rowsTogether{"rows", 1}; // GPU: rows the selection walks side by side
+    GeneratorParam<int> rowGroups{"groups", 1}; // GPU: groups of rows that the selection walks side by side
+    GeneratorParam<int> digitBits{"bits", 2};   // how much of the top-th value a round of the selection finds; divides 32
 
     Input<Buffer<float, 4>> residual{"residual"};
     Input<int32_t> radius{"radius"};
@@ -61,8 +62,6 @@ public:
     }
 
 private:
-    static constexpr int levels = 16; // of two bits each
-
     /// One axis: `first(i)` is the first input position that output position i draws on, weight(i, b) the weight of the b-th.
     struct Axis
     {
@@ -89,6 +88,18 @@ private:
         }
     };
 
+    /// One round of the selection; `threshold` is the smallest key left after it.
+    struct Round
+    {
+        explicit Round(int shift)
+            : laneCount("laneCount" + std::to_string(shift)), groupCount("groupCount" + std::to_string(shift)),
+              count("count" + std::to_string(shift)), threshold("threshold" + std::to_string(shift))
+        {
+        }
+        Func laneCount, groupCount, count, threshold;
+        RDom cell;
+    };
+
     /// The order of floats as unsigned integers, NaN above all.
     static Expr keyOf(const Expr& value)
     {
@@ -102,16 +113,18 @@ private:
         return reinterpret<float>(Halide::select((key >> 31) != 0, key ^ Expr(0x80000000u), ~key));
     }
 
-    /// Finds the key of the top-th value from the high bits down, two bits a level, by counting. Rows whose maximum is too small
-    /// to matter are passed over, so the later levels see little of the map.
+    /// Finds the key of the top-th value from the high bits down, a digit a round, by counting. Rows whose maximum is too small
+    /// to matter are passed over, so the later rounds see little of the map.
     void select(const Expr& width, const Expr& height)
     {
-        const Expr columns = (width + lanes - 1) / lanes, groups = (height + rowsTogether - 1) / rowsTogether;
+        const int groups = rowGroups, digits = (1 << digitBits) - 1;
+        const Expr columns = (width + lanes - 1) / lanes, groupRows = (height + groups - 1) / groups;
         Func bounded = BoundaryConditions::constant_exterior(map, 0.0f, {{0, width}, {0, height}, {Expr(), Expr()}, {Expr(), Expr()}});
         const Expr within = x >= 0 && x < width && y >= 0 && y < height;
         keys(x, y, n) = Halide::select(likely(within), keyOf(bounded(x, y, 0, n)), Expr(0u));
 
         RDom column(0, columns, "column"), everyLane(0, lanes, "everyLane"), everyRow(0, height, "everyRow");
+        RDom everyGroup(0, groups, "everyGroup");
         laneTop(lane, y, n) = Expr(0u);
         laneTop(lane, y, n) = max(laneTop(lane, y, n), keys(column * lanes + lane, y, n));
         rowTop(y, n) = Expr(0u);
@@ -120,43 +133,45 @@ private:
         imageTop(n) = max(imageTop(n), rowTop(everyRow, n));
         maximum(n) = valueOf(imageTop(n));
 
-        RDom all(0, lanes, 0, rowsTogether, "all");
         Expr threshold = Expr(0u);
-        for (int level = 0; level < levels; level++)
+        for (int shift = 32 - digitBits; shift >= 0; shift -= digitBits)
         {
-            const int shift = 2 * (levels - 1 - level);
-            auto candidate = [&](const Expr& digit) { return threshold + ((cast<uint32_t>(digit) + 1) << shift); };
-            RDom cell(0, columns, 0, groups, "cell" + std::to_string(level));
-            cell.where(rowTop(cell.y * rowsTogether + group, n) >= candidate(0));
-            Func laneCount("laneCount" + std::to_string(level)), counted("counted" + std::to_string(level)),
-                found("found" + std::to_string(level));
-            laneCount(digit, lane, group, n) = 0;
-            laneCount(digit, lane, group, n) +=
-                cast<int>(keys(cell.x * lanes + lane, cell.y * rowsTogether + group, n) >= candidate(digit));
-            counted(digit, n) = 0;
-            counted(digit, n) += laneCount(digit, all.x, all.y, n);
-            const Expr steps = cast<uint32_t>(counted(0, n) >= top) + cast<uint32_t>(counted(1, n) >= top) +
-                               cast<uint32_t>(counted(2, n) >= top);
-            found(n) = threshold + (steps << shift);
-            threshold = found(n);
-            laneCounts.push_back(laneCount);
-            counts.push_back(counted);
-            cells.push_back(cell);
-            thresholds.push_back(found);
+            const auto candidate = [&](const Expr& d) { return threshold + ((cast<uint32_t>(d) + 1) << shift); };
+            Round round(shift);
+            round.cell = RDom(0, columns, 0, groupRows, "cell");
+            const Expr row = round.cell.y * groups + group;
+            round.cell.where(rowTop(row, n) >= candidate(0));
+            round.laneCount(digit, lane, group, n) = 0;
+            round.laneCount(digit, lane, group, n) += cast<int>(keys(round.cell.x * lanes + lane, row, n) >= candidate(digit));
+            round.groupCount(digit, lane, n) = 0;
+            round.groupCount(digit, lane, n) += round.laneCount(digit, lane, everyGroup, n);
+            round.count(digit, n) = 0;
+            round.count(digit, n) += round.groupCount(digit, everyLane, n);
+            Expr steps = Expr(0u);
+            for (int d = 0; d < digits; d++)
+                steps += cast<uint32_t>(round.count(d, n) >= top);
+            round.threshold(n) = threshold + (steps << shift);
+            threshold = round.threshold(n);
+            rounds.push_back(round);
         }
 
-        RDom cell(0, columns, 0, groups, "cell");
-        cell.where(rowTop(cell.y * rowsTogether + group, n) > threshold);
-        const Expr key = keys(cell.x * lanes + lane, cell.y * rowsTogether + group, n);
-        const Expr above = key > threshold;
+        // What lies above the threshold is summed; values equal to it fill up what is missing.
+        above = RDom(0, columns, 0, groupRows, "above");
+        const Expr row = above.y * groups + group;
+        above.where(rowTop(row, n) > threshold);
+        const Expr key = keys(above.x * lanes + lane, row, n);
         laneSum(lane, group, n) = Tuple(0.0f, 0);
-        laneSum(lane, group, n) = Tuple(laneSum(lane, group, n)[0] + Halide::select(above, valueOf(key), 0.0f),
-                                        laneSum(lane, group, n)[1] + cast<int>(above));
+        add(laneSum, {lane, group, n}, {Halide::select(key > threshold, valueOf(key), 0.0f), cast<int>(key > threshold)});
+        groupSum(lane, n) = Tuple(0.0f, 0);
+        add(groupSum, {lane, n}, {laneSum(lane, everyGroup, n)[0], laneSum(lane, everyGroup, n)[1]});
         imageSum(n) = Tuple(0.0f, 0);
-        imageSum(n) = Tuple(imageSum(n)[0] + laneSum(all.x, all.y, n)[0], imageSum(n)[1] + laneSum(all.x, all.y, n)[1]);
-        // Values equal to the threshold fill up what is missing.
+        add(imageSum, {n}, {groupSum(everyLane, n)[0], groupSum(everyLane, n)[1]});
         topMean(n) = (imageSum(n)[0] + cast<float>(top - imageSum(n)[1]) * valueOf(threshold)) / cast<float>(top);
-        cells.push_back(cell);
+    }
+
+    static void add(Func& sum, const std::vector<Expr>& at, const std::vector<Expr>& values)
+    {
+        sum(at) = Tuple(sum(at)[0] + values[0], sum(at)[1] + values[1]);
     }
 
     void scheduleCpu()
@@ -193,15 +208,17 @@ private:
         imageTop.compute_root();
         topMean.parallel(n);
         imageSum.compute_at(topMean, n);
+        groupSum.compute_at(topMean, n);
         laneSum.compute_at(topMean, n).vectorize(lane);
-        laneSum.update().reorder(lane, cells.back().x, cells.back().y, group).vectorize(lane);
-        for (size_t level = 0; level < thresholds.size(); level++)
+        laneSum.update().reorder(lane, above.x, above.y, group).vectorize(lane);
+        const int digits = (1 << digitBits) - 1;
+        for (Round& round : rounds)
         {
-            thresholds[level].compute_at(topMean, n);
-            counts[level].compute_at(topMean, n);
-            
-            laneCounts[level].compute_at(topMean, n).bound(digit, 0, 3).vectorize(lane).unroll(digit);
-            laneCounts[level].update().reorder(digit, lane, cells[level].x, cells[level].y, group).vectorize(lane).unroll(digit);
+            round.threshold.compute_at(topMean, n);
+            round.count.compute_at(topMean, n);
+            round.groupCount.compute_at(topMean, n);
+            round.laneCount.compute_at(topMean, n).bound(digit, 0, digits).vectorize(lane).unroll(digit);
+            round.laneCount.update().reorder(digit, lane, round.cell.x, round.cell.y, group).vectorize(lane).unroll(digit);
         }
     }
 
@@ -228,25 +245,36 @@ private:
         imageTop.compute_root().gpu_tile(n, ti, 8, guard);
         imageTop.update().gpu_tile(n, ti, 8, guard);
         maximum.gpu_tile(n, ti, 8, guard);
+        // Two kernels a round: one counts all over the device, one block per image sums up. A single kernel with all rounds would
+        // be one long chain of barriers.
+        const int digits = (1 << digitBits) - 1;
+        for (Round& round : rounds)
+        {
+            round.laneCount.compute_root().bound(digit, 0, digits).reorder(digit, lane, group, n).unroll(digit);
+            round.laneCount.gpu_blocks(group, n).gpu_threads(lane);
+            round.laneCount.update().reorder(digit, round.cell.x, round.cell.y, lane, group, n).unroll(digit);
+            round.laneCount.update().gpu_blocks(group, n).gpu_threads(lane);
+            round.threshold.compute_root().gpu_blocks(n);
+            round.count.compute_at(round.threshold, n).gpu_threads(digit);
+            round.count.update().gpu_threads(digit);
+            round.groupCount.compute_at(round.threshold, n).reorder(lane, digit).gpu_threads(lane);
+            round.groupCount.update().reorder(everyGroupVar(round.groupCount), lane, digit).gpu_threads(lane);
+        }
+        laneSum.compute_root().gpu_blocks(group, n).gpu_threads(lane);
+        laneSum.update().reorder(above.x, above.y, lane, group, n).gpu_blocks(group, n).gpu_threads(lane);
         topMean.gpu_blocks(n);
         imageSum.compute_at(topMean, n);
-        laneSum.compute_at(topMean, n).gpu_threads(lane, group);
-        laneSum.update().reorder(cells.back().x, cells.back().y, lane, group).gpu_threads(lane, group);
-        for (size_t level = 0; level < thresholds.size(); level++)
-        {
-            thresholds[level].compute_at(topMean, n);
-            counts[level].compute_at(topMean, n).gpu_threads(digit);
-            counts[level].update().gpu_threads(digit);
-            laneCounts[level].compute_at(topMean, n).bound(digit, 0, 3).reorder(digit, lane, group).unroll(digit).gpu_threads(lane, group);
-            laneCounts[level].update().reorder(digit, cells[level].x, cells[level].y, lane, group).unroll(digit).gpu_threads(lane, group);
-        }
+        groupSum.compute_at(topMean, n).gpu_threads(lane);
+        groupSum.update().gpu_threads(lane);
     }
+
+    static RVar everyGroupVar(Func& function) { return function.rvars(0)[0]; }
 
     Var x{"x"}, y{"y"}, c{"c"}, n{"n"}, j{"j"}, b{"b"}, t{"t"}, lane{"lane"}, group{"group"}, digit{"digit"};
     Func tap{"tap"}, taps{"taps"}, rows{"rows"}, smooth{"smooth"}, keys{"keys"}, laneTop{"laneTop"}, rowTop{"rowTop"};
-    Func imageTop{"imageTop"}, laneSum{"laneSum"}, imageSum{"imageSum"};
-    std::vector<Func> laneCounts, counts, thresholds;
-    std::vector<RDom> cells;
+    Func imageTop{"imageTop"}, laneSum{"laneSum"}, groupSum{"groupSum"}, imageSum{"imageSum"};
+    RDom above;
+    std::vector<Round> rounds;
     Axis along[2];
 };
 
