@@ -136,20 +136,21 @@ private:
         Expr threshold = Expr(0u);
         for (int shift = 32 - digitBits; shift >= 0; shift -= digitBits)
         {
-            const auto candidate = [&](const Expr& d) { return threshold + ((cast<uint32_t>(d) + 1) << shift); };
+            const auto candidate = [&](int d) { return threshold + Expr(static_cast<uint32_t>(d + 1) << shift); };
             Round round(shift);
             round.cell = RDom(0, columns, 0, groupRows, "cell");
             const Expr row = round.cell.y * groups + group;
             round.cell.where(rowTop(row, n) >= candidate(0));
-            round.laneCount(digit, lane, group, n) = 0;
-            round.laneCount(digit, lane, group, n) += cast<int>(keys(round.cell.x * lanes + lane, row, n) >= candidate(digit));
-            round.groupCount(digit, lane, n) = 0;
-            round.groupCount(digit, lane, n) += round.laneCount(digit, lane, everyGroup, n);
-            round.count(digit, n) = 0;
-            round.count(digit, n) += round.groupCount(digit, everyLane, n);
-            Expr steps = Expr(0u);
+            const Expr key = keys(round.cell.x * lanes + lane, row, n);
+            std::vector<Expr> atLeast;
             for (int d = 0; d < digits; d++)
-                steps += cast<uint32_t>(round.count(d, n) >= top);
+                atLeast.push_back(Halide::select(key >= candidate(d), 1, 0));
+            accumulate(round.laneCount, {lane, group, n}, atLeast);
+            accumulate(round.groupCount, {lane, n}, parts(round.laneCount(lane, everyGroup, n), digits));
+            accumulate(round.count, {n}, parts(round.groupCount(everyLane, n), digits));
+            Expr steps = Expr(0u);
+            for (const Expr& count : parts(round.count(n), digits))
+                steps += cast<uint32_t>(count >= top);
             round.threshold(n) = threshold + (steps << shift);
             threshold = round.threshold(n);
             rounds.push_back(round);
@@ -160,18 +161,31 @@ private:
         const Expr row = above.y * groups + group;
         above.where(rowTop(row, n) > threshold);
         const Expr key = keys(above.x * lanes + lane, row, n);
-        laneSum(lane, group, n) = Tuple(0.0f, 0);
-        add(laneSum, {lane, group, n}, {Halide::select(key > threshold, valueOf(key), 0.0f), cast<int>(key > threshold)});
-        groupSum(lane, n) = Tuple(0.0f, 0);
-        add(groupSum, {lane, n}, {laneSum(lane, everyGroup, n)[0], laneSum(lane, everyGroup, n)[1]});
-        imageSum(n) = Tuple(0.0f, 0);
-        add(imageSum, {n}, {groupSum(everyLane, n)[0], groupSum(everyLane, n)[1]});
+        accumulate(laneSum, {lane, group, n},
+                   {Halide::select(key > threshold, valueOf(key), 0.0f), Halide::select(key > threshold, 1, 0)});
+        accumulate(groupSum, {lane, n}, parts(laneSum(lane, everyGroup, n), 2));
+        accumulate(imageSum, {n}, parts(groupSum(everyLane, n), 2));
         topMean(n) = (imageSum(n)[0] + cast<float>(top - imageSum(n)[1]) * valueOf(threshold)) / cast<float>(top);
     }
 
-    static void add(Func& sum, const std::vector<Expr>& at, const std::vector<Expr>& values)
+    static std::vector<Expr> parts(const FuncRef& ref, int count)
     {
-        sum(at) = Tuple(sum(at)[0] + values[0], sum(at)[1] + values[1]);
+        std::vector<Expr> all;
+        for (int i = 0; i < count; i++)
+            all.push_back(ref[i]);
+        return all;
+    }
+
+    /// sum(at) starts at zero and grows by the values.
+    static void accumulate(Func& sum, const std::vector<Var>& at, const std::vector<Expr>& values)
+    {
+        std::vector<Expr> zeros, sums;
+        for (const Expr& value : values)
+            zeros.push_back(Internal::make_zero(value.type()));
+        sum(at) = Tuple(zeros);
+        for (size_t i = 0; i < values.size(); i++)
+            sums.push_back(sum(at)[static_cast<int>(i)] + values[i]);
+        sum(at) = Tuple(sums);
     }
 
     void scheduleCpu()
@@ -211,14 +225,13 @@ private:
         groupSum.compute_at(topMean, n);
         laneSum.compute_at(topMean, n).vectorize(lane);
         laneSum.update().reorder(lane, above.x, above.y, group).vectorize(lane);
-        const int digits = (1 << digitBits) - 1;
         for (Round& round : rounds)
         {
             round.threshold.compute_at(topMean, n);
             round.count.compute_at(topMean, n);
             round.groupCount.compute_at(topMean, n);
-            round.laneCount.compute_at(topMean, n).bound(digit, 0, digits).vectorize(lane).unroll(digit);
-            round.laneCount.update().reorder(digit, lane, round.cell.x, round.cell.y, group).vectorize(lane).unroll(digit);
+            round.laneCount.compute_at(topMean, n).vectorize(lane);
+            round.laneCount.update().reorder(lane, round.cell.x, round.cell.y, group).vectorize(lane);
         }
     }
 
@@ -247,18 +260,14 @@ private:
         maximum.gpu_tile(n, ti, 8, guard);
         // Two kernels a round: one counts all over the device, one block per image sums up. A single kernel with all rounds would
         // be one long chain of barriers.
-        const int digits = (1 << digitBits) - 1;
         for (Round& round : rounds)
         {
-            round.laneCount.compute_root().bound(digit, 0, digits).reorder(digit, lane, group, n).unroll(digit);
-            round.laneCount.gpu_blocks(group, n).gpu_threads(lane);
-            round.laneCount.update().reorder(digit, round.cell.x, round.cell.y, lane, group, n).unroll(digit);
-            round.laneCount.update().gpu_blocks(group, n).gpu_threads(lane);
+            round.laneCount.compute_root().gpu_blocks(group, n).gpu_threads(lane);
+            round.laneCount.update().reorder(round.cell.x, round.cell.y, lane, group, n).gpu_blocks(group, n).gpu_threads(lane);
             round.threshold.compute_root().gpu_blocks(n);
-            round.count.compute_at(round.threshold, n).gpu_threads(digit);
-            round.count.update().gpu_threads(digit);
-            round.groupCount.compute_at(round.threshold, n).reorder(lane, digit).gpu_threads(lane);
-            round.groupCount.update().reorder(everyGroupVar(round.groupCount), lane, digit).gpu_threads(lane);
+            round.count.compute_at(round.threshold, n);
+            round.groupCount.compute_at(round.threshold, n).gpu_threads(lane);
+            round.groupCount.update().gpu_threads(lane);
         }
         laneSum.compute_root().gpu_blocks(group, n).gpu_threads(lane);
         laneSum.update().reorder(above.x, above.y, lane, group, n).gpu_blocks(group, n).gpu_threads(lane);
@@ -268,9 +277,7 @@ private:
         groupSum.update().gpu_threads(lane);
     }
 
-    static RVar everyGroupVar(Func& function) { return function.rvars(0)[0]; }
-
-    Var x{"x"}, y{"y"}, c{"c"}, n{"n"}, j{"j"}, b{"b"}, t{"t"}, lane{"lane"}, group{"group"}, digit{"digit"};
+    Var x{"x"}, y{"y"}, c{"c"}, n{"n"}, j{"j"}, b{"b"}, t{"t"}, lane{"lane"}, group{"group"};
     Func tap{"tap"}, taps{"taps"}, rows{"rows"}, smooth{"smooth"}, keys{"keys"}, laneTop{"laneTop"}, rowTop{"rowTop"};
     Func imageTop{"imageTop"}, laneSum{"laneSum"}, groupSum{"groupSum"}, imageSum{"imageSum"};
     RDom above;
