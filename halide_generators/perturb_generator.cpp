@@ -70,7 +70,9 @@ public:
         const Expr quad = c / 4, k = c % 4;
         const Expr drawn = select(k == 0, g(quad, ix, iy, n)[0], k == 1, g(quad, ix, iy, n)[1], k == 2, g(quad, ix, iy, n)[2],
                                   g(quad, ix, iy, n)[3]);
-        out(ix, iy, c, n) = x(ix, iy, c, n) + amount(cellX(ix), cellY(iy), n) * drawn;
+        rowStrength(ix, q, n) = amount(cellX(ix), q, n);
+        strength(ix, iy, n) = rowStrength(ix, cellY(iy), n);
+        out(ix, iy, c, n) = x(ix, iy, c, n) + strength(ix, iy, n) * drawn;
     }
 
     void schedule()
@@ -118,7 +120,10 @@ private:
                 .fuse(iy, c, task)
                 .fuse(task, n, task)
                 .parallel(task);
-            gauss.compute_at(out, outer).vectorize(ix, lanes, TailStrategy::RoundUp);
+            // The bounds say what cannot be proven past the guards, and keep these in registers.
+            gauss.compute_at(out, outer).bound_extent(group, 1).bound_extent(ix, lanes).vectorize(ix);
+            strength.compute_at(out, outer).bound_extent(ix, lanes).vectorize(ix);
+            rowStrength.compute_root().vectorize(ix, lanes);
         }
     }
 
@@ -147,7 +152,8 @@ private:
     }
 
     Var ix{"ix"}, iy{"iy"}, c{"c"}, n{"n"}, p{"p"}, q{"q"}, group{"group"};
-    Func rowRange{"rowRange"}, range{"range"}, rank{"rank"}, amount{"amount"}, cellX{"cellX"}, cellY{"cellY"}, gauss{"gauss"};
+    Func rowRange{"rowRange"}, range{"range"}, rank{"rank"}, amount{"amount"}, cellX{"cellX"}, cellY{"cellY"};
+    Func rowStrength{"rowStrength"}, strength{"strength"}, gauss{"gauss"};
     RDom other;
     Expr width, height, cellsX, cellsY;
 };
