@@ -147,7 +147,8 @@ public:
     }
 };
 
-template <typename F> void measure(const std::string& name, F&& body)
+template <typename F>
+void measure(const std::string& name, F&& body)
 {
     benchmark::RegisterBenchmark(name.c_str(),
                                  [body](benchmark::State& state)
@@ -205,7 +206,8 @@ int main(int argc, char** argv)
             const auto named = [&, label = name](const std::string& stage) { return stage + batch + "|" + label; };
             const Device d = device;
             measure(named("perturb tokens 324x384"), [=] { perturb(d, tokens(f, 18), planar(cells), feature, tokens(out, 18)); });
-            measure(named("perturb image 3x252x252"), [=] { perturb(d, planar(image), planar(cells), masked, planar(imageOut)); });
+            measure(named("perturb image 3x252x252"),
+                    [=] { perturb(d, planar(image), planar(cells), masked, planar(imageOut)); });
             measure(named("residual l2 324x384"), [=] { residual(d, tokens(f, 18), tokens(g, 18), Metric::L2, planar(small)); });
             for (const double sigma : {0.0, 4.0})
                 measure(named(fmt::format("heatmap 18 to 252 sigma {:.0f}", sigma)),
@@ -264,7 +266,8 @@ int main(int argc, char** argv)
                     for (int64_t k = 0; k < n; k++)
                     {
                         cv::Mat apart, sum;
-                        cv::subtract(cv::Mat(324, 384, CV_32F, f[k].data_ptr()), cv::Mat(324, 384, CV_32F, g[k].data_ptr()), apart);
+                        cv::subtract(cv::Mat(324, 384, CV_32F, f[k].data_ptr()), cv::Mat(324, 384, CV_32F, g[k].data_ptr()),
+                                     apart);
                         cv::multiply(apart, apart, apart);
                         cv::reduce(apart, sum, 1, cv::REDUCE_SUM);
                         cv::sqrt(sum, sum);

@@ -10,9 +10,9 @@ using namespace Halide;
 class Heatmap : public Generator<Heatmap>
 {
 public:
-    GeneratorParam<int> lanes{"lanes", 8};   // vector width; GPU: threads of a block along x
-    GeneratorParam<int> vectors{"vectors", 4}; // vectors of a map row computed together
-    GeneratorParam<int> strip{"strip", 16};  // map rows of one task
+    GeneratorParam<int> lanes{"lanes", 8};      // vector width; GPU: threads of a block along x
+    GeneratorParam<int> vectors{"vectors", 4};  // vectors of a map row computed together
+    GeneratorParam<int> strip{"strip", 16};     // map rows of one task
     GeneratorParam<int> rowGroups{"groups", 1}; // GPU: groups of rows that the selection walks side by side
     GeneratorParam<int> digitBits{"bits", 2};   // how much of the top-th value a round of the selection finds; divides 32
 
@@ -44,10 +44,11 @@ public:
         along[1].define(*this, inHeight, height);
 
         rows(x, j, n) = 0.0f;
-        rows(x, j, n) += along[0].weight(x, along[0].band) *
-                         residual(clamp(along[0].first(x) + along[0].band, 0, inWidth - 1), j, 0, n);
+        rows(x, j, n) +=
+            along[0].weight(x, along[0].band) * residual(clamp(along[0].first(x) + along[0].band, 0, inWidth - 1), j, 0, n);
         smooth(x, y, n) = 0.0f;
-        smooth(x, y, n) += along[1].weight(y, along[1].band) * rows(x, clamp(along[1].first(y) + along[1].band, 0, inHeight - 1), n);
+        smooth(x, y, n) +=
+            along[1].weight(y, along[1].band) * rows(x, clamp(along[1].first(y) + along[1].band, 0, inHeight - 1), n);
         map(x, y, c, n) = smooth(x, y, n);
 
         select(width, height);
@@ -119,7 +120,8 @@ private:
     {
         const int groups = rowGroups, digits = (1 << digitBits) - 1;
         const Expr columns = (width + lanes - 1) / lanes, groupRows = (height + groups - 1) / groups;
-        Func bounded = BoundaryConditions::constant_exterior(map, 0.0f, {{0, width}, {0, height}, {Expr(), Expr()}, {Expr(), Expr()}});
+        Func bounded =
+            BoundaryConditions::constant_exterior(map, 0.0f, {{0, width}, {0, height}, {Expr(), Expr()}, {Expr(), Expr()}});
         const Expr within = x >= 0 && x < width && y >= 0 && y < height;
         keys(x, y, n) = Halide::select(likely(within), keyOf(bounded(x, y, 0, n)), Expr(0u));
 

@@ -20,7 +20,8 @@ inline const std::map<std::string, Layout>& layoutNames()
 }
 
 /// Halide's own default is a stride of 1 in the first dimension.
-template <typename Buffer> void setLayout(Buffer& buffer, Layout layout)
+template <typename Buffer>
+void setLayout(Buffer& buffer, Layout layout)
 {
     buffer.dim(0).set_stride(layout == Layout::Planar ? Halide::Expr(1) : Halide::Expr());
     if (layout == Layout::Tokens)

@@ -66,8 +66,9 @@ inline std::array<Expr, 2> boxMuller(const Expr& a, const Expr& b)
     const Expr angle = cast<float>(turn - (quarter << 22)) * 3.7450704e-7f; // 2 pi / 2^24
     const Expr square = angle * angle;
     const Expr sine = angle + angle * square * polynomial(square, {-1.9515295891e-4f, 8.3321608736e-3f, -1.6666654611e-1f});
-    const Expr cosine = 1.0f - 0.5f * square +
-                        square * square * polynomial(square, {2.443315711809948e-5f, -1.388731625493765e-3f, 4.166664568298827e-2f});
+    const Expr cosine =
+        1.0f - 0.5f * square +
+        square * square * polynomial(square, {2.443315711809948e-5f, -1.388731625493765e-3f, 4.166664568298827e-2f});
     const Expr odd = (quarter & 1) != 0;
     const Expr real = Halide::select(odd, sine, cosine);
     const Expr imaginary = Halide::select(odd, cosine, sine);

@@ -10,8 +10,8 @@ class Perturb : public Generator<Perturb>
 {
 public:
     GeneratorParam<Layout> layout{"layout", Layout::Any, layoutNames()};
-    GeneratorParam<int> lanes{"lanes", 8};  // vector width; on tokens also how many groups of four channels go together
-    GeneratorParam<int> strip{"strip", 16}; // tokens: pixels of one task
+    GeneratorParam<int> lanes{"lanes", 8};   // vector width; on tokens also how many groups of four channels go together
+    GeneratorParam<int> strip{"strip", 16};  // tokens: pixels of one task
     GeneratorParam<int> tileX{"tile_x", 32}; // GPU: threads of a block along the layout's fast dimension
     GeneratorParam<int> tileY{"tile_y", 4};
 

@@ -84,7 +84,10 @@ public:
         }
         if (layout == Layout::Tokens)
         {
-            out.split(x, task, x, strip, TailStrategy::GuardWithIf).reorder(x, c, task, y, n).fuse(task, y, task).fuse(task, n, task);
+            out.split(x, task, x, strip, TailStrategy::GuardWithIf)
+                .reorder(x, c, task, y, n)
+                .fuse(task, y, task)
+                .fuse(task, n, task);
             out.parallel(task);
             total.compute_at(out, x);
             partial.compute_at(out, x).vectorize(lane, lanes).unroll(lane);
@@ -95,7 +98,8 @@ public:
         else if (layout == Layout::Planar)
         {
             const int tile = lanes.value() * sums.value();
-            out.split(x, outer, inner, tile, TailStrategy::GuardWithIf).split(inner, outer2, inner, lanes, TailStrategy::GuardWithIf);
+            out.split(x, outer, inner, tile, TailStrategy::GuardWithIf)
+                .split(inner, outer2, inner, lanes, TailStrategy::GuardWithIf);
             out.reorder(inner, outer2, c, outer, y, n).vectorize(inner).fuse(outer, y, task).fuse(task, n, task).parallel(task);
             total.compute_at(out, task).vectorize(x, lanes, TailStrategy::GuardWithIf);
             total.update().reorder(x, whole).vectorize(x, lanes, TailStrategy::GuardWithIf);

@@ -50,7 +50,8 @@ private:
             problem = fmt::format("the CUDA driver does not start (cuInit: {})", status);
     }
 
-    template <typename F> static void load(void* library, F& function, const char* name)
+    template <typename F>
+    static void load(void* library, F& function, const char* name)
     {
         function = reinterpret_cast<F>(dlsym(library, name));
     }
@@ -112,79 +113,80 @@ void keepContext(void* clContext)
 extern "C"
 {
 
-struct CUctx_st;
-struct CUstream_st;
+    struct CUctx_st;
+    struct CUstream_st;
 
-void halide_error(void* userContext, const char* message)
-{
-    Call* call = static_cast<Call*>(userContext);
-    if (!call || call->failed.test_and_set()) // tasks may fail side by side
-        return;
-    call->message = message;
-    while (!call->message.empty() && call->message.back() == '\n')
-        call->message.pop_back();
-}
-
-void halide_print(void*, const char*) {}
-
-int halide_do_par_for(void* userContext, halide_task_t task, int first, int size, uint8_t* closure)
-{
-    struct Loop
+    void halide_error(void* userContext, const char* message)
     {
-        void* userContext;
-        halide_task_t task;
-        int first;
-        uint8_t* closure;
-        std::atomic<int> status{0};
+        Call* call = static_cast<Call*>(userContext);
+        if (!call || call->failed.test_and_set()) // tasks may fail side by side
+            return;
+        call->message = message;
+        while (!call->message.empty() && call->message.back() == '\n')
+            call->message.pop_back();
+    }
 
-        void run(int i)
+    void halide_print(void*, const char*) {}
+
+    int halide_do_par_for(void* userContext, halide_task_t task, int first, int size, uint8_t* closure)
+    {
+        struct Loop
         {
-            if (status.load(std::memory_order_relaxed) != 0)
-                return;
-            if (const int result = task(userContext, first + i, closure))
-                status = result;
-        }
-    } loop{userContext, task, first, closure};
+            void* userContext;
+            halide_task_t task;
+            int first;
+            uint8_t* closure;
+            std::atomic<int> status{0};
 
-    const Call* call = static_cast<const Call*>(userContext);
-    if (call && call->parallelFor && size > 1)
-        call->parallelFor(size, [](int i, void* at) { static_cast<Loop*>(at)->run(i); }, &loop);
-    else
-        for (int i = 0; i < size; i++)
-            loop.run(i);
-    return loop.status;
-}
+            void run(int i)
+            {
+                if (status.load(std::memory_order_relaxed) != 0)
+                    return;
+                if (const int result = task(userContext, first + i, closure))
+                    status = result;
+            }
+        } loop{userContext, task, first, closure};
 
-int halide_acquire_cl_context(void* userContext, cl_context* context, cl_command_queue* queue, bool)
-{
-    const Call* call = static_cast<const Call*>(userContext);
-    *context = call ? static_cast<cl_context>(call->device.clContext) : nullptr;
-    *queue = call ? static_cast<cl_command_queue>(call->device.clQueue) : nullptr;
-    return *context && *queue ? 0 : -1;
-}
+        const Call* call = static_cast<const Call*>(userContext);
+        if (call && call->parallelFor && size > 1)
+            call->parallelFor(
+                size, [](int i, void* at) { static_cast<Loop*>(at)->run(i); }, &loop);
+        else
+            for (int i = 0; i < size; i++)
+                loop.run(i);
+        return loop.status;
+    }
 
-int halide_release_cl_context(void*)
-{
-    return 0;
-}
+    int halide_acquire_cl_context(void* userContext, cl_context* context, cl_command_queue* queue, bool)
+    {
+        const Call* call = static_cast<const Call*>(userContext);
+        *context = call ? static_cast<cl_context>(call->device.clContext) : nullptr;
+        *queue = call ? static_cast<cl_command_queue>(call->device.clQueue) : nullptr;
+        return *context && *queue ? 0 : -1;
+    }
 
-int halide_cuda_acquire_context(void* userContext, CUctx_st** context, bool)
-{
-    const Call* call = static_cast<const Call*>(userContext);
-    *context = call ? static_cast<CUctx_st*>(primaryContext(call->device.cudaDevice)) : nullptr;
-    return *context ? 0 : -1;
-}
+    int halide_release_cl_context(void*)
+    {
+        return 0;
+    }
 
-int halide_cuda_release_context(void*)
-{
-    return 0;
-}
+    int halide_cuda_acquire_context(void* userContext, CUctx_st** context, bool)
+    {
+        const Call* call = static_cast<const Call*>(userContext);
+        *context = call ? static_cast<CUctx_st*>(primaryContext(call->device.cudaDevice)) : nullptr;
+        return *context ? 0 : -1;
+    }
 
-int halide_cuda_get_stream(void* userContext, CUctx_st*, CUstream_st** stream)
-{
-    const Call* call = static_cast<const Call*>(userContext);
-    *stream = call ? static_cast<CUstream_st*>(call->device.cudaStream) : nullptr;
-    return 0;
-}
+    int halide_cuda_release_context(void*)
+    {
+        return 0;
+    }
+
+    int halide_cuda_get_stream(void* userContext, CUctx_st*, CUstream_st** stream)
+    {
+        const Call* call = static_cast<const Call*>(userContext);
+        *stream = call ? static_cast<CUstream_st*>(call->device.cudaStream) : nullptr;
+        return 0;
+    }
 
 } // extern "C"

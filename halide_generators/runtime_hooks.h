@@ -16,7 +16,7 @@ struct Call
 
     const Device& device;
     ParallelFor parallelFor; // none: tasks run one after another
-    std::string message;               // the first error
+    std::string message;     // the first error
     std::atomic_flag failed = ATOMIC_FLAG_INIT;
 };
 

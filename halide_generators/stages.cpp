@@ -65,17 +65,17 @@ void check(const char* stage, const char* name, const View& view, Use use)
 
 void checkSize(const char* stage, const char* name, const View& view, const std::array<int, 4>& expected)
 {
-    require(view.size == expected, "{}: {} has size {}; expected [{},{},{},{}]", stage, name, shape(view), expected[N], expected[C],
-            expected[H], expected[W]);
+    require(view.size == expected, "{}: {} has size {}; expected [{},{},{},{}]", stage, name, shape(view), expected[N],
+            expected[C], expected[H], expected[W]);
 }
 
 bool cpuRuns(std::string_view target)
 {
     const auto wants = [&](std::string_view feature) { return target.find(feature) != std::string_view::npos; };
     __builtin_cpu_init();
-    if (wants("avx512_skylake") && !(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                                     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                                     __builtin_cpu_supports("avx512cd")))
+    if (wants("avx512_skylake") &&
+        !(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd")))
         return false;
     if ((wants("avx2") || wants("avx512")) && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")))
         return false;
@@ -146,7 +146,8 @@ const VariantRow& choose(const Device& device, std::string_view stage, std::stri
     }
     require(!device.variant.empty(), "{}: no pipeline is compiled for {} that runs on this machine", stage, apiName(device.api));
     require(named, "{}: there is no variant \"{}\" for {}", stage, device.variant, apiName(device.api));
-    fail("{}: variant \"{}\" for {} does not run on this machine or with these buffers", stage, device.variant, apiName(device.api));
+    fail("{}: variant \"{}\" for {} does not run on this machine or with these buffers", stage, device.variant,
+         apiName(device.api));
 }
 
 /// A view as Halide sees it, in its order (x, y, c, n), for the length of one call.
@@ -224,8 +225,8 @@ private:
             return memory;
         cl_int status = CL_SUCCESS;
         part_.reset(clCreateSubBuffer(memory, 0, CL_BUFFER_CREATE_TYPE_REGION, &region, &status));
-        require(status != CL_MISALIGNED_SUB_BUFFER_OFFSET, "{}: {} starts at byte {}, which the OpenCL device cannot address; copy it",
-                stage, name, region.origin);
+        require(status != CL_MISALIGNED_SUB_BUFFER_OFFSET,
+                "{}: {} starts at byte {}, which the OpenCL device cannot address; copy it", stage, name, region.origin);
         require(status == CL_SUCCESS, "{}: {} starts at byte {}; its OpenCL sub-buffer fails with error {}", stage, name,
                 region.origin, status);
         return part_.get();
@@ -237,7 +238,8 @@ private:
     std::unique_ptr<_cl_mem, Release> part_;
 };
 
-template <typename... Arguments> void run(const char* stage, const VariantRow& row, Call& call, Arguments&&... arguments)
+template <typename... Arguments>
+void run(const char* stage, const VariantRow& row, Call& call, Arguments&&... arguments)
 {
     void* context = &call;
     void* values[] = {&context, arguments...};
@@ -324,7 +326,8 @@ void residual(const Device& device, const View& f, const View& g, Metric metric,
     const View a = join ? joined(f) : f, b = join ? joined(g) : g, to = join ? joined(out) : out;
     const VariantRow& row = choose(device, stage, metric == Metric::L2 ? "l2" : "cosine", {{&a, &b}, {&a, &b, &to}});
     Call call{device, threadsFor(0.15 * elements(a))};
-    Buffer bufferF(call, stage, "f", a, Use::Read), bufferG(call, stage, "g", b, Use::Read), bufferOut(call, stage, "out", to, Use::Write);
+    Buffer bufferF(call, stage, "f", a, Use::Read), bufferG(call, stage, "g", b, Use::Read),
+        bufferOut(call, stage, "out", to, Use::Write);
     run(stage, row, call, bufferF.raw(), bufferG.raw(), bufferOut.raw());
 }
 
@@ -360,7 +363,9 @@ std::vector<Variant> variants()
     for (size_t i = 0; i < variantCount; i++)
     {
         const VariantRow& row = variantTable[i];
-        const Api api = row.api == std::string_view("cpu") ? Api::Cpu : row.api == std::string_view("opencl") ? Api::OpenCL : Api::Cuda;
+        const Api api = row.api == std::string_view("cpu")      ? Api::Cpu
+                        : row.api == std::string_view("opencl") ? Api::OpenCL
+                                                                : Api::Cuda;
         all.push_back({row.stage, api, row.name, row.target, row.layout, row.metric, usable(row, 0)});
     }
     return all;

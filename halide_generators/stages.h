@@ -83,9 +83,9 @@ struct Variant
     std::string stage;
     Api api = Api::Cpu;
     std::string name;
-    std::string target; ///< the Halide target it is compiled for
-    std::string layout; ///< tokens, planar or any
-    std::string metric; ///< of a residual; else empty
+    std::string target;  ///< the Halide target it is compiled for
+    std::string layout;  ///< tokens, planar or any
+    std::string metric;  ///< of a residual; else empty
     bool usable = false; ///< this machine has the CPU features or, for a GPU, a driver
 };
 

@@ -2,6 +2,7 @@
 #include "device.h"
 
 #include <atomic>
+#include <functional>
 #include <set>
 #include <thread>
 

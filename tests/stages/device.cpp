@@ -1,9 +1,10 @@
 #include "device.h"
 
 #include <CL/cl.h>
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <dlfcn.h>
-#include <set>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -15,30 +16,42 @@ namespace
 
 constexpr float canary = -12345.678f;
 
-/// Host memory whose last element ends at a forbidden page, and whose first page follows another.
+/// Host memory between two forbidden pages: every other tensor ends right at the later one, the rest begin right after the
+/// earlier one. What is left of the pages holds canaries.
 class HostTensor : public Tensor
 {
 public:
     explicit HostTensor(const std::vector<float>& memory)
     {
+        static std::atomic<unsigned> made{0};
         const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-        const size_t bytes = memory.size() * sizeof(float);
-        const size_t pages = (bytes + page - 1) / page;
-        length_ = (pages + 2) * page;
+        const size_t bytes = (memory.size() * sizeof(float) + page - 1) / page * page;
+        length_ = bytes + 2 * page;
         base_ = static_cast<char*>(mmap(nullptr, length_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
         mprotect(base_, page, PROT_NONE);
         mprotect(base_ + length_ - page, page, PROT_NONE);
-        data_ = reinterpret_cast<float*>(base_ + length_ - page - bytes);
+        first_ = reinterpret_cast<float*>(base_ + page);
+        last_ = first_ + bytes / sizeof(float);
+        std::fill(first_, last_, canary);
+        data_ = made++ % 2 == 0 ? last_ - memory.size() : first_;
         std::copy(memory.begin(), memory.end(), data_);
         view.data = data_;
     }
     ~HostTensor() override { munmap(base_, length_); }
 
-    void download(float* to) const override { std::copy(data_, data_ + span, to); }
+    void download(float* to) const override
+    {
+        EXPECT_EQ(std::count(first_, data_, canary), data_ - first_) << "written before the tensor";
+        EXPECT_EQ(std::count(data_ + span, last_, canary), last_ - data_ - static_cast<ptrdiff_t>(span))
+            << "written after the tensor";
+        std::copy(data_, data_ + span, to);
+    }
 
 private:
     char* base_ = nullptr;
     size_t length_ = 0;
+    float* first_ = nullptr;
+    float* last_ = nullptr;
     float* data_ = nullptr;
 };
 
@@ -92,8 +105,8 @@ public:
         std::vector<float> all(memory.size() + 2 * margin, canary);
         std::copy(memory.begin(), memory.end(), all.begin() + margin);
         cl_int status = CL_SUCCESS;
-        memory_ = clCreateBuffer(Cl::get().context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, all.size() * sizeof(float), all.data(),
-                                 &status);
+        memory_ = clCreateBuffer(Cl::get().context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, all.size() * sizeof(float),
+                                 all.data(), &status);
         view.data = memory_;
         view.offset = margin;
     }
@@ -231,14 +244,16 @@ View layOut(const Array& array, Order order)
     return view;
 }
 
-template <typename F> void forEach(const View& view, F&& f)
+template <typename F>
+void forEach(const View& view, F&& f)
 {
     size_t i = 0;
     for (int n = 0; n < view.size[0]; n++)
         for (int c = 0; c < view.size[1]; c++)
             for (int y = 0; y < view.size[2]; y++)
                 for (int x = 0; x < view.size[3]; x++)
-                    f(i++, static_cast<size_t>(n * view.stride[0] + c * view.stride[1] + y * view.stride[2] + x * view.stride[3]));
+                    f(i++,
+                      static_cast<size_t>(n * view.stride[0] + c * view.stride[1] + y * view.stride[2] + x * view.stride[3]));
 }
 
 } // namespace

@@ -76,7 +76,7 @@ protected:
     std::unique_ptr<Place> place;
 };
 
-#define AGPNET_EVERY_PLACE(suite)                                                                                              \
+#define AGPNET_EVERY_PLACE(suite)                                                                                                \
     INSTANTIATE_TEST_SUITE_P(, suite, testing::ValuesIn(placeNames()), [](const auto& each) { return each.param; })
 
 /// Largest difference, NaN against NaN counting as none.

@@ -29,17 +29,19 @@ struct Shape
 
 TEST_P(Heatmap, EqualsReference)
 {
-    const Shape shapes[] = {{1, 1, 1, 1, 1},   {1, 1, 1, 7, 5},     {1, 18, 18, 252, 252}, {3, 5, 7, 33, 31}, {2, 9, 3, 4, 2},
-                            {1, 40, 50, 7, 9}, {1, 16, 16, 16, 16}, {2, 7, 300, 20, 301},  {1, 2, 2, 70, 1},  {1, 17, 18, 129, 65},
-                            {1, 100, 90, 9, 200}};
+    const Shape shapes[] = {{1, 1, 1, 1, 1},  {1, 1, 1, 7, 5},      {1, 18, 18, 252, 252}, {3, 5, 7, 33, 31},
+                            {2, 9, 3, 4, 2},  {1, 40, 50, 7, 9},    {1, 16, 16, 16, 16},   {2, 7, 300, 20, 301},
+                            {1, 2, 2, 70, 1}, {1, 17, 18, 129, 65}, {1, 100, 90, 9, 200}};
     for (const Shape& s : shapes)
         for (double sigma : {0.0, 0.1, 1.0, 4.0, 11.5})
             for (Order order : allOrders)
             {
                 const Array residual = reference::random(s.n, 1, s.h, s.w, 1, 0, 3);
                 const Heat heat = runHeatmap(*place, residual, sigma, s.height, s.width, order);
-                const std::string what = fmt::format("{}x{}x{} to {}x{}, sigma {}, {}", s.n, s.h, s.w, s.height, s.width, sigma, nameOf(order));
-                ASSERT_LT(difference(heat.map, reference::blur(reference::resize(residual, s.height, s.width), sigma)), 1e-5) << what;
+                const std::string what =
+                    fmt::format("{}x{}x{} to {}x{}, sigma {}, {}", s.n, s.h, s.w, s.height, s.width, sigma, nameOf(order));
+                ASSERT_LT(difference(heat.map, reference::blur(reference::resize(residual, s.height, s.width), sigma)), 1e-5)
+                    << what;
                 expectScores(heat, what);
                 ASSERT_FALSE(HasFailure());
             }
@@ -57,7 +59,8 @@ TEST_P(Heatmap, EqualsOpenCv)
         if (sigma > 0)
             cv::GaussianBlur(large, expected, cv::Size(33, 33), sigma, sigma, cv::BORDER_REFLECT);
         const Heat heat = runHeatmap(*place, residual, sigma, 252, 250);
-        EXPECT_LT(cv::norm(cv::Mat(252, 250, CV_32F, const_cast<float*>(heat.map.values.data())), expected, cv::NORM_INF), 1e-5) << sigma;
+        EXPECT_LT(cv::norm(cv::Mat(252, 250, CV_32F, const_cast<float*>(heat.map.values.data())), expected, cv::NORM_INF), 1e-5)
+            << sigma;
     }
 }
 
@@ -83,9 +86,11 @@ TEST_P(Heatmap, GoldenScores)
         for (int y = 0; y < 16; y++)
             for (int x = 0; x < 16; x++)
             {
-                const bool defect = (n == 1 && y >= 2 && y <= 4 && x >= 2 && x <= 4) || (n == 1 && y >= 5 && y <= 8 && x >= 5 && x <= 8) ||
-                                    (n == 2 && y == 0 && x == 15) || (n == 2 && y >= 9 && y <= 14 && x >= 3 && x <= 4);
-                map.at(n, 0, y, x) = static_cast<float>((37 * n + 17 * y + 29 * x + 7 * x * y) % 64) / 64.0f + (defect ? 0.375f : 0.0f);
+                const bool defect = (n == 1 && y >= 2 && y <= 4 && x >= 2 && x <= 4) ||
+                                    (n == 1 && y >= 5 && y <= 8 && x >= 5 && x <= 8) || (n == 2 && y == 0 && x == 15) ||
+                                    (n == 2 && y >= 9 && y <= 14 && x >= 3 && x <= 4);
+                map.at(n, 0, y, x) =
+                    static_cast<float>((37 * n + 17 * y + 29 * x + 7 * x * y) % 64) / 64.0f + (defect ? 0.375f : 0.0f);
             }
     const Heat heat = runHeatmap(*place, map, 0, 16, 16);
     EXPECT_EQ(difference(heat.map, map), 0);

@@ -17,9 +17,9 @@ struct Shape
 
 TEST_P(Perturb, EqualsReference)
 {
-    const Shape shapes[] = {{1, 1, 1, 1, 1, 1},    {1, 3, 1, 1, 1, 1},    {3, 5, 7, 9, 7, 9},      {1, 384, 18, 18, 18, 18},
+    const Shape shapes[] = {{1, 1, 1, 1, 1, 1},    {1, 3, 1, 1, 1, 1},    {3, 5, 7, 9, 7, 9},       {1, 384, 18, 18, 18, 18},
                             {2, 64, 1, 17, 1, 17}, {2, 64, 17, 1, 17, 1}, {1, 3, 252, 252, 18, 18}, {3, 3, 31, 37, 5, 4},
-                            {1, 4, 5, 6, 11, 13},  {2, 272, 4, 5, 3, 2},  {1, 66, 3, 3, 3, 3},     {1, 2, 33, 65, 1, 1}};
+                            {1, 4, 5, 6, 11, 13},  {2, 272, 4, 5, 3, 2},  {1, 66, 3, 3, 3, 3},      {1, 2, 33, 65, 1, 1}};
     for (const Shape& s : shapes)
         for (double ratio : {1.0, 0.4})
             for (Order order : allOrders)
@@ -35,8 +35,8 @@ TEST_P(Perturb, EqualsReference)
                 const Array attention = reference::random(s.n, 1, s.cellsY, s.cellsX, 2, 0, 5);
                 const Array out = runPerturb(*place, x, attention, params, order);
                 ASSERT_LT(difference(out, reference::perturb(x, attention, params)), 4e-6)
-                    << s.n << "x" << s.c << "x" << s.h << "x" << s.w << " with " << s.cellsY << "x" << s.cellsX << ", ratio " << ratio
-                    << ", " << nameOf(order);
+                    << s.n << "x" << s.c << "x" << s.h << "x" << s.w << " with " << s.cellsY << "x" << s.cellsX << ", ratio "
+                    << ratio << ", " << nameOf(order);
             }
 }
 

@@ -37,7 +37,8 @@ TEST_P(Residual, MixedLayouts)
         {
             const auto a = place->make(f, first), b = place->make(g, second), out = place->make(2, 1, 5, 6, second);
             residual(place->device, a->view, b->view, Metric::L2, out->view);
-            EXPECT_LT(difference(out->read(), reference::residual(f, g, Metric::L2)), 1e-5) << nameOf(first) << " " << nameOf(second);
+            EXPECT_LT(difference(out->read(), reference::residual(f, g, Metric::L2)), 1e-5)
+                << nameOf(first) << " " << nameOf(second);
         }
 }
 
