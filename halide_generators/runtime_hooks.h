@@ -1,0 +1,32 @@
+// What one call tells Halide's runtime, as its user context. The hooks replace the runtime's weak defaults: nothing aborts,
+// prints or starts threads, and GPUs are used through the caller's own context and queue.
+#pragma once
+
+#include "halide_generators/stages.h"
+
+#include <atomic>
+#include <string>
+
+namespace agpnet::stages
+{
+
+struct Call
+{
+    Call(const Device& where, ParallelFor threads) : device(where), parallelFor(threads) {}
+
+    const Device& device;
+    ParallelFor parallelFor; // none: tasks run one after another
+    std::string message;     // the first error
+    std::atomic_flag failed = ATOMIC_FLAG_INIT;
+};
+
+/// Linking this in is what pulls the hooks out of the static library, in place of the defaults.
+ParallelFor currentParallelFor();
+
+/// Empty if the CUDA driver is there and has the device, else why not.
+std::string whyNoCuda(int device);
+
+/// Keeps the context alive for good. Halide caches compiled kernels by the context's address, which must not be used again.
+void keepContext(void* clContext);
+
+} // namespace agpnet::stages

@@ -1,0 +1,374 @@
+#include "halide_generators/stages.h"
+
+#include "halide_generators/runtime_hooks.h"
+#include "halide_generators/variants_table.h"
+
+#include <CL/cl.h>
+#include <HalideRuntime.h>
+#include <HalideRuntimeCuda.h>
+#include <HalideRuntimeOpenCL.h>
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <string_view>
+
+namespace agpnet::stages
+{
+
+namespace
+{
+
+enum Axis // of View
+{
+    N,
+    C,
+    H,
+    W
+};
+
+const char* apiName(Api api)
+{
+    return api == Api::Cpu ? "cpu" : api == Api::OpenCL ? "opencl" : "cuda";
+}
+
+std::string shape(const View& view)
+{
+    return fmt::format("[{},{},{},{}]", view.size[N], view.size[C], view.size[H], view.size[W]);
+}
+
+/// Elements from the first to the last, inclusive.
+int64_t span(const View& view)
+{
+    int64_t last = 0;
+    for (size_t i = 0; i < 4; i++)
+        last += (view.size[i] - 1) * view.stride[i];
+    return last + 1;
+}
+
+enum class Use
+{
+    Read,
+    Write
+};
+
+void check(const char* stage, const char* name, const View& view, Use use)
+{
+    require(view.data != nullptr, "{}: {} has no memory", stage, name);
+    for (size_t i = 0; i < 4; i++)
+    {
+        require(view.size[i] >= 1, "{}: {} has size {}; every dimension must be at least 1", stage, name, shape(view));
+        require(view.size[i] == 1 || view.stride[i] > 0 || (use == Use::Read && view.stride[i] == 0),
+                "{}: {} has stride {} in dimension {}; expected a positive one", stage, name, view.stride[i], i);
+    }
+    require(span(view) <= INT32_MAX, "{}: {} spans {} elements; at most {} are possible", stage, name, span(view), INT32_MAX);
+}
+
+void checkSize(const char* stage, const char* name, const View& view, const std::array<int, 4>& expected)
+{
+    require(view.size == expected, "{}: {} has size {}; expected [{},{},{},{}]", stage, name, shape(view), expected[N],
+            expected[C], expected[H], expected[W]);
+}
+
+bool cpuRuns(std::string_view target)
+{
+    const auto wants = [&](std::string_view feature) { return target.find(feature) != std::string_view::npos; };
+    __builtin_cpu_init();
+    if (wants("avx512_skylake") &&
+        !(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd")))
+        return false;
+    if ((wants("avx2") || wants("avx512")) && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")))
+        return false;
+    // Every other AVX-512 kind of Halide's is a later processor than the tables here name; claim none of them.
+    for (const char* unknown : {"avx512_cannonlake", "avx512_sapphirerapids", "avx512_knl", "avx512_zen", "avx10"})
+        if (wants(unknown))
+            return false;
+    return true;
+}
+
+bool hasOpenCl()
+{
+    cl_uint count = 0;
+    return clGetPlatformIDs(0, nullptr, &count) == CL_SUCCESS && count > 0;
+}
+
+bool usable(const VariantRow& row, int cudaDevice)
+{
+    if (std::string_view(row.api) == "opencl")
+        return hasOpenCl();
+    if (std::string_view(row.api) == "cuda")
+        return whyNoCuda(cudaDevice).empty();
+    return cpuRuns(row.target);
+}
+
+/// The buffers that a row's layout speaks of.
+struct LaidOut
+{
+    std::vector<const View*> tokens; // channels side by side
+    std::vector<const View*> planar; // pixels side by side
+};
+
+bool fits(const VariantRow& row, const LaidOut& buffers)
+{
+    const std::string_view layout = row.layout;
+    if (layout == "any")
+        return true;
+    const bool tokens = layout == "tokens";
+    const std::vector<const View*>& views = tokens ? buffers.tokens : buffers.planar;
+    const size_t fast = tokens ? C : W;
+    return views[0]->size[C] % row.multiple == 0 && views[0]->size[fast] > 1 &&
+           std::all_of(views.begin(), views.end(), [&](const View* view) { return view->stride[fast] == 1; });
+}
+
+const VariantRow& choose(const Device& device, std::string_view stage, std::string_view metric, const LaidOut& laidOut)
+{
+    if (device.api == Api::Cuda)
+    {
+        const std::string why = whyNoCuda(device.cudaDevice);
+        require(why.empty(), "{}: {}", stage, why);
+    }
+    if (device.api == Api::OpenCL)
+    {
+        require(device.clContext && device.clQueue, "{}: OpenCL needs a context and a queue", stage);
+        keepContext(device.clContext);
+    }
+    bool named = false;
+    for (size_t i = 0; i < variantCount; i++)
+    {
+        const VariantRow& row = variantTable[i];
+        if (row.stage != stage || row.metric != metric || std::string_view(row.api) != apiName(device.api))
+            continue;
+        if (!device.variant.empty() && row.name != device.variant)
+            continue;
+        named = true;
+        if ((device.api != Api::Cpu || cpuRuns(row.target)) && fits(row, laidOut))
+            return row;
+    }
+    require(!device.variant.empty(), "{}: no pipeline is compiled for {} that runs on this machine", stage, apiName(device.api));
+    require(named, "{}: there is no variant \"{}\" for {}", stage, device.variant, apiName(device.api));
+    fail("{}: variant \"{}\" for {} does not run on this machine or with these buffers", stage, device.variant,
+         apiName(device.api));
+}
+
+/// A view as Halide sees it, in its order (x, y, c, n), for the length of one call.
+class Buffer
+{
+public:
+    Buffer(Call& call, const char* stage, const char* name, const View& view, Use use, bool perImage = false) : call_(call)
+    {
+        buffer_.dim = dimensions_;
+        buffer_.type = halide_type_t(halide_type_float, 32);
+        if (perImage)
+        {
+            buffer_.dimensions = 1;
+            dimensions_[0] = halide_dimension_t(0, view.size[N], static_cast<int32_t>(view.stride[N]));
+        }
+        else
+        {
+            buffer_.dimensions = 4;
+            for (size_t i = 0; i < 4; i++)
+            {
+                const size_t axis = 3 - i;
+                const int64_t stride = view.size[axis] == 1 ? 1 : view.stride[axis]; // of one element, the stride says nothing
+                dimensions_[i] = halide_dimension_t(0, view.size[axis], static_cast<int32_t>(stride));
+            }
+        }
+        const char* memory = static_cast<const char*>(view.data);
+        if (call.device.api == Api::Cpu)
+            buffer_.host = reinterpret_cast<uint8_t*>(view.data) + view.offset * sizeof(float);
+        else if (call.device.api == Api::Cuda)
+            check(stage, name,
+                  halide_cuda_wrap_device_ptr(&call, &buffer_, reinterpret_cast<uint64_t>(memory) + view.offset * sizeof(float)));
+        else
+            check(stage, name, halide_opencl_wrap_cl_mem(&call, &buffer_, reinterpret_cast<uint64_t>(part(stage, name, view))));
+        if (call.device.api != Api::Cpu && use == Use::Read)
+            buffer_.set_device_dirty(true);
+    }
+
+    ~Buffer()
+    {
+        if (buffer_.device_interface)
+        {
+            if (call_.device.api == Api::Cuda)
+                halide_cuda_detach_device_ptr(&call_, &buffer_);
+            else
+                halide_opencl_detach_cl_mem(&call_, &buffer_);
+        }
+    }
+
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+
+    void* raw() { return &buffer_; }
+
+private:
+    struct Release
+    {
+        void operator()(cl_mem memory) const { clReleaseMemObject(memory); }
+    };
+
+    void check(const char* stage, const char* name, int status) const
+    {
+        require(status == 0, "{}: {} cannot be used on the device: {}", stage, name, call_.message);
+    }
+
+    cl_mem part(const char* stage, const char* name, const View& view)
+    {
+        cl_mem memory = static_cast<cl_mem>(view.data);
+        size_t bytes = 0;
+        const cl_int known = clGetMemObjectInfo(memory, CL_MEM_SIZE, sizeof(bytes), &bytes, nullptr);
+        require(known == CL_SUCCESS, "{}: {} is not an OpenCL buffer (error {})", stage, name, known);
+        const cl_buffer_region region = {view.offset * sizeof(float), static_cast<size_t>(span(view)) * sizeof(float)};
+        require(region.origin + region.size <= bytes, "{}: {} needs {} bytes from byte {}; its OpenCL buffer has {}", stage, name,
+                region.size, region.origin, bytes);
+        if (view.offset == 0)
+            return memory;
+        cl_int status = CL_SUCCESS;
+        part_.reset(clCreateSubBuffer(memory, 0, CL_BUFFER_CREATE_TYPE_REGION, &region, &status));
+        require(status != CL_MISALIGNED_SUB_BUFFER_OFFSET,
+                "{}: {} starts at byte {}, which the OpenCL device cannot address; copy it", stage, name, region.origin);
+        require(status == CL_SUCCESS, "{}: {} starts at byte {}; its OpenCL sub-buffer fails with error {}", stage, name,
+                region.origin, status);
+        return part_.get();
+    }
+
+    Call& call_;
+    halide_buffer_t buffer_ = {};
+    halide_dimension_t dimensions_[4];
+    std::unique_ptr<_cl_mem, Release> part_;
+};
+
+template <typename... Arguments>
+void run(const char* stage, const VariantRow& row, Call& call, Arguments&&... arguments)
+{
+    void* context = &call;
+    void* values[] = {&context, arguments...};
+    const int status = row.run(values);
+    if (status == 0)
+        return;
+    require(!call.message.empty(), "{}: failed with code {} ({} {})", stage, status, row.api, row.name);
+    fail("{}: {} ({} {})", stage, call.message, row.api, row.name);
+}
+
+/// Rows that follow each other without a gap are one long row.
+bool joins(const View& view)
+{
+    return view.size[H] == 1 || view.size[W] == 1 || view.stride[H] == view.stride[W] * view.size[W];
+}
+
+View joined(View view)
+{
+    if (view.size[W] == 1)
+        view.stride[W] = view.stride[H];
+    view.size[W] *= view.size[H];
+    view.size[H] = 1;
+    return view;
+}
+
+/// The host's threads, where the work is worth waking them: `cost` is in nanoseconds of one thread, roughly.
+ParallelFor threadsFor(double cost)
+{
+    return cost > 60e3 ? currentParallelFor() : nullptr;
+}
+
+double elements(const View& view)
+{
+    return static_cast<double>(view.size[N]) * view.size[C] * view.size[H] * view.size[W];
+}
+
+} // namespace
+
+void perturb(const Device& device, const View& x, const View& attention, const PerturbParams& params, const View& out)
+{
+    const char* stage = "perturb";
+    check(stage, "x", x, Use::Read);
+    check(stage, "attention", attention, Use::Read);
+    check(stage, "out", out, Use::Write);
+    checkSize(stage, "out", out, x.size);
+    checkSize(stage, "attention", attention, {x.size[N], 1, attention.size[H], attention.size[W]});
+    for (size_t axis : {H, W})
+        require(static_cast<int64_t>(x.size[axis]) * attention.size[axis] < (1 << 29),
+                "perturb: x {} with attention {} is too large", shape(x), shape(attention));
+    require(params.ratio >= 0 && params.ratio <= 1, "perturb: ratio is {}; expected 0 to 1", params.ratio);
+    require(std::isfinite(params.alpha) && std::isfinite(params.beta), "perturb: alpha is {} and beta {}; both must be finite",
+            params.alpha, params.beta);
+
+    View from = x, cells = attention, to = out;
+    if (x.size[H] == attention.size[H] && x.size[W] == attention.size[W] && joins(x) && joins(attention) && joins(out))
+    {
+        from = joined(x);
+        cells = joined(attention);
+        to = joined(out);
+    }
+    int32_t kept = static_cast<int32_t>(std::llround(params.ratio * cells.size[H] * cells.size[W]));
+    float alpha = params.alpha, beta = params.beta;
+    uint32_t low = static_cast<uint32_t>(params.seed), high = static_cast<uint32_t>(params.seed >> 32);
+    uint32_t step = params.step, level = params.level == Level::Image, firstImage = params.firstImage;
+
+    const VariantRow& row = choose(device, stage, "", {{&from, &to}, {&from, &to}});
+    Call call{device, threadsFor(elements(to))};
+    Buffer bufferX(call, stage, "x", from, Use::Read), bufferA(call, stage, "attention", cells, Use::Read),
+        bufferOut(call, stage, "out", to, Use::Write);
+    run(stage, row, call, bufferX.raw(), bufferA.raw(), &alpha, &beta, &kept, &low, &high, &step, &level, &firstImage,
+        bufferOut.raw());
+}
+
+void residual(const Device& device, const View& f, const View& g, Metric metric, const View& out)
+{
+    const char* stage = "residual";
+    check(stage, "f", f, Use::Read);
+    check(stage, "g", g, Use::Read);
+    check(stage, "out", out, Use::Write);
+    checkSize(stage, "g", g, f.size);
+    checkSize(stage, "out", out, {f.size[N], 1, f.size[H], f.size[W]});
+
+    const bool join = joins(f) && joins(g) && joins(out);
+    const View a = join ? joined(f) : f, b = join ? joined(g) : g, to = join ? joined(out) : out;
+    const VariantRow& row = choose(device, stage, metric == Metric::L2 ? "l2" : "cosine", {{&a, &b}, {&a, &b, &to}});
+    Call call{device, threadsFor(0.15 * elements(a))};
+    Buffer bufferF(call, stage, "f", a, Use::Read), bufferG(call, stage, "g", b, Use::Read),
+        bufferOut(call, stage, "out", to, Use::Write);
+    run(stage, row, call, bufferF.raw(), bufferG.raw(), bufferOut.raw());
+}
+
+void heatmap(const Device& device, const View& residual, double sigma, const View& map, const View& maximum, const View& top1)
+{
+    const char* stage = "heatmap";
+    check(stage, "residual", residual, Use::Read);
+    check(stage, "map", map, Use::Write);
+    check(stage, "maximum", maximum, Use::Write);
+    check(stage, "top1", top1, Use::Write);
+    checkSize(stage, "residual", residual, {residual.size[N], 1, residual.size[H], residual.size[W]});
+    checkSize(stage, "map", map, {residual.size[N], 1, map.size[H], map.size[W]});
+    checkSize(stage, "maximum", maximum, {residual.size[N], 1, 1, 1});
+    checkSize(stage, "top1", top1, {residual.size[N], 1, 1, 1});
+    for (size_t axis : {H, W})
+        require(static_cast<int64_t>(residual.size[axis] + 2) * map.size[axis] < (1 << 29),
+                "heatmap: residual {} with map {} is too large", shape(residual), shape(map));
+    require(sigma >= 0 && sigma <= 256, "heatmap: sigma is {}; expected 0 to 256", sigma);
+
+    int32_t radius = static_cast<int32_t>(4 * sigma + 0.5);
+    float falloff = radius > 0 ? static_cast<float>(1 / (2 * sigma * sigma)) : 0.0f;
+    int32_t top = static_cast<int32_t>(std::max<int64_t>(1, static_cast<int64_t>(map.size[H]) * map.size[W] / 100));
+    const VariantRow& row = choose(device, stage, "", {});
+    Call call{device, threadsFor(map.size[N] > 1 ? elements(map) : 0.2 * elements(map))};
+    Buffer bufferIn(call, stage, "residual", residual, Use::Read), bufferMap(call, stage, "map", map, Use::Write),
+        bufferMax(call, stage, "maximum", maximum, Use::Write, true), bufferTop(call, stage, "top1", top1, Use::Write, true);
+    run(stage, row, call, bufferIn.raw(), &radius, &falloff, &top, bufferMap.raw(), bufferMax.raw(), bufferTop.raw());
+}
+
+std::vector<Variant> variants()
+{
+    std::vector<Variant> all;
+    for (size_t i = 0; i < variantCount; i++)
+    {
+        const VariantRow& row = variantTable[i];
+        const Api api = row.api == std::string_view("cpu")      ? Api::Cpu
+                        : row.api == std::string_view("opencl") ? Api::OpenCL
+                                                                : Api::Cuda;
+        all.push_back({row.stage, api, row.name, row.target, row.layout, row.metric, usable(row, 0)});
+    }
+    return all;
+}
+
+} // namespace agpnet::stages

@@ -1,0 +1,100 @@
+// The per-pixel stages over plain memory, on the CPU, an OpenCL device or a CUDA device. Knows neither OpenCV nor LibTorch.
+//
+// The GPU calls are asynchronous: they enqueue on the given queue or stream and return.
+#pragma once
+
+#include "common/error.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace agpnet::stages
+{
+
+enum class Api
+{
+    Cpu,
+    OpenCL,
+    Cuda
+};
+
+/// float32 memory of four dimensions, in place: nothing is copied or owned. A dimension of size 1 may have any stride.
+struct View
+{
+    void* data = nullptr;               ///< host pointer; cl_mem for OpenCL; CUdeviceptr for CUDA
+    size_t offset = 0;                  ///< elements; on OpenCL it must suit the device's sub-buffer alignment
+    std::array<int, 4> size = {};       ///< N, C, H, W
+    std::array<int64_t, 4> stride = {}; ///< elements
+};
+
+/// Where a stage runs. The OpenCL context is kept alive until the process ends, since compiled kernels are cached with it.
+struct Device
+{
+    Api api = Api::Cpu;
+    void* clContext = nullptr; ///< cl_context
+    void* clQueue = nullptr;   ///< cl_command_queue, of that context
+    int cudaDevice = 0;        ///< its primary context is used
+    void* cudaStream = nullptr;
+    std::string variant; ///< a name of variants(); empty: the first that runs here
+};
+
+enum class Level
+{
+    Feature,
+    Image
+};
+
+enum class Metric
+{
+    L2,
+    Cosine
+};
+
+struct PerturbParams
+{
+    Level level = Level::Feature; ///< the two levels draw different noise
+    float alpha = 1.0f;
+    float beta = 0.1f;
+    double ratio = 1.0; ///< share of the attention cells that receive noise, the most attended first
+    uint64_t seed = 0;
+    uint32_t step = 0;
+    uint32_t firstImage = 0; ///< number of the batch's first image: a batch may be cut without changing its noise
+};
+
+/// out = x + mask * noise * (alpha * minmax(attention) + beta), minmax per image, 0 where all attention is equal.
+/// x, out [N,C,H,W], attention [N,1,h,w]; a pixel takes the cell that holds its centre. out may be x. The noise at a place
+/// depends on seed, step, level, image, channel and pixel alone. NaN in the attention leaves that image's noise unspecified.
+void perturb(const Device& device, const View& x, const View& attention, const PerturbParams& params, const View& out);
+
+/// The distance of f and g [N,C,h,w] at each pixel, out [N,1,h,w].
+void residual(const Device& device, const View& f, const View& g, Metric metric, const View& out);
+
+/// Resizes the residual [N,1,h,w] bilinearly (half-pixel centres) to the map [N,1,H,W], blurs it with a Gaussian (edge pixel
+/// repeated; sigma 0: none), and scores it: maximum [N,1,1,1], and top1 [N,1,1,1], the exact mean of the largest
+/// max(1, H*W/100) values. NaN spreads to the map it touches and to both scores.
+void heatmap(const Device& device, const View& residual, double sigma, const View& map, const View& maximum, const View& top1);
+
+/// One compiled pipeline.
+struct Variant
+{
+    std::string stage;
+    Api api = Api::Cpu;
+    std::string name;
+    std::string target;  ///< the Halide target it is compiled for
+    std::string layout;  ///< tokens, planar or any
+    std::string metric;  ///< of a residual; else empty
+    bool usable = false; ///< this machine has the CPU features or, for a GPU, a driver
+};
+
+std::vector<Variant> variants();
+
+/// Runs task(i, context) for every i in 0 .. count-1, in any order, and returns when all are done.
+using ParallelFor = void (*)(int count, void (*task)(int i, void* context), void* context);
+
+/// The host's thread pool, for work worth sharing. Without one, everything runs in the calling thread.
+void setParallelFor(ParallelFor parallelFor);
+
+} // namespace agpnet::stages

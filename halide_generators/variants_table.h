@@ -1,0 +1,24 @@
+// The compiled pipelines, as CMake writes them from variants.json.
+#pragma once
+
+#include <cstddef>
+
+namespace agpnet::stages
+{
+
+struct VariantRow
+{
+    const char* stage;
+    const char* api;
+    const char* name;
+    const char* target; // a Halide target
+    const char* layout; // tokens, planar or any
+    const char* metric; // of the residual; else empty
+    int multiple;       // the channels must be a multiple of it
+    int (*run)(void** arguments);
+};
+
+extern const VariantRow variantTable[];
+extern const size_t variantCount;
+
+} // namespace agpnet::stages
