@@ -1,0 +1,235 @@
+// The stages and the detector as OpenCV functions: array kinds, layouts, picture types, bad input.
+#include "agpnet/agpnet.hpp"
+#include "tests/support/tiny_backbone.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <opencv2/core/ocl.hpp>
+#include <opencv2/imgproc.hpp>
+
+namespace agpnet
+{
+namespace
+{
+
+using ::testing::HasSubstr;
+using test::TempFolder;
+
+cv::Mat randomArray(std::vector<int> size, uint64_t seed)
+{
+    cv::Mat array(static_cast<int>(size.size()), size.data(), CV_32F);
+    cv::RNG random(seed);
+    random.fill(array, cv::RNG::NORMAL, 0, 1);
+    return array;
+}
+
+double largestDifference(const cv::Mat& a, const cv::Mat& b)
+{
+    EXPECT_EQ(std::vector<int>(a.size.p, a.size.p + a.dims), std::vector<int>(b.size.p, b.size.p + b.dims));
+    return cv::norm(a.reshape(1, 1), b.reshape(1, 1), cv::NORM_INF);
+}
+
+std::string messageOf(const std::function<void()>& function)
+{
+    try
+    {
+        function();
+    }
+    catch (const cv::Exception& error)
+    {
+        return error.err;
+    }
+    return "no error";
+}
+
+TEST(Arrays, SubMatricesGiveTheSame)
+{
+    const cv::Mat f = randomArray({2, 5, 9, 11}, 1), g = randomArray({2, 5, 9, 11}, 2);
+    const std::vector<cv::Range> part = {cv::Range::all(), cv::Range(1, 4), cv::Range(2, 9), cv::Range(3, 8)};
+    cv::Mat expected, found;
+    residual(f(part).clone(), g(part).clone(), expected);
+    residual(f(part), g(part), found);
+    EXPECT_EQ(largestDifference(expected, found), 0);
+}
+
+TEST(Arrays, OutputMayBeInput)
+{
+    const cv::Mat x = randomArray({1, 3, 8, 8}, 1), attention = randomArray({1, 1, 4, 4}, 2);
+    cv::Mat expected, inPlace = x.clone();
+    perturb(x, attention, expected);
+    perturb(inPlace, attention, inPlace);
+    EXPECT_EQ(largestDifference(expected, inPlace), 0);
+}
+
+TEST(Arrays, UMatGivesWhatMatGives)
+{
+    const cv::Mat f = randomArray({2, 7, 9, 11}, 1), g = randomArray({2, 7, 9, 11}, 2), a = randomArray({2, 1, 9, 11}, 3);
+    cv::Mat noise, distance, map, score;
+    perturb(f, a, noise);
+    residual(f, g, distance);
+    heatmap(distance, map, score, {50, 40}, 3, SCORE_TOP1);
+    cv::UMat uf, ug, ua, uNoise, uDistance, uMap, uScore;
+    f.copyTo(uf);
+    g.copyTo(ug);
+    a.copyTo(ua);
+    perturb(uf, ua, uNoise);
+    residual(uf, ug, uDistance);
+    heatmap(uDistance, uMap, uScore, {50, 40}, 3, SCORE_TOP1);
+    EXPECT_LT(largestDifference(noise, uNoise.getMat(cv::ACCESS_READ)), 1e-5);
+    EXPECT_LT(largestDifference(distance, uDistance.getMat(cv::ACCESS_READ)), 1e-5);
+    EXPECT_LT(largestDifference(map, uMap.getMat(cv::ACCESS_READ)), 1e-5);
+    EXPECT_LT(largestDifference(score, uScore.getMat(cv::ACCESS_READ)), 1e-5);
+    cv::Mat mixed; // a UMat in, a Mat out
+    residual(uf, g, mixed);
+    EXPECT_LT(largestDifference(distance, mixed), 1e-5);
+}
+
+TEST(Arrays, BadOnesAreRefusedByName)
+{
+    const cv::Mat f = randomArray({1, 2, 3, 4}, 1);
+    cv::Mat out, score;
+    EXPECT_THAT(messageOf([&] { residual(f, randomArray({1, 3, 3, 4}, 1), out); }), HasSubstr("3"));
+    EXPECT_THAT(messageOf([&] { residual(cv::Mat(), f, out); }), HasSubstr("features"));
+    EXPECT_THAT(messageOf([&] { residual(cv::Mat(4, 4, CV_8U), f, out); }), HasSubstr("CV_8U"));
+    EXPECT_THAT(messageOf([&] { residual(randomArray({2, 3, 4}, 1), f, out); }), HasSubstr("3 dimensions"));
+    EXPECT_THAT(messageOf([&] { heatmap(f, out, score, {8, 8}); }), HasSubstr("channel"));
+    EXPECT_THAT(messageOf([&] { heatmap(randomArray({1, 1, 3, 4}, 1), out, score, {0, 8}); }), HasSubstr("0x8"));
+    EXPECT_THAT(messageOf([&] { heatmap(randomArray({1, 1, 3, 4}, 1), out, score, {8, 8}, -1); }), HasSubstr("sigma"));
+    PerturbParams params;
+    params.ratio = 2;
+    EXPECT_THAT(messageOf([&] { perturb(f, randomArray({1, 1, 3, 4}, 1), out, params); }), HasSubstr("ratio"));
+    EXPECT_TRUE(out.empty()) << "nothing half written";
+}
+
+class WithModel : public ::testing::Test
+{
+protected:
+    static void SetUpTestSuite()
+    {
+        folder = new TempFolder;
+        cv::Ptr<Trainer> trainer = Trainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(3));
+        trainer->fit(8, [](size_t i) { return picture(static_cast<uint64_t>(i)); });
+        model = *folder / "m.agp";
+        trainer->save(model);
+    }
+    static void TearDownTestSuite()
+    {
+        delete folder;
+        folder = nullptr;
+    }
+    static cv::Mat picture(uint64_t seed, cv::Size size = {48, 40}, int type = CV_8UC3)
+    {
+        cv::Mat image(size, type);
+        cv::RNG random(seed);
+        random.fill(image, cv::RNG::UNIFORM, 0, CV_MAT_DEPTH(type) == CV_32F ? 1 : CV_MAT_DEPTH(type) == CV_16U ? 65536 : 256);
+        return image;
+    }
+    static TempFolder* folder;
+    static std::string model;
+};
+TempFolder* WithModel::folder = nullptr;
+std::string WithModel::model;
+
+TEST_F(WithModel, PictureTypesAgree)
+{
+    const auto detector = Detector::load(model, "fp32");
+    const cv::Mat bgr = picture(1);
+    const double expected = detector->detect(bgr).score;
+    cv::Mat other;
+    bgr.convertTo(other, CV_16U, 257);
+    EXPECT_NEAR(detector->detect(other).score, expected, 1e-4);
+    bgr.convertTo(other, CV_32F, 1 / 255.);
+    EXPECT_NEAR(detector->detect(other).score, expected, 1e-4);
+    cv::cvtColor(bgr, other, cv::COLOR_BGR2BGRA);
+    EXPECT_EQ(detector->detect(other).score, expected);
+    EXPECT_EQ(detector->detect(bgr.getUMat(cv::ACCESS_READ)).score, expected);
+    cv::Mat grey, three;
+    cv::cvtColor(bgr, grey, cv::COLOR_BGR2GRAY);
+    cv::cvtColor(grey, three, cv::COLOR_GRAY2BGR);
+    EXPECT_EQ(detector->detect(grey).score, detector->detect(three).score);
+    cv::Mat wide(60, 90, CV_8UC3, cv::Scalar::all(3));
+    bgr.copyTo(wide(cv::Rect(7, 9, bgr.cols, bgr.rows)));
+    EXPECT_EQ(detector->detect(wide(cv::Rect(7, 9, bgr.cols, bgr.rows))).score, expected);
+}
+
+TEST_F(WithModel, BatchAgreesWithSingle)
+{
+    const auto detector = Detector::load(model, "fp32");
+    const std::vector<cv::Mat> pictures = {picture(1), picture(2, {64, 64}), picture(3, {30, 90}, CV_8UC1)};
+    std::vector<cv::Mat> maps, masks;
+    const std::vector<Result> results = detector->detectBatch(pictures, maps, masks);
+    ASSERT_EQ(results.size(), 3u);
+    for (size_t i = 0; i < 3; i++)
+    {
+        cv::Mat map, mask;
+        const Result single = detector->detect(pictures[i], map, mask);
+        EXPECT_NEAR(results[i].score, single.score, 1e-4);
+        EXPECT_EQ(maps[i].size(), pictures[i].size());
+        EXPECT_LT(cv::norm(maps[i], map, cv::NORM_INF), 1e-4);
+        EXPECT_EQ(masks[i].type(), CV_8U);
+    }
+    EXPECT_TRUE(detector->detectBatch(std::vector<cv::Mat>{}).empty());
+}
+
+TEST_F(WithModel, SensitivityAndRegions)
+{
+    const auto detector = Detector::load(model, "fp32");
+    cv::Mat map, mask;
+    detector->setSensitivity(1e6);
+    Result result = detector->detect(picture(1), map, mask);
+    EXPECT_TRUE(result.anomalous);
+    ASSERT_EQ(result.regions.size(), 1u) << "everything is above a threshold of almost 0";
+    EXPECT_EQ(result.regions[0].area, 48 * 40);
+    EXPECT_EQ(result.regions[0].score, map.at<float>(result.regions[0].peak));
+    detector->setSensitivity(1e-6);
+    result = detector->detect(picture(1), map, mask);
+    EXPECT_FALSE(result.anomalous);
+    EXPECT_EQ(cv::countNonZero(mask), 0);
+    EXPECT_TRUE(result.regions.empty());
+    EXPECT_THAT(messageOf([&] { detector->setSensitivity(0); }), HasSubstr("sensitivity is 0"));
+}
+
+TEST_F(WithModel, BadPicturesAreRefused)
+{
+    const auto detector = Detector::load(model);
+    cv::Mat map;
+    const auto refuse = [&](const cv::Mat& image) { return messageOf([&] { detector->detect(image, map); }); };
+    EXPECT_THAT(refuse(cv::Mat()), HasSubstr("empty"));
+    EXPECT_THAT(refuse(picture(1, {1, 1})), HasSubstr("1x1 pixels"));
+    EXPECT_THAT(refuse(picture(1, {40, 40}, CV_8UC2)), HasSubstr("2 channels"));
+    EXPECT_THAT(refuse(cv::Mat(40, 40, CV_64F, cv::Scalar(0))), HasSubstr("CV_64F"));
+    cv::Mat nan(40, 40, CV_32FC3, cv::Scalar::all(0.5));
+    nan.at<cv::Vec3f>(3, 3)[1] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_THAT(refuse(nan), HasSubstr("not finite"));
+    EXPECT_THAT(refuse(cv::Mat(40, 40, CV_32FC3, cv::Scalar::all(200))), HasSubstr("expected 0 to 1"));
+    EXPECT_TRUE(map.empty());
+    EXPECT_THAT(messageOf([] { Detector::load("/nonexistent.agp"); }), HasSubstr("/nonexistent.agp"));
+    EXPECT_THAT(messageOf([&] { Detector::load(*folder / "tiny1.safetensors"); }), HasSubstr("not an AGPNet file"));
+    EXPECT_THAT(messageOf([&] { Trainer::create(model); }), HasSubstr("m.agp"));
+    EXPECT_THAT(messageOf([&] { Trainer::create("/nonexistent.pth"); }), HasSubstr("/nonexistent.pth"));
+}
+
+TEST_F(WithModel, TrainerStepsOnPicturesAndBlobs)
+{
+    const std::string backbone = test::writeTinyBackbone(*folder, 7);
+    const auto a = Trainer::create(backbone, test::tinyConfig(2)), b = Trainer::create(backbone, test::tinyConfig(2));
+    const std::vector<cv::Mat> pictures = {picture(1, {24, 32}), picture(2, {24, 32})};
+    int size[] = {2, 3, 32, 24};
+    cv::Mat blob(4, size, CV_32F);
+    for (int n = 0; n < 2; n++)
+        for (int c = 0; c < 3; c++)
+        {
+            cv::Mat plane(32, 24, CV_32F, blob.ptr<float>(n, c));
+            cv::Mat channel;
+            cv::extractChannel(pictures[static_cast<size_t>(n)], channel, 2 - c);
+            channel.convertTo(plane, CV_32F, 1 / 255.);
+        }
+    EXPECT_NEAR(a->step(pictures), b->stepBlob(blob), 1e-5);
+    EXPECT_THAT(messageOf([&] { b->stepBlob(cv::Mat(3, 3, CV_32F)); }), HasSubstr("blob"));
+    EXPECT_THAT(messageOf([&] { b->step(std::vector<cv::Mat>{}); }), HasSubstr("no images"));
+    b->save(*folder / "stepped.agp");
+    EXPECT_EQ(Detector::load(*folder / "stepped.agp")->inputSize(), cv::Size(24, 32));
+}
+
+} // namespace
+} // namespace agpnet

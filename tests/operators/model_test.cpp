@@ -1,0 +1,265 @@
+// Training, the model file and resuming, around a tiny backbone.
+#include "common/error.h"
+#include "models/model_file.h"
+#include "operators/inference.h"
+#include "tests/support/tiny_backbone.h"
+
+#include <ATen/Context.h>
+#include <filesystem>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/grad_mode.h>
+
+namespace agpnet
+{
+namespace
+{
+
+using ::testing::HasSubstr;
+using test::TempFolder;
+
+at::Tensor images(int64_t n, uint64_t seed)
+{
+    at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+    return at::empty({n, 3, 32, 24}, at::kFloat).uniform_(0, 1, generator);
+}
+
+std::string messageOf(const std::function<void()>& function)
+{
+    try
+    {
+        function();
+    }
+    catch (const Error& error)
+    {
+        return error.what();
+    }
+    return "no error";
+}
+
+class Model : public ::testing::Test
+{
+protected:
+    Training training(int steps, const std::string& more = "") const
+    {
+        return Training(configFromTextOrFile(test::tinyConfig(steps, more)), readBackbone(backbone_));
+    }
+
+    ModelFile trained(int steps = 2) const
+    {
+        Training run = training(steps);
+        for (int i = 0; i < steps; i++)
+            run.step(images(4, static_cast<uint64_t>(i)));
+        ModelFile file;
+        file.config = run.config();
+        file.backbone = run.backbone();
+        for (const auto& [name, tensor] : run.decoder().parameters())
+            file.decoder.emplace_back(name, tensor.detach());
+        file.scores = {"training", 4, 1, 0.5, 0.5, 2, 2.5, 3};
+        file.record = {{"steps", steps}};
+        return file;
+    }
+
+    TempFolder folder_;
+    std::string backbone_ = test::writeTinyBackbone(folder_);
+};
+
+TEST_F(Model, LossFalls)
+{
+    for (const char* more : {"\"noise\":\"guided\"", "\"noise\":\"uniform\"", "\"noise\":\"none\"", "\"image_noise\":false",
+                             "\"prior_mean_query\":true", "\"precision\":\"bf16\""})
+    {
+        Training run = training(60, std::string(more) + ",\"learning_rate\":0.01");
+        const double first = run.step(images(4, 0));
+        double last = 0;
+        while (!run.finished())
+            last = run.step(images(4, 0));
+        EXPECT_LT(last, 0.7 * first) << more;
+    }
+}
+
+TEST_F(Model, SameSeedSameTraining)
+{
+    Training a = training(3), b = training(3), c = training(3, "\"seed\":1");
+    for (int i = 0; i < 3; i++)
+    {
+        const double loss = a.step(images(4, 5));
+        EXPECT_EQ(loss, b.step(images(4, 5)));
+        EXPECT_NE(loss, c.step(images(4, 5)));
+    }
+}
+
+TEST_F(Model, CacheDoesNotChangeTheResult)
+{
+    Training cached = training(3), uncached = training(3, "\"cache_mib\":0");
+    for (int i = 0; i < 3; i++)
+        EXPECT_EQ(cached.step(images(4, 5)), uncached.step(images(4, 5)));
+}
+
+TEST_F(Model, TrainingLeavesTheHostsRandomGeneratorAlone)
+{
+    const at::Tensor before = at::globalContext().defaultGenerator(at::kCPU).get_state();
+    training(2).step(images(2, 0));
+    EXPECT_TRUE(before.equal(at::globalContext().defaultGenerator(at::kCPU).get_state()));
+}
+
+TEST_F(Model, TrainingDoesNotDependOnTheCallersGradMode)
+{
+    Training a = training(1), b = training(1);
+    const double expected = a.step(images(4, 5));
+    const at::NoGradGuard noGradient;
+    EXPECT_EQ(b.step(images(4, 5)), expected);
+}
+
+TEST_F(Model, ResumesExactly)
+{
+    Training whole = training(6);
+    for (int i = 0; i < 6; i++)
+        whole.step(images(4, static_cast<uint64_t>(i)));
+
+    Training half = training(6);
+    for (int i = 0; i < 3; i++)
+        half.step(images(4, static_cast<uint64_t>(i)));
+    writeTrainingState(folder_ / "half.state", half, {{"note", 1}});
+    TrainingState resumed = readTrainingState(folder_ / "half.state");
+    EXPECT_EQ(resumed.extra.at("note"), 1);
+    EXPECT_EQ(resumed.training.stepsDone(), 3);
+    for (int i = 3; i < 6; i++)
+        resumed.training.step(images(4, static_cast<uint64_t>(i)));
+    for (size_t i = 0; i < whole.decoder().parameters().size(); i++)
+        EXPECT_TRUE(whole.decoder().parameters()[i].second.equal(resumed.training.decoder().parameters()[i].second))
+            << whole.decoder().parameters()[i].first;
+}
+
+TEST_F(Model, RefusesStepsBeyondTheLast)
+{
+    Training run = training(1);
+    run.step(images(1, 0));
+    EXPECT_THAT(messageOf([&] { run.step(images(1, 0)); }), HasSubstr("complete after 1 steps"));
+    EXPECT_THAT(messageOf([&] { training(1).step(at::zeros({1, 3, 8, 8})); }), HasSubstr("[N, 3, 32, 24], found [1, 3, 8, 8]"));
+}
+
+TEST_F(Model, RefusesConfigsTheBackboneCannotServe)
+{
+    EXPECT_THAT(messageOf([&] { training(1, "\"layers\":[4]"); }), HasSubstr("block 4, the backbone has 3"));
+    EXPECT_THAT(messageOf([&] { training(1, "\"height\":30"); }), HasSubstr("no multiple of the backbone's patch, 4"));
+    EXPECT_THAT(messageOf([&] { training(1, "\"decoder_heads\":3"); }), HasSubstr("3 heads do not divide 64"));
+    EXPECT_THAT(messageOf([&] { training(1, "\"layers\":[2,2]"); }), HasSubstr("must rise"));
+}
+
+TEST_F(Model, FileRoundTrip)
+{
+    const ModelFile file = trained();
+    const at::Tensor batch = images(2, 9);
+    const at::Tensor expected = Inference(file, "fp32").run(batch).scores;
+    for (const EmbedBackbone embed : {EmbedBackbone::Yes, EmbedBackbone::No})
+    {
+        writeModel(folder_ / "m.agp", file, embed);
+        const ModelFile read = readModel(folder_ / "m.agp");
+        EXPECT_EQ(nlohmann::json(read.config), nlohmann::json(file.config));
+        EXPECT_EQ(read.scores.threshold, file.scores.threshold);
+        EXPECT_EQ(read.record, file.record);
+        EXPECT_TRUE(expected.equal(Inference(read, "fp32").run(batch).scores));
+    }
+}
+
+TEST_F(Model, ReferencedBackboneIsCheckedByHash)
+{
+    writeModel(folder_ / "m.agp", trained(), EmbedBackbone::No);
+    std::filesystem::remove(backbone_);
+    EXPECT_THAT(messageOf([&] { readModel(folder_ / "m.agp"); }), HasSubstr("was not found; looked at"));
+    writeSafetensors(backbone_, test::tinyBackbone(2));
+    EXPECT_THAT(messageOf([&] { readModel(folder_ / "m.agp"); }), HasSubstr("with other weights"));
+}
+
+TEST_F(Model, NewerVersionIsRefused)
+{
+    ModelFile file = trained();
+    writeModel(folder_ / "m.agp", file, EmbedBackbone::No);
+    TensorFile raw = readSafetensors(folder_ / "m.agp");
+    nlohmann::json header = nlohmann::json::parse(raw.metadata.at("agpnet"));
+    header["format_version"] = 2;
+    raw.metadata["agpnet"] = header.dump();
+    writeSafetensors(folder_ / "newer.agp", raw);
+    EXPECT_THAT(messageOf([&] { readModel(folder_ / "newer.agp"); }), HasSubstr("newer AGPNet"));
+}
+
+TEST_F(Model, HeaderLiesAreRefused)
+{
+    writeModel(folder_ / "m.agp", trained(), EmbedBackbone::Yes);
+    const TensorFile raw = readSafetensors(folder_ / "m.agp");
+    const nlohmann::json good = nlohmann::json::parse(raw.metadata.at("agpnet"));
+    const auto refused = [&](const char* change, const std::function<void(nlohmann::json&, TensorFile&)>& edit) {
+        nlohmann::json header = good;
+        TensorFile file = raw;
+        edit(header, file);
+        file.metadata["agpnet"] = header.dump();
+        writeSafetensors(folder_ / "bad.agp", file);
+        const std::string message = messageOf([&] { readModel(folder_ / "bad.agp"); });
+        EXPECT_NE(message, "no error") << change;
+        EXPECT_THAT(message, HasSubstr("bad.agp")) << change;
+    };
+    for (const auto& [key, value] : good.items())
+        refused(("without " + key).c_str(), [&key = key](nlohmann::json& header, TensorFile&) { header.erase(key); });
+    for (const auto& [key, value] : good.items())
+        refused(("other type for " + key).c_str(), [&key = key](nlohmann::json& header, TensorFile&) { header[key] = nlohmann::json::array({-1}); });
+    refused("kind", [](nlohmann::json& header, TensorFile&) { header["kind"] = "recipe"; });
+    refused("layer", [](nlohmann::json& header, TensorFile&) { header["config"]["layers"] = {99}; });
+    refused("huge decoder", [](nlohmann::json& header, TensorFile&) { header["config"]["decoder_depth"] = 64; });
+    refused("width", [](nlohmann::json& header, TensorFile&) { header["backbone"]["config"]["width"] = 1 << 20; });
+    refused("infinite", [](nlohmann::json& header, TensorFile&) { header["scores"]["threshold"] = nullptr; });
+    refused("tensor", [](nlohmann::json&, TensorFile& file) { file.tensors.erase("decoder.out.weight"); });
+    refused("shape", [](nlohmann::json&, TensorFile& file) { file.tensors["decoder.out.weight"] = at::zeros({3}); });
+    refused("backbone", [](nlohmann::json&, TensorFile& file) {
+        std::erase_if(file.tensors, [](const auto& tensor) { return tensor.first.starts_with("backbone."); });
+    });
+}
+
+TEST_F(Model, CutAtAnyPlaceIsRefused)
+{
+    writeModel(folder_ / "m.agp", trained(), EmbedBackbone::No);
+    std::ifstream in(folder_ / "m.agp", std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+    // every byte of the header, then a step that is no multiple of a tensor
+    for (size_t size = 0; size < bytes.size(); size += size < 3000 ? 1 : 997)
+    {
+        std::ofstream(folder_ / "cut.agp", std::ios::binary | std::ios::trunc).write(bytes.data(), static_cast<std::streamsize>(size));
+        ASSERT_NE(messageOf([&] { readModel(folder_ / "cut.agp"); }), "no error") << size;
+    }
+}
+
+TEST_F(Model, UnwritablePlacesLeaveNothingBehind)
+{
+    const ModelFile file = trained();
+    EXPECT_THAT(messageOf([&] { writeModel(folder_ / "no/such/m.agp", file, EmbedBackbone::No); }), HasSubstr("cannot be written"));
+    std::filesystem::create_directory(folder_ / "taken.agp");
+    EXPECT_NE(messageOf([&] { writeModel(folder_ / "taken.agp", file, EmbedBackbone::No); }), "no error");
+    size_t files = 0;
+    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder_ / ""))
+        files++;
+    EXPECT_EQ(files, 2u) << "the backbone and the folder in the way";
+}
+
+TEST_F(Model, InferenceIsSharedUntilTheFileChanges)
+{
+    ModelFile file = trained();
+    writeModel(folder_ / "m.agp", file, EmbedBackbone::Yes);
+    const auto a = sharedInference(folder_ / "m.agp", "fp32");
+    EXPECT_EQ(a, sharedInference(folder_ / "m.agp", "fp32"));
+    EXPECT_NE(a, sharedInference(folder_ / "m.agp", "bf16"));
+    file.scores.threshold = 77;
+    writeModel(folder_ / "m.agp", file, EmbedBackbone::Yes);
+    EXPECT_EQ(sharedInference(folder_ / "m.agp", "fp32")->scores().threshold, 77);
+}
+
+TEST_F(Model, Bfloat16StaysCloseToFloat32)
+{
+    const ModelFile file = trained(20);
+    const at::Tensor batch = images(4, 3);
+    const at::Tensor full = Inference(file, "fp32").run(batch).scores, half = Inference(file, "bf16").run(batch).scores;
+    EXPECT_LT(((full - half).abs() / full).max().item<double>(), 0.02);
+}
+
+} // namespace
+} // namespace agpnet

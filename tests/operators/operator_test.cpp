@@ -1,0 +1,145 @@
+// Schemas, attributes and shapes, for every operator.
+#include "operators/operator.h"
+
+#include "common/error.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace agpnet
+{
+namespace
+{
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+std::string messageOf(const std::function<void()>& function)
+{
+    try
+    {
+        function();
+    }
+    catch (const Error& error)
+    {
+        return error.what();
+    }
+    return "no error";
+}
+
+std::unique_ptr<Operator> make(const std::string& name, const std::map<std::string, AttributeValue>& values = {})
+{
+    const OperatorEntry& entry = findOperator(name);
+    return entry.create(Attributes(entry.schema, values));
+}
+
+TEST(Operators, AreTheSixOfTheDataFlow)
+{
+    std::vector<std::string> names;
+    for (const OperatorEntry& entry : operatorList())
+        names.push_back(entry.schema.name);
+    EXPECT_THAT(names, ::testing::ElementsAre("Perturb", "Reconstruct", "Residual", "Heatmap", "Detect", "Train"));
+}
+
+TEST(Operators, DescribeEveryPortAndAttribute)
+{
+    for (const OperatorEntry& entry : operatorList())
+    {
+        const nlohmann::json json = describe(entry.schema);
+        EXPECT_EQ(json.at("name"), "ai.agpnet." + entry.schema.name);
+        EXPECT_FALSE(json.at("doc").get<std::string>().empty());
+        for (const char* list : {"inputs", "outputs", "attributes"})
+            for (const nlohmann::json& item : json.at(list))
+                EXPECT_FALSE(item.at("doc").get<std::string>().empty()) << entry.schema.name << " " << item;
+        for (const nlohmann::json& attribute : json.at("attributes"))
+            EXPECT_NE(attribute.contains("default"), attribute.contains("required")) << attribute;
+    }
+}
+
+struct BadAttribute
+{
+    const char* op;
+    std::map<std::string, AttributeValue> values;
+    std::vector<std::string> named;
+};
+
+class BadAttributes : public ::testing::TestWithParam<BadAttribute>
+{
+};
+
+TEST_P(BadAttributes, AreRefusedByName)
+{
+    const std::string message = messageOf([] { make(GetParam().op, GetParam().values); });
+    EXPECT_NE(message, "no error");
+    for (const std::string& part : GetParam().named)
+        EXPECT_THAT(message, HasSubstr(part));
+}
+
+const std::string word = "abc";
+INSTANTIATE_TEST_SUITE_P(
+    Table, BadAttributes,
+    ::testing::Values(
+        BadAttribute{"Residual", {{"metrik", std::string("l2")}}, {"unknown attribute 'metrik'", "known are metric"}},
+        BadAttribute{"Residual", {{"metric", std::string("l1")}}, {"'metric' is 'l1'", "l2, cosine"}},
+        BadAttribute{"Residual", {{"metric", 1.0}}, {"'metric'", "float", "expected string"}},
+        BadAttribute{"Heatmap", {{"height", int64_t{0}}}, {"'height' is 0", "1 to 16384"}},
+        BadAttribute{"Heatmap", {{"height", 2.5}}, {"'height' is 2.5", "expected int"}},
+        BadAttribute{"Heatmap", {{"sigma", -1.0}}, {"'sigma' is -1"}},
+        BadAttribute{"Heatmap", {{"sigma", std::numeric_limits<double>::quiet_NaN()}}, {"'sigma' is nan"}},
+        BadAttribute{"Perturb", {{"ratio", 1.5}}, {"'ratio' is 1.5", "0 to 1"}},
+        BadAttribute{"Perturb", {{"alpha", -0.1}}, {"'alpha' is -0.1"}},
+        BadAttribute{"Perturb", {{"level", std::string("pixel")}}, {"'level' is 'pixel'", "feature, image"}},
+        BadAttribute{"Perturb", {{"seed", int64_t{-1}}}, {"'seed' is -1"}},
+        BadAttribute{"Detect", {}, {"'model' is required"}},
+        BadAttribute{"Detect", {{"model", word}, {"sensitivity", 0.0}}, {"'sensitivity' is 0"}},
+        BadAttribute{"Reconstruct", {{"model", word}, {"precision", std::string("fp16")}}, {"'precision' is 'fp16'", "auto, fp32, bf16"}},
+        BadAttribute{"Train", {{"model", word}}, {"'backbone' is required"}},
+        BadAttribute{"Train", {{"model", word}, {"backbone", word}, {"config", std::string("{\"stepz\":1}")}}, {"unknown key 'stepz'"}},
+        BadAttribute{"Train", {{"model", word}, {"backbone", word}, {"config", std::string("{\"steps\":-1}")}}, {"'steps' is -1"}},
+        BadAttribute{"Train", {{"model", word}, {"backbone", word}, {"config", std::string("{\"noise\":\"loud\"}")}}, {"'noise'", "guided"}},
+        BadAttribute{"Train", {{"model", word}, {"backbone", word}, {"config", std::string("{")}}, {"not valid JSON"}},
+        BadAttribute{"Train", {{"model", word}, {"backbone", word}, {"config", std::string("/nonexistent.json")}}, {"/nonexistent.json"}}));
+
+TEST(Attributes, TakeWholeNumbersForReals)
+{
+    EXPECT_NO_THROW(make("Heatmap", {{"sigma", int64_t{4}}}));
+}
+
+TEST(Shapes, FollowFromInputs)
+{
+    EXPECT_EQ(make("Perturb")->outputShapes({{2, 3, 4, 5}, {2, 1, 9, 9}}), (std::vector<Shape>{{2, 3, 4, 5}}));
+    EXPECT_EQ(make("Residual")->outputShapes({{2, 3, 4, 5}, {2, 3, 4, 5}}), (std::vector<Shape>{{2, 1, 4, 5}}));
+    EXPECT_EQ(make("Heatmap", {{"height", int64_t{7}}, {"width", int64_t{9}}})->outputShapes({{2, 1, 4, 5}}),
+              (std::vector<Shape>{{2, 1, 7, 9}, {2, 1}}));
+    EXPECT_EQ(make("Detect", {{"model", word}})->outputShapes({{2, 3, 40, 50}}),
+              (std::vector<Shape>{{2, 1, 40, 50}, {2, 1}, {2, 1, 40, 50}}));
+}
+
+struct BadShapes
+{
+    const char* op;
+    std::vector<Shape> inputs;
+    const char* part;
+};
+
+class WrongShapes : public ::testing::TestWithParam<BadShapes>
+{
+};
+
+TEST_P(WrongShapes, AreRefused)
+{
+    EXPECT_THAT(messageOf([] { make(GetParam().op)->outputShapes(GetParam().inputs); }), AllOf(HasSubstr(GetParam().op), HasSubstr(GetParam().part)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, WrongShapes,
+                         ::testing::Values(BadShapes{"Residual", {{1, 2, 3, 4}}, "1 inputs, expected 2"},
+                                           BadShapes{"Residual", {{2, 3, 4}, {2, 3, 4}}, "[2, 3, 4], expected 4 dimensions"},
+                                           BadShapes{"Residual", {{1, 2, 3, 4}, {1, 3, 3, 4}}, "[1, 3, 3, 4]"},
+                                           BadShapes{"Residual", {{1, 0, 3, 4}, {1, 0, 3, 4}}, "no empty dimension"},
+                                           BadShapes{"Perturb", {{2, 3, 4, 5}, {1, 1, 4, 5}}, "attention"},
+                                           BadShapes{"Perturb", {{2, 3, 4, 5}, {2, 2, 4, 5}}, "attention"},
+                                           BadShapes{"Heatmap", {{1, 2, 3, 4}}, "one channel"}));
+
+} // namespace
+} // namespace agpnet

@@ -1,0 +1,87 @@
+// A vision transformer with random weights, small enough to train around in a second.
+#pragma once
+
+#include "models/safetensors.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+namespace agpnet::test
+{
+
+/// Removed with everything in it at the end of the test.
+class TempFolder
+{
+public:
+    TempFolder()
+    {
+        std::string name = (std::filesystem::temp_directory_path() / "agpnet-test-XXXXXX").string();
+        path_ = ::mkdtemp(name.data());
+    }
+    ~TempFolder()
+    {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    TempFolder(const TempFolder&) = delete;
+    TempFolder& operator=(const TempFolder&) = delete;
+    std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+
+private:
+    std::filesystem::path path_;
+};
+
+/// 64 wide, one head, 3 blocks, patch 4, positions for a 4x4 grid; timm's names.
+inline TensorFile tinyBackbone(uint64_t seed = 1)
+{
+    constexpr int width = 64, mlp = 128, patch = 4, grid = 4, depth = 3;
+    at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+    TensorFile file;
+    const auto add = [&](const std::string& name, at::IntArrayRef shape, double deviation, double mean = 0) {
+        file.tensors[name] = at::empty(shape, at::kFloat).normal_(mean, deviation, generator);
+    };
+    add("cls_token", {1, 1, width}, 0.5);
+    add("pos_embed", {1, grid * grid + 1, width}, 0.5);
+    add("patch_embed.proj.weight", {width, 3, patch, patch}, 0.2);
+    add("patch_embed.proj.bias", {width}, 0.1);
+    for (int i = 0; i < depth; i++)
+    {
+        const std::string block = "blocks." + std::to_string(i) + ".";
+        for (const char* norm : {"norm1", "norm2"})
+        {
+            add(block + norm + ".weight", {width}, 0.1, 1);
+            add(block + norm + ".bias", {width}, 0.1);
+        }
+        add(block + "attn.qkv.weight", {3 * width, width}, 0.15);
+        add(block + "attn.qkv.bias", {3 * width}, 0.1);
+        add(block + "attn.proj.weight", {width, width}, 0.1);
+        add(block + "attn.proj.bias", {width}, 0.1);
+        add(block + "mlp.fc1.weight", {mlp, width}, 0.1);
+        add(block + "mlp.fc1.bias", {mlp}, 0.1);
+        add(block + "mlp.fc2.weight", {width, mlp}, 0.1);
+        add(block + "mlp.fc2.bias", {width}, 0.1);
+    }
+    add("norm.weight", {width}, 0.1, 1);
+    add("norm.bias", {width}, 0.1);
+    return file;
+}
+
+/// Writes it and gives the path.
+inline std::string writeTinyBackbone(const TempFolder& folder, uint64_t seed = 1)
+{
+    const std::string path = folder / ("tiny" + std::to_string(seed) + ".safetensors");
+    writeSafetensors(path, tinyBackbone(seed));
+    return path;
+}
+
+/// A config that trains in about a second around it.
+inline std::string tinyConfig(int steps = 4, const std::string& more = "")
+{
+    return R"({"height":32,"width":24,"layers":[1,3],"decoder_depth":2,"sigma":2,"batch":4,"steps":)" + std::to_string(steps) +
+           (more.empty() ? "" : "," + more) + "}";
+}
+
+} // namespace agpnet::test
