@@ -350,7 +350,8 @@ TEST(VitConfigJson, RoundTripAndRefusals)
     EXPECT_THAT(errorOf([&] { nlohmann::json(3).get<VitConfig>(); }), HasSubstr("not an object"));
 }
 
-/// bfloat16 against float32. Measured with AVX-512 bfloat16: DeiT-Ti 0.8, 1.4, 1.4, 1.6 % at blocks 3, 6, 9, 12; focus-vits14 0.8 to 1.0 %.
+/// bfloat16 against float32. Measured with AVX-512 bfloat16: DeiT-Ti 0.8, 1.4, 1.4, 1.6 % at blocks 3, 6, 9, 12; focus-vits14 0.8
+/// to 1.0 %.
 void compareTypes(const StateDict& weights, int64_t size, const std::vector<int>& layers, double tolerance)
 {
     const at::Tensor image = noise({1, 3, size, size}, 3) + noise({1, 3, 1, 1}, 4);
