@@ -93,7 +93,7 @@ double percent(double value, ScoreRange range)
 
 std::string axisTicks(ScoreRange range)
 {
-    const double step = niceStep(range.high - range.low, 5);
+    const double step = niceStep(range.high - range.low, 7);
     const int decimals = std::max(0, -static_cast<int>(std::floor(std::log10(step) + 1e-9)));
     std::string text = "<div class=\"axis\" aria-hidden=\"true\">";
     for (double value = std::ceil(range.low / step - 1e-9) * step; value <= range.high + step * 1e-6; value += step)
@@ -342,10 +342,19 @@ void ReportWriter::finish(const Report& report)
         std::nth_element(seconds.begin(), seconds.begin() + static_cast<long>(seconds.size() / 2), seconds.end());
         figures.push_back({"per image", fmt::format("{:.1f} ms", seconds[seconds.size() / 2] * 1e3), "median"});
     }
-    figures.insert(figures.end(), report.figures.begin(), report.figures.end());
-    for (const ReportFigure& figure : figures)
-        head += fmt::format("<div><b>{}</b><span>{}</span><small>{}</small></div>", escapeHtml(figure.value),
-                            escapeHtml(figure.name), escapeHtml(figure.note));
+
+    const auto list = [&](const std::vector<ReportFigure>& some)
+    {
+        for (const ReportFigure& figure : some)
+            head += fmt::format("<div><b>{}</b><span>{}</span><small>{}</small></div>", escapeHtml(figure.value),
+                                escapeHtml(figure.name), escapeHtml(figure.note));
+    };
+    list(figures);
+    if (!report.figures.empty())
+    {
+        head += "</section><section class=\"figures\" aria-label=\"Figures of merit\">";
+        list(report.figures);
+    }
     head += "</section>\n<div class=\"row\"><section><h2>Scores</h2>";
 
     constexpr size_t bins = 48;
