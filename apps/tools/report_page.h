@@ -97,7 +97,7 @@ dialog::backdrop{background:#000a}
 .big img{display:block;width:100%;height:auto;max-height:66vh;object-fit:contain;image-rendering:auto;border-radius:6px;background:var(--sunk)}
 .big figcaption{font-size:13px;color:var(--soft);margin-top:6px;text-align:center}
 @media(max-width:700px){.big{flex-direction:column}.big img{max-height:none}}
-.bigger{display:flex;gap:8px;align-items:center}.bigger h2{flex:1;min-width:0;overflow-wrap:anywhere;font-size:17px}
+.bigger{display:flex;flex-wrap:wrap;gap:8px;align-items:center}.bigger h2{flex:1 1 240px;min-width:0;overflow-wrap:anywhere;font-size:17px}
 .bigger button{font:inherit;font-size:14px;color:inherit;background:var(--sunk);border:0;border-radius:8px;padding:6px 12px;cursor:pointer}
 .sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 @media print{.tools{display:none}.gallery{--card-width:300px}.card{break-inside:avoid}}
