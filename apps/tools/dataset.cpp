@@ -293,8 +293,10 @@ Dataset listTest(const fs::path& path)
     Dataset dataset{path, "", {}, {}};
     const bool mvtec = isFolder(path / "test");
     const fs::path root = mvtec ? path / "test" : path;
-    const fs::path truth =
-        isFolder(path / "ground_truth") ? path / "ground_truth" : path.lexically_normal().parent_path() / "ground_truth";
+    fs::path self = fs::absolute(path).lexically_normal();
+    if (!self.has_filename()) // written with a slash at the end
+        self = self.parent_path();
+    const fs::path truth = (isFolder(path / "ground_truth") ? path : self.parent_path()) / "ground_truth";
     if (!mvtec)
         requireNotCollection(path);
     dataset.layout = mvtec ? "MVTec AD (test/<defect>, ground_truth/<defect>)" : "folder with good/ and <defect>/";

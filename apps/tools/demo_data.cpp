@@ -72,12 +72,13 @@ Mat1f field(RNG& rng, const Sheet& s, double cellX, double cellY, int octaves = 
     float weight = 1, power = 0;
     for (int octave = 0; octave < octaves; octave++, weight *= 0.55f, cellX /= 2, cellY /= 2)
     {
-        const cv::Size grid(std::max(4, cvCeil(256 / std::max(cellX, 0.25)) + 3),
-                            std::max(4, cvCeil(256 / std::max(cellY, 0.25)) + 3));
-        Mat1f random(grid);
+        const cv::Size grid(cvCeil(256 / cellX) + 3, cvCeil(256 / cellY) + 3);
+        Mat1f random(grid), large;
         rng.fill(random, RNG::NORMAL, 0, 1);
-        Mat1f large;
-        cv::resize(random, large, {s.side, s.side}, 0, 0, cv::INTER_CUBIC);
+        // the outermost cells repeat their edge: cut out what lies within
+        cv::resize(random, large, {cvCeil(grid.width * cellX * s.unit), cvCeil(grid.height * cellY * s.unit)}, 0, 0,
+                   cv::INTER_CUBIC);
+        large = large(cv::Rect(cvFloor(cellX * s.unit), cvFloor(cellY * s.unit), s.side, s.side));
         sum += weight * large;
         power += weight * weight;
     }
@@ -191,7 +192,7 @@ Mat1f shifted(const Mat1f& alpha, float dx, float dy)
 /// A dried liquid: tinted, with the rim darker than the middle.
 void addStain(Mat3f& scene, RNG& rng, const Sheet& s, const Vec3f& tint, double strength)
 {
-    const float radius = s.u(rng.uniform(13.0, 30.0));
+    const float radius = s.u(rng.uniform(12.0, 27.0)), edge = s.u(rng.uniform(1.2, 4.0));
     const Mat1f distance = blob(rng, s, s.point(rng, 40), radius, 0.12f);
     const Mat1f uneven = field(rng, s, 14, 14, 2);
     Mat1f alpha(distance.size());
@@ -199,15 +200,16 @@ void addStain(Mat3f& scene, RNG& rng, const Sheet& s, const Vec3f& tint, double 
     for (int y = 0; y < s.side; y++)
         for (int x = 0; x < s.side; x++)
         {
-            const float d = distance(y, x) + uneven(y, x) * s.u(0.8);
+            const float d = distance(y, x) + uneven(y, x) * s.u(2.2);
             const float rim = std::exp(-std::pow((d - s.u(1.6)) / s.u(1.8), 2.0f));
-            alpha(y, x) = smooth(-s.u(1), s.u(1.2), d) * clamp01(depth * (0.72f + 0.10f * uneven(y, x) + 0.45f * rim));
+            alpha(y, x) = smooth(-edge, edge, d) * clamp01(depth * (0.72f + 0.10f * uneven(y, x) + 0.30f * rim));
         }
     blend(scene, alpha, [&](int, int, const Vec3f& below) { return below.mul(tint); });
 }
 
 /// A groove: a lit edge beside a shaded one.
-void addScratch(Mat3f& scene, RNG& rng, const Sheet& s, float angle, const Vec3f& lit, const Vec3f& shade)
+void addScratch(Mat3f& scene, RNG& rng, const Sheet& s, float angle, const std::function<Vec3f(int, int, const Vec3f&)>& lit,
+                const Vec3f& shade)
 {
     const float width = s.u(rng.uniform(1.0, 1.9));
     const Path path = walkPath(rng, s.point(rng, 60), angle, s.u(rng.uniform(45.0, 120.0)), s.u(3), 0.012f, 0.02f);
@@ -217,21 +219,26 @@ void addScratch(Mat3f& scene, RNG& rng, const Sheet& s, float angle, const Vec3f
 }
 
 /// A break with side branches, darkest in the middle.
-void addCrack(Mat3f& scene, RNG& rng, const Sheet& s, float angle, float length, float jag, int branches, const Vec3f& dark,
-              const Vec3f& edge)
+void addCrack(Mat3f& scene, RNG& rng, const Sheet& s, float angle, float length, float wander, float jag, int branches,
+              const Vec3f& dark, const Vec3f& edge)
 {
-    const Path trunk = walkPath(rng, s.point(rng, 55), angle, length, s.u(3.2), 0.03f, jag);
-    Mat1f alpha = stroke(s, trunk, s.u(rng.uniform(1.3, 2.2)));
+    const Path trunk = walkPath(rng, s.point(rng, 55), angle, length, s.u(3.2), wander, jag);
+    Mat1f alpha = stroke(s, trunk, s.u(rng.uniform(0.9, 1.7)));
     for (int b = 0; b < branches && trunk.size() > 6; b++)
     {
         const auto from = static_cast<size_t>(rng.uniform(2, static_cast<int>(trunk.size()) - 2));
         const float side = rng.uniform(0, 2) ? 1.0f : -1.0f;
         const Path branch = walkPath(rng, trunk[from], angle + side * uniform(rng, 0.4, 1.0), length * uniform(rng, 0.15, 0.4),
                                      s.u(3), 0.03f, jag);
-        alpha = cv::max(alpha, stroke(s, branch, s.u(1.1)));
+        alpha = cv::max(alpha, stroke(s, branch, s.u(0.8)));
     }
     blend(scene, shifted(alpha, -s.u(0.9), -s.u(0.9)) * 0.55, edge);
     blend(scene, alpha * 0.92, dark);
+}
+
+auto plain(const Vec3f& colour)
+{
+    return [colour](int, int, const Vec3f&) { return colour; };
 }
 
 // --- woven fabric ------------------------------------------------------------------------------------------------------
@@ -292,14 +299,16 @@ Mat3f drawFabric(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
                 const float shade = (0.30f + 0.78f * round) * arch * grain * (ofWarp ? warpTone[i] : weftTone[j]);
                 return (ofWarp ? warp : weft) * shade;
             };
-            Vec3f colour = isMissing(warpOnTop) ? (isMissing(!warpOnTop) ? gap : mix(gap, thread(!warpOnTop, false), 0.75f))
-                                                : thread(warpOnTop, true);
-            scene(y, x) = colour * (1 + 0.035f * tone(y, x));
+            // without the one below, a thread sags and lies in shade
+            const bool sags = isMissing(!warpOnTop);
+            const Vec3f colour = isMissing(warpOnTop) ? (isMissing(!warpOnTop) ? gap : mix(gap, thread(!warpOnTop, false), 0.75f))
+                                                      : thread(warpOnTop, true);
+            scene(y, x) = colour * ((sags ? 0.70f : 1.0f) * (1 + 0.035f * tone(y, x)));
         }
     if (defect && kind == "hole")
     {
         const Point2f centre = s.point(*defect, 40);
-        const float radius = s.u(defect->uniform(6.0, 13.0));
+        const float radius = s.u(defect->uniform(7.0, 14.0));
         const Mat1f distance = blob(*defect, s, centre, radius, 0.16f);
         const Mat1f below = field(*defect, s, 10, 10, 2);
         blend(scene, softInside(distance, s.u(3)) * 0.35, rgb(60, 62, 66)); // the weave sags towards the edge
@@ -317,7 +326,7 @@ Mat3f drawFabric(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
         }
     }
     else if (defect && kind == "stain")
-        addStain(scene, *defect, s, rgb(150, 112, 70), defect->uniform(0.5, 0.85));
+        addStain(scene, *defect, s, rgb(158, 124, 86), defect->uniform(0.4, 0.75));
     return scene;
 }
 
@@ -363,9 +372,9 @@ Mat3f drawMetal(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
     if (defect && kind == "scratch")
     {
         const float angle = (defect->uniform(0, 2) ? 1.0f : -1.0f) * uniform(*defect, 0.25, 1.5);
-        addScratch(scene, *defect, s, angle, rgb(236, 236, 238), rgb(58, 58, 62));
+        addScratch(scene, *defect, s, angle, plain(rgb(236, 236, 238)), rgb(58, 58, 62));
         if (defect->uniform(0, 3) == 0)
-            addScratch(scene, *defect, s, angle + normal(*defect, 0.1), rgb(225, 225, 228), rgb(70, 70, 74));
+            addScratch(scene, *defect, s, angle + normal(*defect, 0.1), plain(rgb(225, 225, 228)), rgb(70, 70, 74));
     }
     else if (defect && kind == "rust")
     {
@@ -388,7 +397,7 @@ Mat3f drawMetal(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
 
 Mat3f drawWood(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
 {
-    const Mat1f bend = field(rng, s, 220, 46, 2), wave = field(rng, s, 90, 14, 2), fibre = streaks(rng, s, 34, 0.5),
+    const Mat1f bend = field(rng, s, 260, 90, 2), wave = field(rng, s, 120, 16, 2), fibre = streaks(rng, s, 34, 0.5),
                 fine = streaks(rng, s, 12, 0.3);
     const Mat1f tone = field(rng, s, 120, 80, 2);
     const float spacing = uniform(rng, 11, 15), offset = uniform(rng, 0, 10), tilt = uniform(rng, -0.05, 0.05);
@@ -397,7 +406,7 @@ Mat3f drawWood(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
         for (int x = 0; x < s.side; x++)
         {
             const float ring =
-                (static_cast<float>(y) + tilt * static_cast<float>(x) + bend(y, x) * s.u(17) + wave(y, x) * s.u(1.2)) /
+                (static_cast<float>(y) + tilt * static_cast<float>(x) + bend(y, x) * s.u(15) + wave(y, x) * s.u(1.3)) /
                     s.u(static_cast<double>(spacing)) +
                 offset + 64;
             const float part = ring - std::floor(ring);
@@ -421,8 +430,8 @@ Mat3f drawWood(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
     if (!defect)
         return scene;
     if (kind == "crack")
-        addCrack(scene, *defect, s, normal(*defect, 0.05), s.u(defect->uniform(50.0, 130.0)), 0.10f, defect->uniform(0, 2),
-                 rgb(44, 28, 18), rgb(222, 186, 140));
+        addCrack(scene, *defect, s, normal(*defect, 0.05), s.u(defect->uniform(50.0, 130.0)), 0.006f, 0.10f,
+                 defect->uniform(0, 2), rgb(44, 28, 18), rgb(222, 186, 140));
     else if (kind == "hole")
     {
         const int holes = defect->uniform(1, 4);
@@ -438,7 +447,7 @@ Mat3f drawWood(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
         }
     }
     else if (kind == "stain")
-        addStain(scene, *defect, s, rgb(108, 104, 118), defect->uniform(0.45, 0.8));
+        addStain(scene, *defect, s, rgb(126, 116, 112), defect->uniform(0.35, 0.7));
     return scene;
 }
 
@@ -476,7 +485,7 @@ Mat3f drawTile(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
     if (!defect)
         return scene;
     if (kind == "crack")
-        addCrack(scene, *defect, s, uniform(*defect, 0, 2 * std::numbers::pi), s.u(defect->uniform(60.0, 140.0)), 0.42f,
+        addCrack(scene, *defect, s, uniform(*defect, 0, 2 * std::numbers::pi), s.u(defect->uniform(60.0, 140.0)), 0.03f, 0.42f,
                  defect->uniform(0, 4), rgb(52, 48, 45), rgb(236, 233, 227));
     else if (kind == "chip")
     {
@@ -490,7 +499,7 @@ Mat3f drawTile(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
         cv::Sobel(height, gradY, CV_32F, 0, 1, 3, 0.125);
         blend(scene, softInside(distance, s.u(0.7)),
               [&](int y, int x, const Vec3f&)
-              { return rgb(176, 166, 152) * std::clamp(0.80f - 0.34f * (gradX(y, x) + gradY(y, x)), 0.25f, 1.15f); });
+              { return rgb(176, 166, 152) * std::clamp(0.86f - 0.13f * (gradX(y, x) + gradY(y, x)), 0.45f, 1.1f); });
     }
     else if (kind == "foreign")
     {
@@ -498,14 +507,14 @@ Mat3f drawTile(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
         {
             const Path path = walkPath(*defect, s.point(*defect, 50), uniform(*defect, 0, 2 * std::numbers::pi),
                                        s.u(defect->uniform(50.0, 110.0)), s.u(2), 0.05f, 0.0f);
-            const Mat1f hair = stroke(s, path, s.u(defect->uniform(0.9, 1.4)), false);
+            const Mat1f hair = stroke(s, path, s.u(defect->uniform(0.55, 0.9)), false);
             blend(scene, shifted(hair, s.u(1.2), s.u(1.4)) * 0.30, rgb(60, 58, 56));
             blend(scene, hair * 0.92, rgb(44, 34, 28));
         }
         else // a flake of packaging, casting a shadow
         {
             const Vec3f colour = defect->uniform(0, 2) ? rgb(62, 98, 140) : rgb(176, 62, 48);
-            const Mat1f distance = blob(*defect, s, s.point(*defect, 36), s.u(defect->uniform(3.5, 8.0)), 0.22f);
+            const Mat1f distance = blob(*defect, s, s.point(*defect, 36), s.u(defect->uniform(4.0, 8.5)), 0.22f);
             const Mat1f piece = softInside(distance, s.u(0.6)), crease = field(*defect, s, 5, 5, 2);
             blend(scene, shifted(softInside(distance, s.u(1.6)), s.u(1.8), s.u(2)) * 0.5, rgb(80, 77, 73));
             blend(scene, piece, [&](int y, int x, const Vec3f&) { return colour * (1 + 0.16f * crease(y, x)); });
@@ -663,7 +672,7 @@ Mat3f drawBoard(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
     if (defect && kind == "solder_bridge")
     {
         const int k = defect->uniform(0, pins - 1), row = defect->uniform(0, 2);
-        const Point2f centre = (pin(k, row) + pin(k + 1, row)) * 0.5f + p(0, defect->uniform(1.0, 4.5) * (row ? 1 : -1));
+        const Point2f centre = (pin(k, row) + pin(k + 1, row)) * 0.5f + p(0, defect->uniform(2.5, 5.5) * (row ? 1 : -1));
         const Mat1f distance = blob(*defect, s, centre, s.u(defect->uniform(3.6, 5.2)), 0.10f);
         Mat1f height = softInside(distance, s.u(3.5)), gradX, gradY;
         cv::Sobel(height, gradX, CV_32F, 1, 0, 3);
@@ -673,7 +682,11 @@ Mat3f drawBoard(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
               { return solder * std::clamp(0.92f + 0.5f * (gradX(y, x) + gradY(y, x)), 0.45f, 1.3f); });
     }
     else if (defect && kind == "scratch")
-        addScratch(scene, *defect, s, uniform(*defect, 0, 2 * std::numbers::pi), rgb(198, 158, 108), rgb(14, 44, 30));
+        addScratch(
+            scene, *defect, s, uniform(*defect, 0, 2 * std::numbers::pi),
+            [&](int, int, const Vec3f& below)
+            { return below[1] > below[2] + 0.06f ? rgb(198, 158, 108) : mix(below, rgb(225, 225, 222), 0.6f); },
+            rgb(14, 44, 30));
     return scene;
 }
 
@@ -807,7 +820,7 @@ DemoSample drawDemoSample(const std::string& product, const std::string& defect,
         sample.mask = cv::max(channels[0], cv::max(channels[1], channels[2])) >= 10;
         if (cv::countNonZero(sample.mask) < least)
             continue;
-        const int reach = std::max(1, cvRound(2 * side / 256.0));
+        const int reach = std::max(1, cvRound(3 * side / 256.0));
         cv::morphologyEx(sample.mask, sample.mask, cv::MORPH_CLOSE,
                          cv::getStructuringElement(cv::MORPH_ELLIPSE, {2 * reach + 1, 2 * reach + 1}));
         break;

@@ -16,10 +16,12 @@ struct ReadOptions
 };
 
 /// 8-bit, 3 channels, BGR, whatever the file holds:
-///   grey            the same value in B, G and R
-///   16 bits         divided by 257, so 0..65535 becomes 0..255; never stretched, because brightness must compare between
-///   pictures alpha           dropped: colours are taken as stored CMYK JPEG       converted EXIF rotation   applied float
-///   refused: there is no agreed range
+/// - grey: the same value in B, G and R
+/// - 16 bits: divided by 257, so 0..65535 becomes 0..255; never stretched, because brightness must compare between pictures
+/// - alpha: dropped, colours are taken as stored
+/// - CMYK JPEG: converted
+/// - EXIF rotation: applied
+/// - float: refused, there is no agreed range
 /// A damaged file is an Error, never half a picture: JPEG must reach its end marker, PNG's checksums must hold, BMP must
 /// hold all its rows.
 cv::Mat readImage(const std::filesystem::path& path, const ReadOptions& options = {});

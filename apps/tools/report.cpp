@@ -93,7 +93,7 @@ double percent(double value, ScoreRange range)
 
 std::string axisTicks(ScoreRange range)
 {
-    const double step = niceStep(range.high - range.low, 5);
+    const double step = niceStep(range.high - range.low, 8);
     const int decimals = std::max(0, -static_cast<int>(std::floor(std::log10(step) + 1e-9)));
     std::string text = "<div class=\"axis\" aria-hidden=\"true\">";
     for (double value = std::ceil(range.low / step - 1e-9) * step; value <= range.high + step * 1e-6; value += step)
@@ -206,7 +206,7 @@ cv::Mat overlay(const cv::Mat& image, const cv::Mat& map, ScoreRange range, doub
     cv::findContours(scores >= threshold, outlines, cv::RETR_CCOMP, cv::CHAIN_APPROX_NONE);
     const int width = std::max(1, cvRound(std::max(image.rows, image.cols) / 320.0));
     cv::drawContours(result, outlines, -1, cv::Scalar(25, 25, 25), 2 * width + 1, cv::LINE_AA);
-    cv::drawContours(result, outlines, -1, cv::Scalar(255, 255, 255), width, cv::LINE_AA);
+    cv::drawContours(result, outlines, -1, cv::Scalar(255, 255, 255), width, cv::LINE_8); // smoothed, it would be grey
     return result;
 }
 
@@ -342,10 +342,19 @@ void ReportWriter::finish(const Report& report)
         std::nth_element(seconds.begin(), seconds.begin() + static_cast<long>(seconds.size() / 2), seconds.end());
         figures.push_back({"per image", fmt::format("{:.1f} ms", seconds[seconds.size() / 2] * 1e3), "median"});
     }
-    figures.insert(figures.end(), report.figures.begin(), report.figures.end());
-    for (const ReportFigure& figure : figures)
-        head += fmt::format("<div><b>{}</b><span>{}</span><small>{}</small></div>", escapeHtml(figure.value),
-                            escapeHtml(figure.name), escapeHtml(figure.note));
+
+    const auto list = [&](const std::vector<ReportFigure>& some)
+    {
+        for (const ReportFigure& figure : some)
+            head += fmt::format("<div><b>{}</b><span>{}</span><small>{}</small></div>", escapeHtml(figure.value),
+                                escapeHtml(figure.name), escapeHtml(figure.note));
+    };
+    list(figures);
+    if (!report.figures.empty())
+    {
+        head += "</section><section class=\"figures\" aria-label=\"Figures of merit\">";
+        list(report.figures);
+    }
     head += "</section>\n<div class=\"row\"><section><h2>Scores</h2>";
 
     constexpr size_t bins = 48;
@@ -428,7 +437,7 @@ void ReportWriter::finish(const Report& report)
     tail += entries_.empty() ? "" : " hidden";
     tail += ">No image fits.</p></main>\n<dialog aria-labelledby=\"big-name\"><div class=\"bigger\"><h2 id=\"big-name\"></h2>"
             "<button type=\"button\" id=\"previous\" aria-label=\"Previous image\">←</button>"
-            "<button type=\"button\" id=\"next\" aria-label=\"Next image\">→</button>"
+            "<button type=\"button\" id=\"next\" autofocus aria-label=\"Next image\">→</button>"
             "<button type=\"button\" id=\"close\">Close</button></div><div class=\"tags\" id=\"big-tags\"></div>"
             "<div class=\"big\"></div></dialog>\n<script>";
     tail += reportScript;

@@ -29,6 +29,7 @@ h1{font-size:clamp(26px,3.4vw,38px);line-height:1.15;letter-spacing:-.02em;font-
 .warnings{margin:24px 0 0;padding:12px 16px 12px 32px;background:var(--sunk);border-radius:10px;font-size:14px}
 .figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:28px 24px;
  margin:36px 0 0;padding:28px 0 0;border-top:1px solid var(--line)}
+.figures+.figures{margin-top:28px;padding-top:0;border-top:0}
 .figures b{display:block;font-size:30px;line-height:1.15;font-weight:500;letter-spacing:-.02em}
 .figures span{display:block;font-size:14px}
 .figures small{display:block;color:var(--soft);font-size:12px;line-height:1.4}
@@ -50,6 +51,7 @@ h2{font-size:15px;font-weight:600;margin:0}
 .axis span:first-child{transform:none}.axis span.end{transform:translateX(-100%)}
 .scale{height:14px;border-radius:4px;margin-top:30px}
 .note{color:var(--soft);font-size:13px;margin:12px 0 0;max-width:60ch}
+.note::first-letter{text-transform:uppercase}
 .tools{position:sticky;top:0;z-index:2;display:flex;flex-wrap:wrap;align-items:center;gap:10px 16px;
  margin:48px calc(-1*clamp(16px,4vw,56px)) 0;padding:12px clamp(16px,4vw,56px);
  background:var(--paper);border-bottom:1px solid var(--line)}
@@ -68,12 +70,12 @@ h2{font-size:15px;font-weight:600;margin:0}
 :focus-visible{outline:2px solid var(--focus);outline-offset:2px}
 .gallery{list-style:none;margin:28px 0 72px;padding:0;display:grid;gap:28px 24px;
  grid-template-columns:repeat(auto-fill,minmax(min(100%,var(--card-width)),1fr))}
-.gallery{--card-width:430px}.gallery.two{--card-width:330px}.gallery.one{--card-width:200px}
+.gallery{--card-width:400px}.gallery.two{--card-width:330px}.gallery.one{--card-width:200px}
 @media(max-width:700px){.gallery.one{--card-width:150px;gap:20px 12px}}
 .card{min-width:0;content-visibility:auto;contain-intrinsic-size:auto 220px}
 .open{display:flex;gap:3px;width:100%;padding:0;border:0;background:none;cursor:zoom-in;border-radius:10px;overflow:hidden;font:inherit;color:inherit}
 .open figure,.big figure{margin:0;flex:1 1 0;min-width:0}
-.open img{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:var(--sunk)}
+.open img{display:block;width:100%;height:auto;aspect-ratio:1;object-fit:contain;background:var(--sunk)}
 .open figcaption{display:none}
 .seen-image .open figure:not(.image),.seen-heat .open figure:not(.heat),.seen-truth .open figure:not(.truth){display:none}
 .seen-truth .card:not(:has(.truth)) .open figure.image{display:block}
@@ -92,10 +94,10 @@ h2{font-size:15px;font-weight:600;margin:0}
 dialog{border:0;border-radius:16px;padding:24px;background:var(--card);color:var(--ink);width:min(1240px,calc(100vw - 32px));max-width:none;max-height:calc(100vh - 32px)}
 dialog::backdrop{background:#000a}
 .big{display:flex;gap:12px;margin:16px 0 0}
-.big img{display:block;width:100%;max-height:66vh;object-fit:contain;image-rendering:auto;border-radius:6px;background:var(--sunk)}
+.big img{display:block;width:100%;height:auto;max-height:66vh;object-fit:contain;image-rendering:auto;border-radius:6px;background:var(--sunk)}
 .big figcaption{font-size:13px;color:var(--soft);margin-top:6px;text-align:center}
 @media(max-width:700px){.big{flex-direction:column}.big img{max-height:none}}
-.bigger{display:flex;gap:8px;align-items:center}.bigger h2{flex:1;min-width:0;overflow-wrap:anywhere;font-size:17px}
+.bigger{display:flex;flex-wrap:wrap;gap:8px;align-items:center}.bigger h2{flex:1 1 240px;min-width:0;overflow-wrap:anywhere;font-size:17px}
 .bigger button{font:inherit;font-size:14px;color:inherit;background:var(--sunk);border:0;border-radius:8px;padding:6px 12px;cursor:pointer}
 .sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 @media print{.tools{display:none}.gallery{--card-width:300px}.card{break-inside:avoid}}

@@ -122,6 +122,7 @@ TEST(ListTest, MvtecWithMasks)
     EXPECT_TRUE(dataset.warnings.empty());
     const Dataset inner = listTest(folder.path() / "m/test"); // the folder itself, with masks beside it
     EXPECT_EQ(inner.masks(), 3u);
+    EXPECT_EQ(listTest(folder.path() / "m/test/").masks(), 3u);
 }
 
 TEST(ListTest, MissingAndSpareMasksAreNoted)

@@ -162,6 +162,35 @@ TEST(ReadImage, DamagedPngIsAnError)
     EXPECT_THAT(errorOf([&] { readImage(folder / "bad.png"); }), HasSubstr("checksum"));
 }
 
+/// Whatever the bytes: a picture or an Error, nothing else.
+TEST(ReadImage, RandomDamageNeverEscapes)
+{
+    const TempFolder folder;
+    cv::RNG rng(99);
+    for (const char* extension : {".jpg", ".png", ".bmp", ".tiff", ".webp", ".ppm"})
+    {
+        const auto whole = encoded(extension, picture(24, 32));
+        const auto path = folder / (std::string("damaged") + extension);
+        for (int n = 0; n < 150; n++)
+        {
+            auto bytes = whole;
+            for (int k = rng.uniform(1, 6); k > 0; k--) // mostly in the header, where the sizes are
+                bytes[static_cast<size_t>(rng.uniform(0, k % 2 ? 64 : static_cast<int>(bytes.size())))] =
+                    static_cast<uchar>(rng.uniform(0, 256));
+            writeBytes(path, bytes);
+            probeSize(path);
+            try
+            {
+                EXPECT_EQ(readImage(path).type(), CV_8UC3);
+            }
+            catch (const Error& error)
+            {
+                EXPECT_THAT(error.what(), HasSubstr(path.string()));
+            }
+        }
+    }
+}
+
 TEST(ReadImage, BytesBehindTheEndDoNoHarm)
 {
     const TempFolder folder;
