@@ -1,9 +1,11 @@
 #include "models/decoder.h"
 
 #include "common/error.h"
+#include "models/attention.h"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <c10/core/GradMode.h>
 #include <cmath>
 
 namespace agpnet
@@ -113,22 +115,25 @@ at::Tensor Decoder::run(const at::Tensor& tokens, at::ScalarType compute, at::Te
     for (const Block& b : blocks_)
     {
         at::Tensor y = at::layer_norm(x, {c}, b.norm1Weight, b.norm1Bias);
-        const at::Tensor qkv =
-            linear(y, b.qkvWeight, b.qkvBias, compute).view({n, l, 3, heads, c / heads}).permute({2, 0, 3, 1, 4});
-        const at::Tensor q = qkv[0], k = qkv[1], v = qkv[2];
-        if (attention)
-        {
-            const double scale = 1 / std::sqrt(static_cast<double>(c / heads));
-            const at::Tensor weights = at::softmax(at::matmul(q * scale, k.transpose(-2, -1)), -1, at::kFloat);
-            const at::Tensor received = weights.mean({1, 2});
-            *attention = attention->defined() ? *attention + received : received;
-            if (&b == &blocks_.back())
-                return {}; // what follows the last attention does not change it
-            y = at::matmul(weights.to(v.scalar_type()), v);
-        }
+        const at::Tensor packed = linear(y, b.qkvWeight, b.qkvBias, compute).view({n, l, 3, heads, c / heads});
+        if (!attention && !c10::GradMode::is_enabled())
+            y = attend(packed);
         else
-            y = at::scaled_dot_product_attention(q, k, v);
-        y = y.transpose(1, 2).reshape({n, l, c});
+        {
+            // Written out rather than at::scaled_dot_product_attention: its bfloat16 kernels for the CPU, backward above all,
+            // take more than twice as long as these products at a few hundred tokens.
+            const at::Tensor qkv = packed.permute({2, 0, 3, 1, 4});
+            const double scale = 1 / std::sqrt(static_cast<double>(c / heads));
+            const at::Tensor weights = at::softmax(at::matmul(qkv[0] * scale, qkv[1].transpose(-2, -1)), -1);
+            if (attention)
+            {
+                const at::Tensor received = weights.mean({1, 2}, false, at::kFloat);
+                *attention = attention->defined() ? *attention + received : received;
+                if (&b == &blocks_.back())
+                    return {}; // what follows the last attention does not change it
+            }
+            y = at::matmul(weights, qkv[2]).transpose(1, 2).reshape({n, l, c});
+        }
         x = x + linear(y, b.projWeight, b.projBias, compute).to(at::kFloat);
         y = at::layer_norm(x, {c}, b.norm2Weight, b.norm2Bias);
         y = at::gelu(linear(y, b.fc1Weight, b.fc1Bias, compute));

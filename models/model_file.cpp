@@ -28,7 +28,7 @@ Value member(const std::string& path, const json& object, const char* key)
     {
         return object.at(key).get<Value>();
     }
-    catch (const json::exception& error)
+    catch (const std::exception& error) // of JSON, or an Error of the value's own reader
     {
         fail("{}: header member '{}': {}", path, key, error.what());
     }
@@ -143,18 +143,6 @@ ScoreStatistics scoresOf(const std::string& path, const json& header)
     return s;
 }
 
-Config configOf(const std::string& path, const json& header)
-{
-    try
-    {
-        return member<Config>(path, header, "config");
-    }
-    catch (const Error& error)
-    {
-        fail("{}: {}", path, error.what());
-    }
-}
-
 } // namespace
 
 void writeModel(const std::string& path, const ModelFile& model, EmbedBackbone embed)
@@ -180,7 +168,7 @@ ModelFile readModel(const std::string& path)
     const TensorFile file = readSafetensors(path);
     const json header = parseHeader(path, file.metadata, "model");
     ModelFile model;
-    model.config = configOf(path, header);
+    model.config = member<Config>(path, header, "config");
     model.backbone = backboneOf(path, header, file);
     model.decoder = selected(decoderPrefix, file);
     model.scores = scoresOf(path, header);
@@ -219,7 +207,7 @@ TrainingState readTrainingState(const std::string& path)
 {
     const TensorFile file = readSafetensors(path);
     const json header = parseHeader(path, file.metadata, "training state");
-    TrainingState state{Training(configOf(path, header), backboneOf(path, header, file)), member<json>(path, header, "extra")};
+    TrainingState state{Training(member<Config>(path, header, "config"), backboneOf(path, header, file)), member<json>(path, header, "extra")};
     try
     {
         state.training.restore(selected("", file));

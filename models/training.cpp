@@ -6,6 +6,8 @@
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <c10/core/GradMode.h>
+#include <c10/core/InferenceMode.h>
 #include <cmath>
 #include <torch/csrc/autograd/grad_mode.h>
 #include <torch/optim/adamw.h>
@@ -224,6 +226,10 @@ double Training::Impl::step(const at::Tensor& images01)
             }
         }
     }
+
+    // the caller's mode must not decide whether the decoder learns
+    const c10::InferenceMode noInference(false);
+    const at::AutoGradMode withGradient(true);
 
     // L = ½ (L_feat + L_img,feat); both branches in one pass of the decoder
     const int64_t n = images01.size(0);

@@ -92,7 +92,7 @@ TEST(Arrays, BadOnesAreRefusedByName)
     EXPECT_THAT(messageOf([&] { residual(cv::Mat(), f, out); }), HasSubstr("features"));
     EXPECT_THAT(messageOf([&] { residual(cv::Mat(4, 4, CV_8U), f, out); }), HasSubstr("CV_8U"));
     EXPECT_THAT(messageOf([&] { residual(randomArray({2, 3, 4}, 1), f, out); }), HasSubstr("3 dimensions"));
-    EXPECT_THAT(messageOf([&] { heatmap(f, out, score, {8, 8}); }), HasSubstr("channel"));
+    EXPECT_THAT(messageOf([&] { heatmap(f, out, score, {8, 8}); }), HasSubstr("expected [1,1,3,4]"));
     EXPECT_THAT(messageOf([&] { heatmap(randomArray({1, 1, 3, 4}, 1), out, score, {0, 8}); }), HasSubstr("0x8"));
     EXPECT_THAT(messageOf([&] { heatmap(randomArray({1, 1, 3, 4}, 1), out, score, {8, 8}, -1); }), HasSubstr("sigma"));
     PerturbParams params;
@@ -205,7 +205,8 @@ TEST_F(WithModel, BadPicturesAreRefused)
     EXPECT_TRUE(map.empty());
     EXPECT_THAT(messageOf([] { Detector::load("/nonexistent.agp"); }), HasSubstr("/nonexistent.agp"));
     EXPECT_THAT(messageOf([&] { Detector::load(*folder / "tiny1.safetensors"); }), HasSubstr("not an AGPNet file"));
-    EXPECT_THAT(messageOf([&] { Trainer::create(model); }), HasSubstr("m.agp"));
+    writeSafetensors(*folder / "cnn.safetensors", {{}, {{"conv1.weight", at::zeros({4, 3, 7, 7})}, {"bn1.weight", at::zeros({4})}}});
+    EXPECT_THAT(messageOf([&] { Trainer::create(*folder / "cnn.safetensors"); }), HasSubstr("cnn.safetensors"));
     EXPECT_THAT(messageOf([&] { Trainer::create("/nonexistent.pth"); }), HasSubstr("/nonexistent.pth"));
 }
 

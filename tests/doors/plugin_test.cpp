@@ -1,0 +1,424 @@
+// One operator, every door: the C++ functions, cv::dnn layers from a graph and without one, and the torch dispatcher give the same.
+// The plugin is the real shared library, loaded as a host would.
+#include "agpnet/agpnet.hpp"
+#include "agpnet/loader.hpp"
+#include "tests/support/tiny_backbone.h"
+
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <filesystem>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <opencv2/dnn.hpp>
+#include <thread>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/variable.h>
+
+namespace agpnet
+{
+namespace
+{
+
+using ::testing::HasSubstr;
+using test::TempFolder;
+
+cv::Mat randomArray(std::vector<int> size, uint64_t seed, bool uniform = false)
+{
+    cv::Mat array(static_cast<int>(size.size()), size.data(), CV_32F);
+    cv::RNG random(seed);
+    random.fill(array, uniform ? cv::RNG::UNIFORM : cv::RNG::NORMAL, 0, 1);
+    return array;
+}
+
+at::Tensor tensorOf(const cv::Mat& array)
+{
+    return at::from_blob(array.data, std::vector<int64_t>(array.size.p, array.size.p + array.dims), at::kFloat).clone();
+}
+
+double difference(const cv::Mat& a, const cv::Mat& b)
+{
+    EXPECT_EQ(std::vector<int>(a.size.p, a.size.p + a.dims), std::vector<int>(b.size.p, b.size.p + b.dims));
+    return cv::norm(a.reshape(1, 1), b.reshape(1, 1), cv::NORM_INF);
+}
+
+double difference(const cv::Mat& a, const at::Tensor& b)
+{
+    return difference(a, cv::Mat(a.dims, a.size.p, CV_32F, b.contiguous().data_ptr()));
+}
+
+/// Every operator's graph has inputs in0, in1 and the layer "op"; attributes are set on it.
+std::vector<cv::Mat> throughNet(const std::string& op, cv::dnn::LayerParams params, const std::vector<cv::Mat>& inputs, int outputs)
+{
+    cv::dnn::Net net;
+    params.name = "op";
+    params.type = "ai.agpnet." + op;
+    const int id = net.addLayer(params.name, params.type, params);
+    std::vector<cv::String> names;
+    for (size_t i = 0; i < inputs.size(); i++)
+        names.push_back(cv::format("in%d", static_cast<int>(i)));
+    net.setInputsNames(names);
+    for (size_t i = 0; i < inputs.size(); i++)
+    {
+        net.connect(0, static_cast<int>(i), id, static_cast<int>(i));
+        net.setInput(inputs[i], names[i]);
+    }
+    std::vector<std::vector<cv::Mat>> results;
+    net.forward(results, std::vector<cv::String>{"op"});
+    for (cv::Mat& result : results[0])
+        result = result.clone();
+    EXPECT_GE(static_cast<int>(results[0].size()), outputs);
+    return results[0];
+}
+
+/// LayerFactory, finalize and forward, without a graph.
+std::vector<cv::Mat> throughFactory(const std::string& op, cv::dnn::LayerParams params, std::vector<cv::Mat> inputs, int outputs)
+{
+    params.name = "op";
+    params.type = "ai.agpnet." + op;
+    const cv::Ptr<cv::dnn::Layer> layer = cv::dnn::LayerFactory::createLayerInstance(params.type, params);
+    EXPECT_TRUE(layer);
+    std::vector<cv::dnn::MatShape> shapes, outShapes, internalShapes;
+    for (const cv::Mat& input : inputs)
+        shapes.push_back(cv::dnn::MatShape(input.size.p, input.size.p + input.dims));
+    layer->getMemoryShapes(shapes, outputs, outShapes, internalShapes);
+    std::vector<cv::Mat> made, internals;
+    for (const auto& shape : outShapes)
+        made.emplace_back(static_cast<int>(shape.size()), shape.data(), CV_32F);
+    layer->finalize(inputs, made);
+    layer->forward(inputs, made, internals);
+    return made;
+}
+
+c10::Stack throughTorch(const std::string& op, const std::vector<at::Tensor>& inputs, const std::map<std::string, c10::IValue>& attributes = {})
+{
+    const auto handle = c10::Dispatcher::singleton().findSchemaOrThrow(("agpnet::" + op).c_str(), "");
+    c10::Stack stack(inputs.begin(), inputs.end());
+    for (size_t i = inputs.size(); i < handle.schema().arguments().size(); i++)
+    {
+        const c10::Argument& argument = handle.schema().arguments()[i];
+        const auto given = attributes.find(argument.name());
+        stack.push_back(given != attributes.end() ? given->second : *argument.default_value());
+    }
+    handle.callBoxed(stack);
+    return stack;
+}
+
+std::string opencvMessage(const std::function<void()>& function)
+{
+    try
+    {
+        function();
+    }
+    catch (const cv::Exception& error)
+    {
+        return error.what();
+    }
+    return "no error";
+}
+
+std::string torchMessage(const std::function<void()>& function)
+{
+    try
+    {
+        function();
+    }
+    catch (const c10::Error& error)
+    {
+        return error.what_without_backtrace();
+    }
+    return "no error";
+}
+
+class Doors : public ::testing::Test
+{
+protected:
+    static void SetUpTestSuite()
+    {
+        loadPlugin(AGPNET_PLUGIN_PATH);
+        folder = new TempFolder;
+        backbone = test::writeTinyBackbone(*folder);
+        const auto trainer = Trainer::create(backbone, test::tinyConfig(3));
+        trainer->fit(6, [](size_t i) { return picture(static_cast<uint64_t>(i)); });
+        model = *folder / "m.agp";
+        trainer->save(model);
+    }
+    static void TearDownTestSuite()
+    {
+        delete folder;
+        folder = nullptr;
+    }
+    static cv::Mat picture(uint64_t seed, cv::Size size = {48, 40})
+    {
+        cv::Mat image(size, CV_8UC3);
+        cv::RNG random(seed);
+        random.fill(image, cv::RNG::UNIFORM, 0, 256);
+        return image;
+    }
+    static cv::Mat blob(uint64_t seed) { return cv::dnn::blobFromImage(picture(seed), 1 / 255., {}, {}, true); }
+
+    static TempFolder* folder;
+    static std::string model, backbone;
+};
+TempFolder* Doors::folder = nullptr;
+std::string Doors::model, Doors::backbone;
+
+TEST_F(Doors, Perturb)
+{
+    const cv::Mat x = randomArray({2, 5, 6, 7}, 1), attention = randomArray({2, 1, 3, 7}, 2);
+    PerturbParams wanted;
+    wanted.level = NOISE_IMAGE;
+    wanted.alpha = 0.7f;
+    wanted.ratio = 0.5f;
+    wanted.seed = 99;
+    wanted.step = 3;
+    cv::Mat expected;
+    perturb(x, attention, expected, wanted);
+    cv::dnn::LayerParams params;
+    params.set("level", cv::String("image"));
+    params.set("alpha", 0.7);
+    params.set("ratio", 0.5);
+    params.set("seed", 99);
+    params.set("step", 3);
+    EXPECT_EQ(difference(expected, throughNet("Perturb", params, {x, attention}, 1)[0]), 0);
+    EXPECT_EQ(difference(expected, throughFactory("Perturb", params, {x, attention}, 1)[0]), 0);
+    const c10::Stack stack = throughTorch("Perturb", {tensorOf(x), tensorOf(attention)},
+                                          {{"level", "image"}, {"alpha", 0.7}, {"ratio", 0.5}, {"seed", 99}, {"step", 3}});
+    EXPECT_EQ(difference(expected, stack[0].toTensor()), 0);
+}
+
+TEST_F(Doors, Residual)
+{
+    const cv::Mat f = randomArray({2, 5, 6, 7}, 1), g = randomArray({2, 5, 6, 7}, 2);
+    for (const char* metric : {"l2", "cosine"})
+    {
+        cv::Mat expected;
+        residual(f, g, expected, std::string(metric) == "l2" ? RESIDUAL_L2 : RESIDUAL_COSINE);
+        cv::dnn::LayerParams params;
+        params.set("metric", cv::String(metric));
+        EXPECT_EQ(difference(expected, throughNet("Residual", params, {f, g}, 1)[0]), 0);
+        EXPECT_EQ(difference(expected, throughFactory("Residual", params, {f, g}, 1)[0]), 0);
+        EXPECT_LT(difference(expected, throughTorch("Residual", {tensorOf(f), tensorOf(g)}, {{"metric", metric}})[0].toTensor()), 1e-6);
+        // tokens last, as the model has them
+        const at::Tensor tokens = tensorOf(f).permute({0, 2, 3, 1}).contiguous().permute({0, 3, 1, 2});
+        EXPECT_LT(difference(expected, throughTorch("Residual", {tokens, tensorOf(g)}, {{"metric", metric}})[0].toTensor()), 1e-5);
+    }
+}
+
+TEST_F(Doors, Heatmap)
+{
+    const cv::Mat distance = randomArray({2, 1, 5, 7}, 1, true);
+    cv::Mat map, score;
+    heatmap(distance, map, score, {33, 21}, 1.5, SCORE_TOP1);
+    cv::dnn::LayerParams params;
+    params.set("height", 21);
+    params.set("width", 33);
+    params.set("sigma", 1.5);
+    params.set("score", cv::String("top1"));
+    for (const auto& found : {throughNet("Heatmap", params, {distance}, 2), throughFactory("Heatmap", params, {distance}, 2)})
+    {
+        EXPECT_EQ(difference(map, found[0]), 0);
+        EXPECT_EQ(difference(score, found[1]), 0);
+    }
+    const c10::Stack stack =
+        throughTorch("Heatmap", {tensorOf(distance)}, {{"height", 21}, {"width", 33}, {"sigma", 1.5}, {"score", "top1"}});
+    EXPECT_EQ(difference(map, stack[0].toTensor()), 0);
+    EXPECT_EQ(difference(score, stack[1].toTensor()), 0);
+}
+
+TEST_F(Doors, DetectAndTheStagesGiveTheDetectorsScore)
+{
+    const auto detector = Detector::load(model);
+    cv::Mat map, mask;
+    const Result expected = detector->detect(picture(1), map, mask);
+
+    cv::dnn::LayerParams params;
+    params.set("model", cv::String(model));
+    for (const auto& found : {throughNet("Detect", params, {blob(1)}, 2), throughFactory("Detect", params, {blob(1)}, 3)})
+    {
+        EXPECT_NEAR(found[1].at<float>(0), expected.score, 1e-4);
+        EXPECT_LT(cv::norm(map, found[0].reshape(1, map.rows), cv::NORM_INF), 1e-4);
+    }
+    const auto three = throughFactory("Detect", params, {blob(1)}, 3);
+    cv::Mat same;
+    three[2].reshape(1, mask.rows).convertTo(same, CV_8U, 255);
+    EXPECT_EQ(cv::countNonZero(same != mask), 0);
+
+    const c10::Stack stack = throughTorch("Detect", {tensorOf(blob(1))}, {{"model", model}});
+    EXPECT_NEAR(stack[1].toTensor().item<double>(), expected.score, 1e-4);
+
+    const auto reconstructed = throughNet("Reconstruct", params, {blob(1)}, 2);
+    const c10::Stack fromTorch = throughTorch("Reconstruct", {tensorOf(blob(1))}, {{"model", model}});
+    EXPECT_LT(difference(reconstructed[0], fromTorch[0].toTensor()), 1e-5);
+    EXPECT_LT(difference(reconstructed[1], fromTorch[1].toTensor()), 1e-5);
+
+    for (const bool stages : {false, true})
+    {
+        const std::string onnx = *folder / "graph.onnx";
+        stages ? writeStageGraph(onnx, model, 40, 48) : writeDetectGraph(onnx, model, 40, 48);
+        cv::dnn::Net net = cv::dnn::readNetFromONNX(onnx);
+        net.setInput(blob(1));
+        std::vector<cv::Mat> outputs;
+        net.forward(outputs, std::vector<cv::String>{"map", "score"});
+        EXPECT_NEAR(outputs[1].at<float>(0), expected.score, 1e-4) << (stages ? "stages" : "one node");
+        cv::Mat batch;
+        cv::dnn::blobFromImages(std::vector<cv::Mat>{picture(1), picture(2)}, batch, 1 / 255., {}, {}, true);
+        net.setInput(batch); // another batch size on the same net
+        net.forward(outputs, std::vector<cv::String>{"map", "score"});
+        EXPECT_NEAR(outputs[1].at<float>(0), expected.score, 1e-4);
+        EXPECT_NEAR(outputs[1].at<float>(1), detector->detect(picture(2)).score, 1e-4);
+    }
+}
+
+TEST_F(Doors, TrainTakesTheSameStepsThroughEveryDoor)
+{
+    const cv::Mat batch = cv::dnn::blobFromImages(std::vector<cv::Mat>{picture(1), picture(2)}, 1 / 255., {}, {}, true);
+    const auto trainer = Trainer::create(backbone, test::tinyConfig(3));
+    std::vector<double> expected;
+    for (int i = 0; i < 3; i++)
+        expected.push_back(trainer->stepBlob(batch));
+
+    cv::dnn::LayerParams params;
+    params.name = "train";
+    params.type = "ai.agpnet.Train";
+    params.set("model", cv::String(*folder / "net.agp"));
+    params.set("backbone", cv::String(backbone));
+    params.set("config", cv::String(test::tinyConfig(100)));
+    params.set("steps", 3);
+    cv::dnn::Net net;
+    net.addLayerToPrev(params.name, params.type, params);
+    const std::map<std::string, c10::IValue> attributes = {{"model", *folder / "torch.agp"}, {"backbone", backbone}, {"config", test::tinyConfig(3)}};
+    for (int i = 0; i < 3; i++)
+    {
+        EXPECT_FALSE(std::filesystem::exists(*folder / "net.agp"));
+        net.setInput(batch);
+        EXPECT_NEAR(net.forward().at<float>(0), expected[static_cast<size_t>(i)], 1e-5);
+        EXPECT_NEAR(throughTorch("Train", {tensorOf(batch)}, attributes)[0].toTensor().item<double>(), expected[static_cast<size_t>(i)], 1e-5);
+    }
+    trainer->save(*folder / "trainer.agp");
+    const double score = Detector::load(*folder / "trainer.agp")->detect(picture(5)).score;
+    EXPECT_NEAR(Detector::load(*folder / "net.agp")->detect(picture(5)).score, score, 1e-4);
+    EXPECT_NEAR(Detector::load(*folder / "torch.agp")->detect(picture(5)).score, score, 1e-4);
+    net.setInput(batch);
+    EXPECT_THAT(opencvMessage([&] { net.forward(); }), HasSubstr("complete after 3 steps"));
+}
+
+TEST_F(Doors, TorchHasGradients)
+{
+    const at::Tensor f = tensorOf(randomArray({1, 3, 4, 5}, 1)).requires_grad_(true);
+    const at::Tensor g = tensorOf(randomArray({1, 3, 4, 5}, 2)).requires_grad_(true);
+    for (const char* metric : {"l2", "cosine"})
+    {
+        const at::Tensor weight = tensorOf(randomArray({1, 1, 4, 5}, 3));
+        const at::Tensor ours = (throughTorch("Residual", {f, g}, {{"metric", metric}})[0].toTensor() * weight).sum();
+        const at::Tensor reference = std::string(metric) == "l2" ? (f - g).square().sum({1}, true).sqrt()
+                                                                 : 1 - at::cosine_similarity(f, g, 1).unsqueeze(1);
+        const auto found = torch::autograd::grad({ours}, {f, g}), expected = torch::autograd::grad({(reference * weight).sum()}, {f, g});
+        for (size_t i = 0; i < 2; i++)
+            EXPECT_TRUE(at::allclose(found[i], expected[i], 1e-4, 1e-5)) << metric;
+    }
+    const at::Tensor noisy = throughTorch("Perturb", {f, at::rand({1, 1, 4, 5})})[0].toTensor();
+    EXPECT_TRUE(at::equal(torch::autograd::grad({noisy.sum()}, {f})[0], at::ones_like(f)));
+}
+
+TEST_F(Doors, TorchGivesShapesWithoutData)
+{
+    const at::Tensor f = at::empty({2, 3, 4, 5}, at::TensorOptions(at::kFloat).device(at::kMeta));
+    EXPECT_EQ(throughTorch("Residual", {f, f})[0].toTensor().sizes(), (at::IntArrayRef{2, 1, 4, 5}));
+}
+
+TEST_F(Doors, BadCallsGiveTheHostsKindOfException)
+{
+    const cv::Mat f = randomArray({1, 3, 4, 5}, 1), other = randomArray({1, 2, 4, 5}, 1), flat = randomArray({3, 4, 5}, 1);
+    EXPECT_THAT(opencvMessage([&] { throughNet("Residual", {}, {f, other}, 1); }), HasSubstr("[1, 2, 4, 5]"));
+    EXPECT_THAT(opencvMessage([&] { throughNet("Residual", {}, {flat, flat}, 1); }), HasSubstr("expected 4 dimensions"));
+    cv::dnn::LayerParams params;
+    params.set("metrik", 1);
+    EXPECT_THAT(opencvMessage([&] { throughNet("Residual", params, {f, f}, 1); }), HasSubstr("unknown attribute 'metrik'"));
+    params = {};
+    params.set("model", cv::String("/nonexistent.agp"));
+    EXPECT_THAT(opencvMessage([&] { throughNet("Detect", params, {blob(1)}, 2); }), HasSubstr("/nonexistent.agp"));
+    params.set("model", cv::String(model));
+    cv::Mat bad = blob(1) * 255;
+    EXPECT_THAT(opencvMessage([&] { throughNet("Detect", params, {bad}, 2); }), HasSubstr("expected 0 to 1"));
+    bad.at<float>(17) = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_THAT(opencvMessage([&] { throughNet("Detect", params, {bad}, 2); }), HasSubstr("not finite"));
+    EXPECT_THAT(opencvMessage([&] { throughNet("Detect", params, {f(std::vector<cv::Range>{{0, 1}, {0, 2}, {0, 4}, {0, 5}}).clone()}, 2); }),
+                HasSubstr("[N, 3, H, W]"));
+
+    EXPECT_THAT(torchMessage([&] { throughTorch("Residual", {tensorOf(f), tensorOf(other)}); }), HasSubstr("[1, 2, 4, 5]"));
+    EXPECT_THAT(torchMessage([&] { throughTorch("Residual", {tensorOf(f).to(at::kDouble), tensorOf(f).to(at::kDouble)}); }), HasSubstr("expected float32"));
+    EXPECT_THAT(torchMessage([&] { throughTorch("Residual", {tensorOf(flat), tensorOf(flat)}); }), HasSubstr("expected 4 dimensions"));
+    EXPECT_THAT(torchMessage([&] { throughTorch("Heatmap", {tensorOf(randomArray({1, 1, 4, 4}, 1))}, {{"sigma", -1.0}}); }), HasSubstr("'sigma' is -1"));
+}
+
+TEST_F(Doors, ConstantInputsMayComeAsBlobs)
+{
+    const cv::Mat f = randomArray({1, 3, 4, 5}, 1), g = randomArray({1, 3, 4, 5}, 2);
+    cv::Mat expected;
+    residual(f, g, expected);
+    cv::dnn::LayerParams params;
+    params.blobs.push_back(g);
+    EXPECT_EQ(difference(expected, throughNet("Residual", params, {f}, 1)[0]), 0);
+}
+
+TEST(Entry, ChecksItsCaller)
+{
+    void* library = dlopen(AGPNET_PLUGIN_PATH, RTLD_NOW);
+    ASSERT_TRUE(library) << dlerror();
+    auto* init = reinterpret_cast<agpnet_plugin_init_t*>(dlsym(library, AGPNET_PLUGIN_INIT));
+    ASSERT_TRUE(init);
+    char message[256];
+    EXPECT_EQ(init(AGPNET_PLUGIN_ABI, CV_VERSION, message, sizeof message), AGPNET_OK);
+    EXPECT_EQ(init(AGPNET_PLUGIN_ABI + 1, CV_VERSION, message, sizeof message), AGPNET_E_ABI);
+    EXPECT_THAT(message, HasSubstr("ABI 2"));
+    EXPECT_EQ(init(AGPNET_PLUGIN_ABI, "3.4.1", message, sizeof message), AGPNET_E_OPENCV);
+    EXPECT_THAT(message, HasSubstr("3.4.1"));
+    EXPECT_EQ(init(AGPNET_PLUGIN_ABI, "nonsense", message, sizeof message), AGPNET_E_OPENCV);
+    EXPECT_EQ(init(AGPNET_PLUGIN_ABI, nullptr, message, sizeof message), AGPNET_E_ARGUMENT);
+    EXPECT_EQ(init(AGPNET_PLUGIN_ABI, CV_VERSION, nullptr, 9), AGPNET_E_ARGUMENT);
+    EXPECT_EQ(init(AGPNET_PLUGIN_ABI, CV_VERSION, nullptr, 0), AGPNET_OK);
+    char tiny[4];
+    EXPECT_EQ(init(AGPNET_PLUGIN_ABI + 1, CV_VERSION, tiny, sizeof tiny), AGPNET_E_ABI);
+    EXPECT_EQ(tiny[3], '\0');
+    dlclose(library);
+}
+
+TEST(Entry, MayBeCalledAgainFromAnywhere)
+{
+    cv::setNumThreads(0);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 8; i++)
+        threads.emplace_back([] { EXPECT_EQ(loadPlugin(AGPNET_PLUGIN_PATH), AGPNET_PLUGIN_PATH); });
+    for (std::thread& thread : threads)
+        thread.join();
+    cv::setNumThreads(-1);
+}
+
+TEST(Entry, SaysWhatIsMissing)
+{
+    EXPECT_THAT(opencvMessage([] { loadPlugin("/nonexistent/libagpnet.so"); }), HasSubstr("/nonexistent/libagpnet.so"));
+    EXPECT_THAT(opencvMessage([] { loadPlugin("libm.so.6"); }), HasSubstr("not an AGPNet plugin"));
+}
+
+TEST(Library, LeaksNoSymbols)
+{
+    // what the dynamic linker would offer to others: the C entry and namespace agpnet
+    const std::string list = std::string(::testing::TempDir()) + "agpnet-symbols.txt";
+    ASSERT_EQ(std::system(("nm -D --defined-only " AGPNET_PLUGIN_PATH " > " + list).c_str()), 0);
+    std::ifstream in(list);
+    std::string address, type, name;
+    int count = 0;
+    while (in >> address >> type >> name)
+    {
+        count++;
+        EXPECT_TRUE(name.starts_with("agpnet_plugin_init_v1") || name.find("6agpnet") != std::string::npos || name == "AGPNET_1" ||
+                    name.starts_with("AGPNET_1"))
+            << name;
+        EXPECT_EQ(name.find("halide_"), std::string::npos) << name;
+    }
+    EXPECT_GT(count, 10);
+    EXPECT_LT(count, 60);
+}
+
+} // namespace
+} // namespace agpnet

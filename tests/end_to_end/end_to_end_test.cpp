@@ -1,0 +1,279 @@
+// The programs as a user runs them, in processes of their own: draw a demo set, train on it, inspect, evaluate, resume; then a stock
+// OpenCV program and Debian's Python cv2 load the plugin and must print the same score. Needs the default backbone, which
+// scripts/test fetches.
+#include "tests/support/tiny_backbone.h"
+
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <opencv2/imgcodecs.hpp>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+namespace agpnet
+{
+namespace
+{
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+using test::TempFolder;
+namespace fs = std::filesystem;
+
+struct Outcome
+{
+    int code;
+    std::string text; ///< stdout and stderr
+};
+
+Outcome run(const std::string& command)
+{
+    std::FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
+    std::string text;
+    char buffer[4096];
+    for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;)
+        text.append(buffer, n);
+    const int status = ::pclose(pipe);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text};
+}
+
+std::string quoted(const std::string& text)
+{
+    return "'" + text + "'";
+}
+
+/// The number after "score " in a sample's output.
+double scoreIn(const std::string& text)
+{
+    const size_t at = text.find("score ");
+    return at == std::string::npos ? -1 : std::atof(text.c_str() + at + 6);
+}
+
+const std::string agpnetProgram = AGPNET_PROGRAM;
+
+class EndToEnd : public ::testing::Test
+{
+protected:
+    static void SetUpTestSuite()
+    {
+        folder = new TempFolder;
+        backbone = AGPNET_DEFAULT_BACKBONE;
+        if (!fs::exists(backbone))
+            return;
+        ASSERT_EQ(run(agpnetProgram + " demo-data " + quoted(*folder / "demo") + " --product tile --train 32 --test-good 10 --test-defective 5").code, 0);
+        data = *folder / "demo/tile";
+        model = *folder / "tile.agp";
+        const Outcome trained = run(agpnetProgram + " train --json --data " + quoted(data) + " --out " + quoted(model) + " --backbone " +
+                                    quoted(backbone) + " --size 168 --steps 60 --no-image-noise --lr 0.002 --config " +
+                                    quoted(R"({"metric":"cosine"})"));
+        ASSERT_EQ(trained.code, 0) << trained.text;
+        for (const auto& entry : fs::directory_iterator(data + "/test/" + "crack"))
+            defective.push_back(entry.path().string());
+        std::sort(defective.begin(), defective.end());
+    }
+    static void TearDownTestSuite()
+    {
+        delete folder;
+        folder = nullptr;
+    }
+    void SetUp() override
+    {
+        if (!fs::exists(backbone))
+            GTEST_SKIP() << "the default backbone is not there: ./scripts/fetch-backbone focus-vits14";
+        ASSERT_TRUE(fs::exists(model));
+        ASSERT_FALSE(defective.empty());
+    }
+    static double detectScore(const std::string& image)
+    {
+        const Outcome found = run(agpnetProgram + " detect --json " + quoted(model) + " " + quoted(image));
+        return json::parse(found.text).at("score").get<double>();
+    }
+
+    static TempFolder* folder;
+    static std::string backbone, data, model;
+    static std::vector<std::string> defective;
+};
+TempFolder* EndToEnd::folder = nullptr;
+std::string EndToEnd::backbone, EndToEnd::data, EndToEnd::model;
+std::vector<std::string> EndToEnd::defective;
+
+TEST_F(EndToEnd, FindsTheDefects)
+{
+    const Outcome out = run(agpnetProgram + " evaluate --json " + quoted(model) + " --data " + quoted(data) + " --out " +
+                            quoted(*folder / "figures.json") + " --report " + quoted(*folder / "report.html"));
+    ASSERT_EQ(out.code, 0) << out.text;
+    const json figures = json::parse(out.text);
+    RecordProperty("image_auroc", figures["image"]["auroc"].dump());
+    EXPECT_GE(figures["image"]["auroc"].get<double>(), 0.90) << out.text;
+    EXPECT_GE(figures["pixel"]["auroc"].get<double>(), 0.93) << out.text;
+    EXPECT_GE(figures["pixel"]["aupro_0.3"].get<double>(), 0.80) << out.text;
+    std::ifstream written(*folder / "figures.json");
+    EXPECT_EQ(json::parse(written).at("image"), figures.at("image"));
+    EXPECT_GT(fs::file_size(*folder / "report.html"), 100'000u);
+}
+
+TEST_F(EndToEnd, StockProgramsPrintTheScoreOfDetect)
+{
+    const std::string onnx = *folder / "tile.onnx";
+    for (const char* stages : {"", " --stages"})
+    {
+        ASSERT_EQ(run(agpnetProgram + " export " + quoted(model) + " --onnx-graph " + quoted(onnx) + " --size 256x256" + stages).code, 0);
+        for (const std::string& image : {defective[0], defective[1]})
+        {
+            const double expected = detectScore(image);
+            const std::string arguments = " " AGPNET_PLUGIN_PATH " " + quoted(onnx) + " " + quoted(image);
+            const Outcome cpp = run(AGPNET_SAMPLE_INSPECT + arguments);
+            ASSERT_EQ(cpp.code, 0) << cpp.text;
+            EXPECT_NEAR(scoreIn(cpp.text), expected, 1e-4) << cpp.text;
+            const Outcome python = run("/usr/bin/python3 " AGPNET_SAMPLES "/python/inspect_image.py" + arguments);
+            if (python.text.find("No module named 'cv2'") == std::string::npos)
+            {
+                ASSERT_EQ(python.code, 0) << python.text;
+                EXPECT_NEAR(scoreIn(python.text), expected, 1e-4) << python.text;
+            }
+        }
+    }
+}
+
+TEST_F(EndToEnd, TrainsFromAnImageSequence)
+{
+    const std::string out = *folder / "video.agp";
+    const std::string config = R"({"height":56,"width":56,"image_noise":false})";
+    setenv("AGPNET_PLUGIN", AGPNET_PLUGIN_PATH, 1);
+    const Outcome trained = run(AGPNET_SAMPLE_TRAIN " " + quoted(data + "/train/good/%03d.png") + " " + quoted(backbone) + " " +
+                                quoted(out) + " 3 " + quoted(config));
+    ASSERT_EQ(trained.code, 0) << trained.text;
+    EXPECT_THAT(trained.text, HasSubstr("step 3 of 3"));
+    EXPECT_EQ(run(agpnetProgram + " detect " + quoted(out) + " " + quoted(defective[0])).code, 0);
+}
+
+TEST_F(EndToEnd, DetectWritesWhatItSays)
+{
+    const std::string out = *folder / "out";
+    const Outcome found = run(agpnetProgram + " detect --exit-code " + quoted(model) + " " + quoted(data + "/test/crack/*.png") + " --out " +
+                              quoted(out) + " --report " + quoted(*folder / "detect.html") + " --sensitivity 1000");
+    EXPECT_EQ(found.code, 3) << found.text;
+    for (const std::string& image : defective)
+    {
+        const std::string base = out + "/" + fs::path(image).stem().string();
+        const cv::Mat source = cv::imread(image), map = cv::imread(base + "_map.tiff", cv::IMREAD_UNCHANGED);
+        EXPECT_EQ(map.type(), CV_32F);
+        EXPECT_EQ(map.size(), source.size());
+        EXPECT_EQ(cv::imread(base + "_mask.png", cv::IMREAD_UNCHANGED).type(), CV_8U);
+        EXPECT_EQ(cv::imread(base + "_overlay.png").size(), source.size());
+    }
+    EXPECT_TRUE(fs::exists(*folder / "detect.html"));
+}
+
+TEST_F(EndToEnd, OneBadImageDoesNotCostTheOthers)
+{
+    const std::string bad = *folder / "bad.png";
+    std::ofstream(bad) << "no picture";
+    const Outcome found = run(agpnetProgram + " detect " + quoted(model) + " " + quoted(bad) + " " + quoted(defective[0]));
+    EXPECT_EQ(found.code, 1);
+    EXPECT_THAT(found.text, HasSubstr("bad.png"));
+    EXPECT_THAT(found.text, HasSubstr("of 1 images anomalous"));
+    EXPECT_THAT(found.text, HasSubstr("1 of 2 images could not be inspected"));
+}
+
+TEST_F(EndToEnd, InterruptedTrainingGoesOnExactly)
+{
+    const auto command = [&](const std::string& out, const std::string& more) {
+        return agpnetProgram + " train --data " + quoted(data) + " --out " + quoted(out) + " --backbone " + quoted(backbone) +
+               " --size 56 --steps 12 --batch 4 --no-image-noise --reference-backbone" + more;
+    };
+    ASSERT_EQ(run(command(*folder / "whole.agp", "")).code, 0);
+    // the shell gives us its process number, then becomes the program
+    const std::string pidFile = *folder / "pid", part = *folder / "part.agp";
+    std::thread interrupter([&] {
+        for (int i = 0; i < 600; i++)
+        {
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
+            std::ifstream log(*folder / "log");
+            const std::string text((std::istreambuf_iterator<char>(log)), {});
+            if (text.find("step 1/") != std::string::npos)
+            {
+                std::ifstream in(pidFile);
+                pid_t pid = 0;
+                in >> pid;
+                if (pid > 0)
+                    ::kill(pid, SIGINT);
+                return;
+            }
+        }
+    });
+    const Outcome first = run("sh -c \"echo \\$\\$ > " + quoted(pidFile) + "; exec " + command(part, "") + "\" > " + quoted(*folder / "log"));
+    interrupter.join();
+    if (first.code == 130) // else it was done before the signal came
+    {
+        EXPECT_FALSE(fs::exists(part)) << "nothing half written";
+        EXPECT_TRUE(fs::exists(part + ".state"));
+        ASSERT_EQ(run(command(part, " --resume")).code, 0);
+        EXPECT_FALSE(fs::exists(part + ".state"));
+    }
+    else
+        ASSERT_EQ(first.code, 0);
+    const auto scoreOf = [&](const std::string& file) {
+        return json::parse(run(agpnetProgram + " detect --json " + quoted(file) + " " + quoted(defective[0])).text).at("score").get<double>();
+    };
+    EXPECT_NEAR(scoreOf(*folder / "whole.agp"), scoreOf(part), 1e-5);
+}
+
+struct BadCommand
+{
+    const char* name;
+    std::string arguments; ///< {data} {model} {tmp} are filled in
+    int code;
+    const char* part;
+};
+
+class BadCommands : public EndToEnd, public ::testing::WithParamInterface<BadCommand>
+{
+};
+
+TEST_P(BadCommands, SayOneSentence)
+{
+    std::string arguments = GetParam().arguments;
+    for (const auto& [key, value] : {std::pair<std::string, std::string>{"{data}", data}, {"{model}", model}, {"{tmp}", *folder / "x"}})
+        for (size_t at; (at = arguments.find(key)) != std::string::npos;)
+            arguments.replace(at, key.size(), value);
+    fs::create_directories(*folder / "x/empty");
+    std::ofstream(*folder / "x/notes.txt") << "text";
+    const Outcome outcome = run(agpnetProgram + " " + arguments);
+    EXPECT_EQ(outcome.code, GetParam().code) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr(GetParam().part));
+    EXPECT_EQ(outcome.text.find("terminate called"), std::string::npos);
+    EXPECT_FALSE(fs::exists(*folder / "x/m.agp"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, BadCommands,
+    ::testing::Values(BadCommand{"NoCommand", "", 2, "subcommand"}, BadCommand{"UnknownCommand", "trian", 2, "trian"},
+                      BadCommand{"NoData", "train --out {tmp}/m.agp", 2, "--data"},
+                      BadCommand{"MissingFolder", "train --data {tmp}/none --out {tmp}/m.agp", 1, "none"},
+                      BadCommand{"EmptyFolder", "train --data {tmp}/empty --out {tmp}/m.agp", 1, "empty"},
+                      BadCommand{"OutFolderMissing", "train --data {data} --out {tmp}/none/m.agp", 1, "does not exist"},
+                      BadCommand{"OutIsFolder", "train --data {data} --out {tmp}/empty", 1, "is a folder"},
+                      BadCommand{"BackboneMissing", "train --data {data} --out {tmp}/m.agp --backbone {tmp}/w.pth", 1, "w.pth"},
+                      BadCommand{"BackboneIsText", "train --data {data} --out {tmp}/m.agp --backbone {tmp}/notes.txt", 1, "notes.txt"},
+                      BadCommand{"BadConfigKey", "train --data {data} --out {tmp}/m.agp --config '{\"setps\":1}'", 1, "setps"},
+                      BadCommand{"BadSize", "train --data {data} --out {tmp}/m.agp --size 250", 1, "no multiple of the backbone's patch"},
+                      BadCommand{"SizeIsText", "train --data {data} --out {tmp}/m.agp --size large", 1, "--size is 'large'"},
+                      BadCommand{"NothingToResume", "train --data {data} --out {tmp}/m.agp --resume", 1, "m.agp.state"},
+                      BadCommand{"ModelMissing", "detect {tmp}/none.agp {data}", 1, "none.agp"},
+                      BadCommand{"ModelIsText", "detect {tmp}/notes.txt {data}/test/crack", 1, "notes.txt"},
+                      BadCommand{"ImageMissing", "detect {model} {tmp}/none.png", 1, "none.png"},
+                      BadCommand{"GlobOfNothing", "detect {model} '{tmp}/*.bmp'", 1, "*.bmp"},
+                      BadCommand{"BadSensitivity", "detect {model} {data}/test/crack --sensitivity 0", 2, "sensitivity"},
+                      BadCommand{"EvaluateNothing", "evaluate {model} --data {tmp}/empty", 1, "empty"},
+                      BadCommand{"ReportUnwritable", "detect {model} {data}/test/crack --report {tmp}/none/r.html", 1, "r.html"},
+                      BadCommand{"ExportUnwritable", "export {model} --onnx-graph {tmp}/none/g.onnx", 1, "g.onnx"}),
+    [](const auto& info) { return info.param.name; });
+
+} // namespace
+} // namespace agpnet
