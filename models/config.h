@@ -44,9 +44,9 @@ struct Config
     double ema = 0.999;         ///< decay of the decoder's moving average
 
     // the optimisation
-    int steps = 400;
+    int steps = 300;
     int batch = 8;
-    double learningRate = 1e-3;
+    double learningRate = 2e-3;
     double weightDecay = 1e-4;
     double warmup = 0.05;       ///< share of the steps over which the rate rises from 0
     double dropAt = 0.8;        ///< share of the steps after which the rate is a tenth

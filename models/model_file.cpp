@@ -173,6 +173,7 @@ ModelFile readModel(const std::string& path)
     model.decoder = selected(decoderPrefix, file);
     model.scores = scoresOf(path, header);
     model.record = member<json>(path, header, "training");
+    require(model.record.is_object(), "{}: header member 'training' is {}, expected an object", path, model.record.type_name());
     model.bf16Error = member<double>(path, header, "bf16_error");
     try
     {

@@ -23,6 +23,8 @@ std::map<std::string, AttributeValue> valuesOf(const OperatorSchema& schema, con
     for (auto it = params.begin(); it != params.end(); ++it)
     {
         const std::string name = it->first;
+        if (name == "has_dynamic_shapes") // the ONNX importer's own remark
+            continue;
         const DictValue& value = it->second;
         require(value.size() == 1, "{}: attribute '{}' is a list of {}, expected one value", schema.name, name, value.size());
         if (value.isString())

@@ -84,8 +84,8 @@ std::vector<cv::Mat> throughFactory(const std::string& op, cv::dnn::LayerParams 
     std::vector<cv::Mat> made, internals;
     for (const auto& shape : outShapes)
         made.emplace_back(static_cast<int>(shape.size()), shape.data(), CV_32F);
-    layer->finalize(inputs, made);
-    layer->forward(inputs, made, internals);
+    layer->finalize(cv::InputArrayOfArrays(inputs), cv::OutputArrayOfArrays(made));
+    layer->forward(cv::InputArrayOfArrays(inputs), cv::OutputArrayOfArrays(made), cv::OutputArrayOfArrays(internals));
     return made;
 }
 

@@ -1,0 +1,129 @@
+// Whole inference beside the bare backbone and decoder, batch 1 and 8, and one training step. Real weights where the default backbone
+// is fetched, else the run says that it cannot.
+#include "models/agpnet.h"
+#include "models/model_file.h"
+#include "models/training.h"
+#include "operators/inference.h"
+#include "operators/preprocess.h"
+
+#include <ATen/ATen.h>
+#include <benchmark/benchmark.h>
+#include <c10/core/InferenceMode.h>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <opencv2/core.hpp>
+
+namespace
+{
+
+using namespace agpnet;
+
+std::map<std::string, double> fastest; // milliseconds per image, by what was run
+
+template <typename Function>
+void timed(benchmark::State& state, const std::string& name, int64_t images, Function function)
+{
+    function(); // first use compiles kernels
+    for (auto _ : state)
+    {
+        const auto start = std::chrono::steady_clock::now();
+        function();
+        const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(images);
+        state.SetIterationTime(ms * static_cast<double>(images) / 1e3);
+        double& best = fastest.try_emplace(name, ms).first->second;
+        best = std::min(best, ms);
+    }
+}
+
+struct Setting
+{
+    Backbone backbone;
+    ModelFile model;
+};
+
+Setting setting(const std::string& path)
+{
+    Setting s;
+    s.backbone = readBackbone(path);
+    Config config;
+    config.cacheMiB = 256;
+    s.model.config = completed(config, s.backbone.config);
+    s.model.backbone = s.backbone;
+    s.model.decoder = Decoder(decoderShape(s.model.config, s.backbone.config), 0).parameters();
+    s.model.bf16Error = 0;
+    return s;
+}
+
+void addBenchmarks(const Setting& s)
+{
+    const Config& config = s.model.config;
+    const ComputeType compute = computeType("auto");
+    const auto add = [](const std::string& name, auto function) {
+        benchmark::RegisterBenchmark(name.c_str(), function)->UseManualTime()->Unit(benchmark::kMillisecond)->MinTime(1.5);
+    };
+    const auto inference = std::make_shared<Inference>(s.model, "auto");
+    // what a LibTorch program would write: eager layers in the same precision
+    const auto eager = std::make_shared<Vit>(s.backbone.config, s.backbone.weights, VitOptions{compute, false});
+    const auto decoder = std::make_shared<Decoder>(Decoder(decoderShape(config, s.backbone.config), 0).converted(scalarType(compute)));
+    for (const int64_t n : {int64_t{1}, int64_t{8}})
+    {
+        const at::Tensor images = at::rand({n, 3, config.height, config.width});
+        cv::Mat picture(config.height, config.width, CV_8UC3);
+        cv::randu(picture, 0, 256);
+        const std::vector<cv::Mat> pictures(static_cast<size_t>(n), picture);
+        const std::string batch = "batch " + std::to_string(n);
+        add("whole inference from pictures/" + batch, [=](benchmark::State& state) {
+            timed(state, "whole " + batch, n, [&] { inference->run(imagesToBatch(pictures, inference->inputSize())); });
+        });
+        add("backbone and decoder alone/" + batch, [=](benchmark::State& state) {
+            timed(state, "model " + batch, n, [&] { inference->net().reconstruct(images); });
+        });
+        add("backbone and decoder, plain eager/" + batch, [=](benchmark::State& state) {
+            timed(state, "eager " + batch, n, [&] {
+                const c10::InferenceMode mode;
+                decoder->forward(extractFeatures(*eager, config, images, false).clean, scalarType(compute));
+            });
+        });
+        const auto reconstruction = std::make_shared<Reconstruction>(inference->net().reconstruct(images));
+        add("residual and heatmap/" + batch, [=](benchmark::State& state) {
+            timed(state, "stages " + batch, n, [&] {
+                const c10::InferenceMode mode;
+                scored(config, *reconstruction);
+            });
+        });
+    }
+    for (const char* noise : {"guided", "none"})
+    {
+        Config trained = config;
+        trained.noise = std::string(noise) == "none" ? Noise::None : Noise::Guided;
+        trained.steps = 1'000'000;
+        const auto training = std::make_shared<Training>(trained, s.backbone);
+        const at::Tensor images = at::rand({8, 3, config.height, config.width});
+        add(std::string("training step, batch 8, noise ") + noise, [=](benchmark::State& state) {
+            timed(state, std::string("step ") + noise, 8, [&] { training->step(images); });
+        });
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    const char* path = argc > 1 && argv[1][0] != '-' ? argv[1] : AGPNET_DEFAULT_BACKBONE;
+    if (!std::filesystem::exists(path))
+        return std::fprintf(stderr, "%s is not there: ./scripts/fetch-backbone focus-vits14\n", path), 1;
+    benchmark::Initialize(&argc, argv);
+    addBenchmarks(setting(path));
+    benchmark::RunSpecifiedBenchmarks();
+    std::printf("\nfastest, ms per image:\n");
+    for (const auto& [name, ms] : fastest)
+        std::printf("  %-24s %8.3f\n", name.c_str(), ms);
+    for (const char* batch : {"batch 1", "batch 8"})
+    {
+        const auto at = [&](const char* what) { return fastest.at(std::string(what) + " " + batch); };
+        std::printf("%s: whole / model %.3f, whole / plain eager %.3f, stages %.2f %% of the whole\n", batch, at("whole") / at("model"),
+                    at("whole") / at("eager"), 100 * at("stages") / at("whole"));
+    }
+}
