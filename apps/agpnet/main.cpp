@@ -10,7 +10,6 @@ int main(int argc, char** argv)
     using namespace agpnet::app;
     CLI::App app("AGPNet: learns from pictures of good parts, then finds what is wrong, and where.", "agpnet");
     app.set_version_flag("--version", agpnet::version());
-    app.require_subcommand(1);
     app.get_formatter()->column_width(34);
     Run run;
     addTrain(app, run);
@@ -27,6 +26,11 @@ int main(int argc, char** argv)
     catch (const CLI::ParseError& error)
     {
         return app.exit(error) == 0 ? exitOk : exitUsage;
+    }
+    if (!run)
+    {
+        std::fprintf(stderr, "%s\nagpnet: a subcommand is required\n", app.help().c_str());
+        return exitUsage;
     }
     try
     {

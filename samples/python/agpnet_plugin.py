@@ -29,7 +29,8 @@ def probe_graph():
     """The bytes of an ONNX file with one ai.agpnet.Residual node."""
 
     def field(number, payload):
-        return bytes([number << 3 | 2, len(payload)]) + payload
+        size = len(payload)  # as a varint; nothing here is longer than two of its bytes can say
+        return bytes([number << 3 | 2] + ([size] if size < 128 else [size & 127 | 128, size >> 7])) + payload
 
     def value(name, channels):
         dims = b"".join(field(1, bytes([1 << 3, extent])) for extent in (1, channels, 1, 1))
