@@ -30,7 +30,7 @@ struct Config
     bool priorMeanQuery = false;             ///< prior attention: mean over queries instead of the class token's row
 
     // the map
-    std::string metric = "l2";  ///< l2 or cosine
+    std::string metric = "cosine"; ///< cosine, or l2 as published
     double sigma = 4;           ///< Gaussian smoothing of the map, pixels at input size; 0: none
     std::string score = "max";  ///< image score: max, or top1 (mean of the top 1 %)
 
