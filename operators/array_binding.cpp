@@ -63,10 +63,15 @@ StageCall::StageCall(std::initializer_list<NamedInput> inputs)
         if (device_.api == stages::Api::OpenCL)
         {
             umats_.push_back(input.array.getUMat());
-            // A sub-matrix may begin where the device allows no sub-buffer to: work on a copy then.
+            // A sub-matrix may begin where the device allows no sub-buffer to: work on a copy then. It goes over the host, because
+            // OpenCV copies no sub-matrix of four dimensions on the device.
             const size_t alignment = static_cast<size_t>(cv::ocl::Device::getDefault().memBaseAddrAlign()) / 8;
             if (alignment > 0 && umats_.back().offset % alignment != 0)
-                umats_.back() = umats_.back().clone();
+            {
+                cv::UMat copy;
+                umats_.back().getMat(cv::ACCESS_READ).clone().copyTo(copy);
+                umats_.back() = copy;
+            }
             inputs_.push_back(bind(input.name, umats_.back(), cv::ACCESS_READ));
         }
         else

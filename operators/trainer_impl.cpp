@@ -156,7 +156,7 @@ void TrainerImpl::calibrate(size_t count, const std::function<cv::Mat(size_t)>& 
     });
 }
 
-void TrainerImpl::calibrateOn(size_t count, const std::function<at::Tensor(size_t)>& batch, const char* from)
+void TrainerImpl::calibrateOn(size_t count, const std::function<at::Tensor(size_t)>& batch, const char* from) const
 {
     const AgpNet full = training_.model(ComputeType::Float32);
     const bool hasBf16 = computeType("auto") == ComputeType::BFloat16;
@@ -197,7 +197,7 @@ void TrainerImpl::calibrateOn(size_t count, const std::function<at::Tensor(size_
     bf16Error_ = error;
 }
 
-ModelFile TrainerImpl::modelFile()
+ModelFile TrainerImpl::modelFile() const
 {
     if (scores_.count == 0)
     {
@@ -253,8 +253,7 @@ void TrainerImpl::note(const std::string& key, const std::string& json)
 cv::Ptr<Detector> TrainerImpl::detector() const
 {
     return guarded([&]() -> cv::Ptr<Detector> {
-        TrainerImpl& self = const_cast<TrainerImpl&>(*this); // thresholds are taken on demand
-        const ModelFile file = self.modelFile();
+        const ModelFile file = modelFile();
         return cv::makePtr<DetectorImpl>(std::make_shared<const Inference>(file, "auto"), nlohmann::json(file.config).dump());
     });
 }

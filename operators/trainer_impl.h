@@ -34,13 +34,13 @@ public:
 
 private:
     double stepBatch(const at::Tensor& batch); ///< at the input size
-    void calibrateOn(size_t count, const std::function<at::Tensor(size_t)>& batch, const char* from);
-    ModelFile modelFile();
+    void calibrateOn(size_t count, const std::function<at::Tensor(size_t)>& batch, const char* from) const;
+    ModelFile modelFile() const;
 
     Training training_;
     nlohmann::json record_;              ///< grows into the model's training record
-    ScoreStatistics scores_;
-    double bf16Error_ = -1;
+    mutable ScoreStatistics scores_; ///< taken when first needed; count 0: not yet
+    mutable double bf16Error_ = -1;
     std::deque<at::Tensor> recent_;      ///< the last images, should nobody calibrate
 };
 

@@ -50,6 +50,7 @@ int evaluate(const Options& options)
     report.title = "Evaluation";
     report.subtitle = fs::path(options.model).filename().string() + " on " + fs::path(options.data).filename().string();
     report.warnings = data.warnings;
+    report.unit = header.at("config").at("metric") == "cosine" ? "cosine distance of features" : "distance of features";
 
     std::vector<float> scores;
     std::vector<uint8_t> labels;

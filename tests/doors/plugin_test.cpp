@@ -286,7 +286,7 @@ TEST_F(Doors, TrainTakesTheSameStepsThroughEveryDoor)
     params.set("steps", 3);
     cv::dnn::Net net;
     net.addLayerToPrev(params.name, params.type, params);
-    const std::map<std::string, c10::IValue> attributes = {{"model", *folder / "torch.agp"}, {"backbone", backbone}, {"config", test::tinyConfig(3)}};
+    const std::map<std::string, c10::IValue> attributes = {{"model", (*folder / "torch.agp").string()}, {"backbone", backbone}, {"config", test::tinyConfig(3)}};
     for (int i = 0; i < 3; i++)
     {
         EXPECT_FALSE(std::filesystem::exists(*folder / "net.agp"));

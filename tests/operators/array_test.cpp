@@ -82,6 +82,13 @@ TEST(Arrays, UMatGivesWhatMatGives)
     cv::Mat mixed; // a UMat in, a Mat out
     residual(uf, g, mixed);
     EXPECT_LT(largestDifference(distance, mixed), 1e-5);
+    const std::vector<cv::Range> part = {cv::Range::all(), cv::Range(1, 4), cv::Range(2, 9), cv::Range(3, 8)};
+    cv::Mat expected;
+    residual(f(part), g(part), expected);
+    residual(uf(part), ug(part), mixed);
+    EXPECT_LT(largestDifference(expected, mixed), 1e-5);
+    if (!cv::ocl::useOpenCL())
+        GTEST_SKIP() << "OpenCV finds no OpenCL device: only the way over the host was tested";
 }
 
 TEST(Arrays, BadOnesAreRefusedByName)

@@ -5,11 +5,15 @@
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/Context.h>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <torch/csrc/autograd/grad_mode.h>
+#include <unistd.h>
 
 namespace agpnet
 {
@@ -17,25 +21,13 @@ namespace
 {
 
 using ::testing::HasSubstr;
+using test::errorOf;
 using test::TempFolder;
 
 at::Tensor images(int64_t n, uint64_t seed)
 {
     at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
     return at::empty({n, 3, 32, 24}, at::kFloat).uniform_(0, 1, generator);
-}
-
-std::string messageOf(const std::function<void()>& function)
-{
-    try
-    {
-        function();
-    }
-    catch (const Error& error)
-    {
-        return error.what();
-    }
-    return "no error";
 }
 
 class Model : public ::testing::Test
@@ -136,16 +128,16 @@ TEST_F(Model, RefusesStepsBeyondTheLast)
 {
     Training run = training(1);
     run.step(images(1, 0));
-    EXPECT_THAT(messageOf([&] { run.step(images(1, 0)); }), HasSubstr("complete after 1 steps"));
-    EXPECT_THAT(messageOf([&] { training(1).step(at::zeros({1, 3, 8, 8})); }), HasSubstr("[N, 3, 32, 24], found [1, 3, 8, 8]"));
+    EXPECT_THAT(errorOf([&] { run.step(images(1, 0)); }), HasSubstr("complete after 1 steps"));
+    EXPECT_THAT(errorOf([&] { training(1).step(at::zeros({1, 3, 8, 8})); }), HasSubstr("[N, 3, 32, 24], found [1, 3, 8, 8]"));
 }
 
 TEST_F(Model, RefusesConfigsTheBackboneCannotServe)
 {
-    EXPECT_THAT(messageOf([&] { training(1, "\"layers\":[4]"); }), HasSubstr("block 4, the backbone has 3"));
-    EXPECT_THAT(messageOf([&] { training(1, "\"height\":30"); }), HasSubstr("no multiple of the backbone's patch, 4"));
-    EXPECT_THAT(messageOf([&] { training(1, "\"decoder_heads\":3"); }), HasSubstr("3 heads do not divide 64"));
-    EXPECT_THAT(messageOf([&] { training(1, "\"layers\":[2,2]"); }), HasSubstr("must rise"));
+    EXPECT_THAT(errorOf([&] { training(1, "\"layers\":[4]"); }), HasSubstr("block 4, the backbone has 3"));
+    EXPECT_THAT(errorOf([&] { training(1, "\"height\":30"); }), HasSubstr("no multiple of the backbone's patch, 4"));
+    EXPECT_THAT(errorOf([&] { training(1, "\"decoder_heads\":3"); }), HasSubstr("3 heads do not divide 64"));
+    EXPECT_THAT(errorOf([&] { training(1, "\"layers\":[2,2]"); }), HasSubstr("must rise"));
 }
 
 TEST_F(Model, FileRoundTrip)
@@ -168,9 +160,9 @@ TEST_F(Model, ReferencedBackboneIsCheckedByHash)
 {
     writeModel(folder_ / "m.agp", trained(), EmbedBackbone::No);
     std::filesystem::remove(backbone_);
-    EXPECT_THAT(messageOf([&] { readModel(folder_ / "m.agp"); }), HasSubstr("was not found; looked at"));
+    EXPECT_THAT(errorOf([&] { readModel(folder_ / "m.agp"); }), HasSubstr("was not found; looked at"));
     writeSafetensors(backbone_, test::tinyBackbone(2));
-    EXPECT_THAT(messageOf([&] { readModel(folder_ / "m.agp"); }), HasSubstr("with other weights"));
+    EXPECT_THAT(errorOf([&] { readModel(folder_ / "m.agp"); }), HasSubstr("with other weights"));
 }
 
 TEST_F(Model, NewerVersionIsRefused)
@@ -182,7 +174,7 @@ TEST_F(Model, NewerVersionIsRefused)
     header["format_version"] = 2;
     raw.metadata["agpnet"] = header.dump();
     writeSafetensors(folder_ / "newer.agp", raw);
-    EXPECT_THAT(messageOf([&] { readModel(folder_ / "newer.agp"); }), HasSubstr("newer AGPNet"));
+    EXPECT_THAT(errorOf([&] { readModel(folder_ / "newer.agp"); }), HasSubstr("newer AGPNet"));
 }
 
 TEST_F(Model, HeaderLiesAreRefused)
@@ -196,8 +188,8 @@ TEST_F(Model, HeaderLiesAreRefused)
         edit(header, file);
         file.metadata["agpnet"] = header.dump();
         writeSafetensors(folder_ / "bad.agp", file);
-        const std::string message = messageOf([&] { readModel(folder_ / "bad.agp"); });
-        EXPECT_NE(message, "no error") << change;
+        const std::string message = errorOf([&] { readModel(folder_ / "bad.agp"); });
+        EXPECT_NE(message, "") << change;
         EXPECT_THAT(message, HasSubstr("bad.agp")) << change;
     };
     for (const auto& [key, value] : good.items())
@@ -225,20 +217,45 @@ TEST_F(Model, CutAtAnyPlaceIsRefused)
     for (size_t size = 0; size < bytes.size(); size += size < 3000 ? 1 : 997)
     {
         std::ofstream(folder_ / "cut.agp", std::ios::binary | std::ios::trunc).write(bytes.data(), static_cast<std::streamsize>(size));
-        ASSERT_NE(messageOf([&] { readModel(folder_ / "cut.agp"); }), "no error") << size;
+        ASSERT_NE(errorOf([&] { readModel(folder_ / "cut.agp"); }), "") << size;
     }
 }
 
 TEST_F(Model, UnwritablePlacesLeaveNothingBehind)
 {
     const ModelFile file = trained();
-    EXPECT_THAT(messageOf([&] { writeModel(folder_ / "no/such/m.agp", file, EmbedBackbone::No); }), HasSubstr("cannot be written"));
+    EXPECT_THAT(errorOf([&] { writeModel((folder_.path() / "no/such/m.agp").string(), file, EmbedBackbone::No); }), HasSubstr("cannot be written"));
     std::filesystem::create_directory(folder_ / "taken.agp");
-    EXPECT_NE(messageOf([&] { writeModel(folder_ / "taken.agp", file, EmbedBackbone::No); }), "no error");
+    EXPECT_NE(errorOf([&] { writeModel(folder_ / "taken.agp", file, EmbedBackbone::No); }), "");
     size_t files = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder_ / ""))
+    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder_.path()))
         files++;
     EXPECT_EQ(files, 2u) << "the backbone and the folder in the way";
+}
+
+TEST_F(Model, NoSpaceLeftNamesTheFileAndKeepsTheOldOne)
+{
+    const ModelFile file = trained();
+    std::ofstream(folder_ / "m.agp") << "old";
+    // A limit on file sizes is what a full disk looks like from inside: write() fails half-way. In a process of its own.
+    const pid_t child = ::fork();
+    if (child == 0)
+    {
+        ::signal(SIGXFSZ, SIG_IGN);
+        const rlimit limit{4096, 4096};
+        ::setrlimit(RLIMIT_FSIZE, &limit);
+        const std::string message = errorOf([&] { writeModel(folder_ / "m.agp", file, EmbedBackbone::Yes); });
+        ::_exit(message.find("m.agp: cannot be written") != std::string::npos ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    std::ifstream in(folder_ / "m.agp");
+    std::string content;
+    in >> content;
+    EXPECT_EQ(content, "old");
+    for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
+        EXPECT_EQ(entry.path().string().find(".part-"), std::string::npos) << entry.path();
 }
 
 TEST_F(Model, InferenceIsSharedUntilTheFileChanges)

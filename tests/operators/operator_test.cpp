@@ -1,7 +1,7 @@
 // Schemas, attributes and shapes, for every operator.
 #include "operators/operator.h"
 
-#include "common/error.h"
+#include "tests/support/temp_folder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,19 +14,7 @@ namespace
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-std::string messageOf(const std::function<void()>& function)
-{
-    try
-    {
-        function();
-    }
-    catch (const Error& error)
-    {
-        return error.what();
-    }
-    return "no error";
-}
+using test::errorOf;
 
 std::unique_ptr<Operator> make(const std::string& name, const std::map<std::string, AttributeValue>& values = {})
 {
@@ -70,8 +58,8 @@ class BadAttributes : public ::testing::TestWithParam<BadAttribute>
 
 TEST_P(BadAttributes, AreRefusedByName)
 {
-    const std::string message = messageOf([] { make(GetParam().op, GetParam().values); });
-    EXPECT_NE(message, "no error");
+    const std::string message = errorOf([] { make(GetParam().op, GetParam().values); });
+    EXPECT_NE(message, "");
     for (const std::string& part : GetParam().named)
         EXPECT_THAT(message, HasSubstr(part));
 }
@@ -129,7 +117,7 @@ class WrongShapes : public ::testing::TestWithParam<BadShapes>
 
 TEST_P(WrongShapes, AreRefused)
 {
-    EXPECT_THAT(messageOf([] { make(GetParam().op)->outputShapes(GetParam().inputs); }), AllOf(HasSubstr(GetParam().op), HasSubstr(GetParam().part)));
+    EXPECT_THAT(errorOf([] { make(GetParam().op)->outputShapes(GetParam().inputs); }), AllOf(HasSubstr(GetParam().op), HasSubstr(GetParam().part)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, WrongShapes,

@@ -2,37 +2,14 @@
 #pragma once
 
 #include "models/safetensors.h"
+#include "tests/support/temp_folder.h"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
-#include <cstdlib>
-#include <filesystem>
 #include <string>
 
 namespace agpnet::test
 {
-
-/// Removed with everything in it at the end of the test.
-class TempFolder
-{
-public:
-    TempFolder()
-    {
-        std::string name = (std::filesystem::temp_directory_path() / "agpnet-test-XXXXXX").string();
-        path_ = ::mkdtemp(name.data());
-    }
-    ~TempFolder()
-    {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    TempFolder(const TempFolder&) = delete;
-    TempFolder& operator=(const TempFolder&) = delete;
-    std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
-private:
-    std::filesystem::path path_;
-};
 
 /// 64 wide, one head, 3 blocks, patch 4, positions for a 4x4 grid; timm's names.
 inline TensorFile tinyBackbone(uint64_t seed = 1)

@@ -1,7 +1,7 @@
 #include "apps/tools/dataset.h"
 
 #include "apps/tools/image_io.h"
-#include "tests/tools/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 #include <opencv2/core.hpp>
 

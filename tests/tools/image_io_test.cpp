@@ -1,6 +1,6 @@
 #include "apps/tools/image_io.h"
 
-#include "tests/tools/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 #include <csignal>
 #include <opencv2/imgcodecs.hpp>

@@ -1,6 +1,6 @@
 #include "apps/tools/metrics.h"
 
-#include "tests/tools/temp_folder.h"
+#include "tests/support/temp_folder.h"
 
 #include <chrono>
 #include <cmath>
