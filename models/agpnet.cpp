@@ -45,6 +45,7 @@ at::ScalarType scalarType(ComputeType compute)
 
 Config completed(Config config, const VitConfig& backbone)
 {
+    validate(config); // before anything is computed from it
     constexpr int64_t usual = 252;
     const int nearest = static_cast<int>(std::max<int64_t>(1, (usual + backbone.patch / 2) / backbone.patch) * backbone.patch);
     for (int* side : {&config.height, &config.width})

@@ -145,16 +145,20 @@ ScoreStatistics scoresOf(const std::string& path, const json& header)
 
 } // namespace
 
+nlohmann::json headerOf(const ModelFile& model, EmbedBackbone embed)
+{
+    return {{"format_version", modelFormatVersion},
+            {"kind", "model"},
+            {"config", model.config},
+            {"backbone", backboneHeader(model.backbone, embed)},
+            {"scores", toJson(model.scores)},
+            {"training", model.record},
+            {"bf16_error", model.bf16Error}};
+}
+
 void writeModel(const std::string& path, const ModelFile& model, EmbedBackbone embed)
 {
-    const json header = {{"format_version", modelFormatVersion},
-                         {"kind", "model"},
-                         {"config", model.config},
-                         {"backbone", backboneHeader(model.backbone, embed)},
-                         {"scores", toJson(model.scores)},
-                         {"training", model.record},
-                         {"bf16_error", model.bf16Error}};
-    TensorFile file = fileOf(header);
+    TensorFile file = fileOf(headerOf(model, embed));
     for (const auto& [name, tensor] : model.decoder)
         file.tensors.emplace(decoderPrefix + name, tensor.detach());
     if (embed == EmbedBackbone::Yes)

@@ -41,6 +41,9 @@ enum class EmbedBackbone
 
 constexpr int modelFormatVersion = 1;
 
+/// The header that writeModel() puts into the file.
+nlohmann::json headerOf(const ModelFile& model, EmbedBackbone embed);
+
 void writeModel(const std::string& path, const ModelFile& model, EmbedBackbone embed);
 ModelFile readModel(const std::string& path);
 

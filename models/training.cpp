@@ -95,7 +95,6 @@ struct Training::Impl
           vit(backbone.config, backbone.weights, {.compute = computeType(config.precision)}), decoder(decoderShape(config, backbone.config), config.seed),
           ema(decoder.clone()), cache(static_cast<int64_t>(config.cacheMiB) << 20)
     {
-        validate(config);
         makeOptimiser();
     }
 

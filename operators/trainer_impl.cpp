@@ -14,6 +14,7 @@
 #include <ctime>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <random>
 #include <torch/version.h>
 
@@ -158,9 +159,10 @@ void TrainerImpl::calibrate(size_t count, const std::function<cv::Mat(size_t)>& 
 
 void TrainerImpl::calibrateOn(size_t count, const std::function<at::Tensor(size_t)>& batch, const char* from) const
 {
-    const AgpNet full = training_.model(ComputeType::Float32);
-    const bool hasBf16 = computeType("auto") == ComputeType::BFloat16;
-    const AgpNet half = training_.model(computeType("auto"));
+    const AgpNet net = training_.model(computeType("auto"));
+    std::optional<AgpNet> exact; // only where there is something to compare
+    if (net.compute() == ComputeType::BFloat16)
+        exact.emplace(training_.model(ComputeType::Float32));
     constexpr size_t compared = 8;
     std::vector<double> scores, peaks;
     double error = -1;
@@ -168,13 +170,13 @@ void TrainerImpl::calibrateOn(size_t count, const std::function<at::Tensor(size_
     {
         const at::Tensor image = batch(i);
         // thresholds in the type that detection will choose
-        const Inference::Scored result = scored(full.config(), half.reconstruct(image));
+        const Inference::Scored result = scored(net.config(), net.reconstruct(image));
         scores.push_back(result.scores.item<double>());
         peaks.push_back(result.maps.max().item<double>());
-        if (hasBf16 && i < compared)
+        if (exact && i < compared)
         {
-            const double exact = scored(full.config(), full.reconstruct(image)).scores.item<double>();
-            error = std::max(error, std::abs(scores.back() - exact) / std::max(1e-12, std::abs(exact)));
+            const double score = scored(net.config(), exact->reconstruct(image)).scores.item<double>();
+            error = std::max(error, std::abs(scores.back() - score) / std::max(1e-12, std::abs(score)));
         }
     }
     const auto moments = [](const std::vector<double>& values) {
@@ -254,7 +256,7 @@ cv::Ptr<Detector> TrainerImpl::detector() const
 {
     return guarded([&]() -> cv::Ptr<Detector> {
         const ModelFile file = modelFile();
-        return cv::makePtr<DetectorImpl>(std::make_shared<const Inference>(file, "auto"), nlohmann::json(file.config).dump());
+        return cv::makePtr<DetectorImpl>(std::make_shared<const Inference>(file, "auto"), headerOf(file, EmbedBackbone::Yes).dump());
     });
 }
 

@@ -236,6 +236,7 @@ TEST_F(WithModel, TrainerStepsOnPicturesAndBlobs)
     EXPECT_THAT(messageOf([&] { b->stepBlob(cv::Mat(3, 3, CV_32F)); }), HasSubstr("blob"));
     EXPECT_THAT(messageOf([&] { b->step(std::vector<cv::Mat>{}); }), HasSubstr("no images"));
     b->save(*folder / "stepped.agp");
+    EXPECT_THAT(b->detector()->header(), HasSubstr("\"backbone\""));
     EXPECT_EQ(Detector::load(*folder / "stepped.agp")->inputSize(), cv::Size(24, 32));
 }
 
