@@ -28,7 +28,7 @@ Backbone readBackbone(const std::string& path);
 ComputeType computeType(const std::string& precision);
 at::ScalarType scalarType(ComputeType compute);
 
-/// The config with what it leaves open filled in for this backbone: the input size.
+/// The config with what it leaves open filled in for this backbone: input size, layers, width of the decoder.
 Config completed(Config config, const VitConfig& backbone);
 
 /// Refuses a config that the backbone cannot serve.
@@ -36,8 +36,18 @@ DecoderShape decoderShape(const Config& config, const VitConfig& backbone);
 
 struct Features
 {
-    at::Tensor clean; ///< F_clean = sum over layers of LN(F_l), [N, L, C], float32
-    at::Tensor prior; ///< prior attention [N, L]; undefined unless asked for
+    at::Tensor tokens; ///< [N, L, C], float32: what the groups of layers give, before they are brought to one scale
+    at::Tensor prior;  ///< prior attention [N, L]; undefined unless asked for
+};
+
+/// What brings tokens to F_clean: (tokens - mean) / deviation per channel, taken over normal images. Undefined tensors where the
+/// target needs none (layernorm).
+struct FeatureScale
+{
+    at::Tensor mean, deviation; ///< [C], float32
+
+    static FeatureScale measured(const at::Tensor& tokens); ///< over all but the channels
+    at::Tensor applied(const at::Tensor& tokens) const;     ///< float32
 };
 
 /// images: [N, 3, H, W], RGB, 0 to 1, at the config's size.
@@ -60,7 +70,7 @@ struct Reconstruction
 class AgpNet
 {
 public:
-    AgpNet(const Config& config, const Backbone& backbone, const Decoder& decoder, ComputeType compute);
+    AgpNet(const Config& config, const Backbone& backbone, const FeatureScale& scale, const Decoder& decoder, ComputeType compute);
 
     Reconstruction reconstruct(const at::Tensor& images) const; ///< images as in extractFeatures
 
@@ -68,12 +78,13 @@ public:
     ComputeType compute() const { return compute_; }
     int rows() const { return decoder_.shape().rows; }
     int columns() const { return decoder_.shape().columns; }
-    int channels() const { return decoder_.shape().width; }
+    int channels() const { return decoder_.shape().channels; }
 
 private:
     Config config_;
     ComputeType compute_;
     Vit vit_;
+    FeatureScale scale_;
     Decoder decoder_;
 };
 

@@ -5,12 +5,15 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 namespace agpnet
 {
 namespace
 {
+
+const char presetKey[] = "preset";
 
 const std::pair<Noise, const char*> noiseNames[] = {
     {Noise::Guided, "guided"}, {Noise::Uniform, "uniform"}, {Noise::None, "none"}};
@@ -22,7 +25,9 @@ void forEachField(ConfigType& c, Visit visit)
     visit("height", c.height);
     visit("width", c.width);
     visit("layers", c.layers);
+    visit("target", c.target);
     visit("decoder_depth", c.decoderDepth);
+    visit("decoder_width", c.decoderWidth);
     visit("decoder_heads", c.decoderHeads);
     visit("decoder_mlp_ratio", c.decoderMlpRatio);
     visit("prior_mean_query", c.priorMeanQuery);
@@ -36,6 +41,7 @@ void forEachField(ConfigType& c, Visit visit)
     visit("image_sigma", c.imageSigma);
     visit("image_share", c.imageShare);
     visit("ema", c.ema);
+    visit("loss", c.loss);
     visit("steps", c.steps);
     visit("batch", c.batch);
     visit("learning_rate", c.learningRate);
@@ -88,15 +94,23 @@ void readValue(const char* key, const nlohmann::json& value, std::string& field)
     field = value.get<std::string>();
 }
 
-void readValue(const char* key, const nlohmann::json& value, std::vector<int>& field)
+void readValue(const char* key, const nlohmann::json& value, LayerGroups& field)
 {
+    const char expected[] = "a list of block numbers, or a list of such lists";
     if (!value.is_array() || value.size() > 64)
-        wrongType(key, value, "a list of block numbers");
+        wrongType(key, value, expected);
     field.clear();
+    const bool nested = !value.empty() && value.front().is_array();
+    if (!nested && !value.empty())
+        field.emplace_back();
     for (const nlohmann::json& item : value)
     {
-        field.emplace_back();
-        readValue(key, item, field.back());
+        if (item.is_array() != nested || (nested && item.size() > 64))
+            wrongType(key, value, expected);
+        if (nested)
+            field.emplace_back();
+        for (const nlohmann::json& number : nested ? item : nlohmann::json::array({item}))
+            readValue(key, number, field.back().emplace_back());
     }
 }
 
@@ -125,6 +139,11 @@ nlohmann::json written(const Noise& field)
     return nullptr;
 }
 
+nlohmann::json written(const LayerGroups& field)
+{
+    return field.size() == 1 ? nlohmann::json(field[0]) : nlohmann::json(field);
+}
+
 template <typename Number>
 void checkRange(const char* key, Number value, double least, double most)
 {
@@ -146,10 +165,24 @@ void checkChoice(const char* key, const std::string& value, std::initializer_lis
 
 } // namespace
 
+std::vector<int> allLayers(const LayerGroups& groups)
+{
+    std::set<int> all;
+    for (const std::vector<int>& group : groups)
+        all.insert(group.begin(), group.end());
+    return {all.begin(), all.end()};
+}
+
 void from_json(const nlohmann::json& json, Config& config)
 {
     require(json.is_object(), "config: expected a JSON object, found {}", json.type_name());
     size_t known = 0;
+    if (const auto it = json.find(presetKey); it != json.end())
+    {
+        require(it->is_string(), "config: '{}' is {}, expected a text", presetKey, it->dump());
+        config = preset(it->get<std::string>());
+        known++;
+    }
     forEachField(config, [&](const char* key, auto& field) {
         if (auto it = json.find(key); it != json.end())
         {
@@ -160,11 +193,11 @@ void from_json(const nlohmann::json& json, Config& config)
     if (known < json.size())
         for (const auto& [key, value] : json.items())
         {
-            bool found = false;
-            std::string names;
+            bool found = key == presetKey;
+            std::string names = presetKey;
             forEachField(config, [&](const char* name, auto&) {
                 found |= key == name;
-                names += (names.empty() ? "" : ", ") + std::string(name);
+                names += fmt::format(", {}", name);
             });
             require(found, "config: unknown key '{}'; known are {}", key, names);
         }
@@ -181,13 +214,17 @@ void validate(const Config& c)
 {
     checkRange("height", c.height, 0, 4096);
     checkRange("width", c.width, 0, 4096);
-    require(!c.layers.empty(), "config: 'layers' is empty, expected at least one block number");
-    for (size_t i = 0; i < c.layers.size(); i++)
+    for (const std::vector<int>& group : c.layers)
     {
-        checkRange("layers", c.layers[i], 1, 1000);
-        require(i == 0 || c.layers[i] > c.layers[i - 1], "config: 'layers' must rise, found {} after {}", c.layers[i],
-                c.layers[i - (i > 0)]);
+        require(!group.empty(), "config: 'layers' holds an empty group, expected at least one block number in each");
+        for (size_t i = 0; i < group.size(); i++)
+        {
+            checkRange("layers", group[i], 1, 1000);
+            require(i == 0 || group[i] > group[i - 1], "config: 'layers' must rise, found {} after {}", group[i], group[i - (i > 0)]);
+        }
     }
+    checkChoice("target", c.target, {"standardised", "layernorm"});
+    checkRange("decoder_width", c.decoderWidth, 0, 8192);
     checkRange("decoder_depth", c.decoderDepth, 1, 64);
     checkRange("decoder_heads", c.decoderHeads, 0, 256);
     checkRange("decoder_mlp_ratio", c.decoderMlpRatio, 0.1, 16);
@@ -199,6 +236,7 @@ void validate(const Config& c)
     checkRange("image_sigma", c.imageSigma, 0, 100);
     checkRange("image_share", c.imageShare, 0, 1);
     checkRange("ema", c.ema, 0, 0.999999);
+    checkChoice("loss", c.loss, {"mse", "cosine", "hard"});
     checkRange("steps", c.steps, 1, 10'000'000);
     checkRange("batch", c.batch, 1, 4096);
     checkRange("learning_rate", c.learningRate, 0, 10);
@@ -208,6 +246,28 @@ void validate(const Config& c)
     checkRange("gradient_clip", c.gradientClip, 1e-6, 1e6);
     checkChoice("precision", c.precision, {"auto", "fp32", "bf16"});
     checkRange("cache_mib", c.cacheMiB, 0, 1 << 20);
+}
+
+Config preset(const std::string& name)
+{
+    Config config;
+    if (name == "default")
+        return config;
+    if (name == "paper")
+    {
+        config.layers = {{3, 6, 9, 12}};
+        config.target = "layernorm";
+        config.metric = "l2";
+        config.sigma = 0;
+        return config;
+    }
+    if (name == "fast")
+    {
+        config.imageNoise = false;
+        config.steps = 150;
+        return config;
+    }
+    fail("config: 'preset' is '{}', expected default, paper or fast", name);
 }
 
 Config configFromTextOrFile(const std::string& textOrPath)

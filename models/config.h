@@ -18,16 +18,22 @@ enum class Noise
     None
 };
 
+/// Blocks of the backbone, 1-based and rising. What is in one group is summed; groups stand side by side as channels.
+using LayerGroups = std::vector<std::vector<int>>;
+
 struct Config
 {
     // the model
-    int height = 0;                          ///< input height, a multiple of the backbone's patch; 0: the one nearest to 252
-    int width = 0;                           ///< input width, likewise
-    std::vector<int> layers = {3, 6, 9, 12}; ///< backbone blocks summed into F_clean, 1-based
-    int decoderDepth = 4;                    ///< transformer blocks of the decoder
-    int decoderHeads = 0;                    ///< 0: one per 64 channels
+    int height = 0;             ///< input height, a multiple of the backbone's patch; 0: the one nearest to 252
+    int width = 0;              ///< input width, likewise
+    LayerGroups layers;         ///< empty: what the backbone's family proposes. JSON: [3,6,9,12] is one sum, [[6],[9]] two groups
+    std::string target = "standardised"; ///< F_clean from tokens as they are, each channel to mean 0 and deviation 1 over normal
+                                         ///< images; or layernorm: each token normed over its channels, as published
+    int decoderDepth = 4;       ///< transformer blocks of the decoder
+    int decoderWidth = 0;       ///< channels of the decoder; 0: those of the backbone's last wanted layer, at most 384
+    int decoderHeads = 0;       ///< 0: one per 64 channels
     double decoderMlpRatio = 4;
-    bool priorMeanQuery = false;             ///< prior attention: mean over queries instead of the class token's row
+    bool priorMeanQuery = false; ///< prior attention: mean over queries instead of the class token's row
 
     // the map
     std::string metric = "cosine"; ///< cosine, or l2 as published
@@ -44,6 +50,7 @@ struct Config
     double ema = 0.999;         ///< decay of the decoder's moving average
 
     // the optimisation
+    std::string loss = "mse";   ///< mse as published; cosine, per token and group; hard: mse with the easiest 90 % of tokens at a tenth
     int steps = 300;
     int batch = 8;
     double learningRate = 2e-3;
@@ -55,6 +62,13 @@ struct Config
     std::string precision = "auto"; ///< auto, fp32 or bf16
     int cacheMiB = 1024;            ///< memory for features of unperturbed images
 };
+
+/// All wanted layers, rising, each once.
+std::vector<int> allLayers(const LayerGroups& groups);
+
+/// Named starting points: "default", "paper" (as published, where the paper says) and "fast". A JSON config may begin from one by
+/// the key "preset"; its other keys then go over it.
+Config preset(const std::string& name);
 
 /// Unknown keys, wrong types and values out of range are refused by name; absent keys keep their default.
 void from_json(const nlohmann::json& json, Config& config);

@@ -42,8 +42,8 @@ at::Tensor sinePositions(int h, int w, int width)
 template <typename Visit>
 void Decoder::forEachParameter(Visit visit)
 {
-    const int64_t c = shape_.width, m = shape_.mlp;
-    visit("embed.weight", embedWeight_, {c, c});
+    const int64_t tokens = shape_.channels, c = shape_.width, m = shape_.mlp;
+    visit("embed.weight", embedWeight_, {c, tokens});
     visit("embed.bias", embedBias_, {c});
     blocks_.resize(static_cast<size_t>(shape_.depth));
     for (size_t i = 0; i < blocks_.size(); i++)
@@ -65,8 +65,8 @@ void Decoder::forEachParameter(Visit visit)
     }
     visit("norm.weight", normWeight_, {c});
     visit("norm.bias", normBias_, {c});
-    visit("out.weight", outWeight_, {c, c});
-    visit("out.bias", outBias_, {c});
+    visit("out.weight", outWeight_, {tokens, c});
+    visit("out.bias", outBias_, {tokens});
 }
 
 void Decoder::collect()

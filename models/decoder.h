@@ -12,14 +12,15 @@ namespace agpnet
 
 struct DecoderShape
 {
-    int width = 0; ///< channels of the tokens
+    int channels = 0; ///< of the tokens that come in and go out
+    int width = 0; ///< channels within
     int depth = 0; ///< pre-norm transformer blocks
     int heads = 0;
     int mlp = 0;   ///< hidden channels of the MLP
     int rows = 0, columns = 0; ///< the token grid
 };
 
-/// x → embed + fixed 2-D sine positions → blocks (x += Attn(LN x); x += MLP(LN x)) → LN → linear. Positions are computed, not
+/// x → embed to `width` + fixed 2-D sine positions → blocks (x += Attn(LN x); x += MLP(LN x)) → LN → linear to `channels`. Positions are computed, not
 /// learned. Weights are plain named tensors: nothing here draws from the host's random generator.
 /// forward() and attention() may be called from several threads as long as nobody changes the weights.
 class Decoder

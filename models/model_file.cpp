@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 const char headerKey[] = "agpnet";
 const char backbonePrefix[] = "backbone.";
 const char decoderPrefix[] = "decoder.";
+const char scaleMean[] = "scale.mean", scaleDeviation[] = "scale.deviation";
 
 /// Reads a member of the header with a sentence for what is missing or of the wrong type.
 template <typename Value>
@@ -122,6 +123,24 @@ Backbone backboneOf(const std::string& path, const json& header, const TensorFil
          backbone.name, backbone.hash.substr(0, 12), tried);
 }
 
+FeatureScale scaleOf(const std::string& path, const Config& config, const TensorFile& file, int64_t channels)
+{
+    if (config.target != "standardised")
+        return {};
+    const auto tensor = [&](const char* name) {
+        const auto it = file.tensors.find(name);
+        require(it != file.tensors.end(), "{}: tensor '{}' is missing", path, name);
+        require(it->second.sizes() == at::IntArrayRef{channels} && it->second.scalar_type() == at::kFloat,
+                "{}: tensor '{}' has shape [{}], expected [{}] of float32", path, name, fmt::join(it->second.sizes(), ", "), channels);
+        return it->second;
+    };
+    const FeatureScale scale{tensor(scaleMean), tensor(scaleDeviation)};
+    require(at::isfinite(scale.mean).all().item<bool>() && at::isfinite(scale.deviation).all().item<bool>() &&
+                scale.deviation.min().item<double>() > 0,
+            "{}: the feature scale holds values that are not finite, or a deviation of 0", path);
+    return scale;
+}
+
 json toJson(const ScoreStatistics& s)
 {
     return {{"from", s.from},       {"count", s.count}, {"mean", s.mean},           {"deviation", s.deviation},
@@ -159,6 +178,11 @@ nlohmann::json headerOf(const ModelFile& model, EmbedBackbone embed)
 void writeModel(const std::string& path, const ModelFile& model, EmbedBackbone embed)
 {
     TensorFile file = fileOf(headerOf(model, embed));
+    if (model.scale.mean.defined())
+    {
+        file.tensors.emplace(scaleMean, model.scale.mean);
+        file.tensors.emplace(scaleDeviation, model.scale.deviation);
+    }
     for (const auto& [name, tensor] : model.decoder)
         file.tensors.emplace(decoderPrefix + name, tensor.detach());
     if (embed == EmbedBackbone::Yes)
@@ -179,14 +203,17 @@ ModelFile readModel(const std::string& path)
     model.record = member<json>(path, header, "training");
     require(model.record.is_object(), "{}: header member 'training' is {}, expected an object", path, model.record.type_name());
     model.bf16Error = member<double>(path, header, "bf16_error");
+    DecoderShape shape;
     try
     {
-        Decoder(decoderShape(model.config, model.backbone.config), model.decoder); // refuses what does not fit
+        shape = decoderShape(model.config, model.backbone.config);
+        Decoder(shape, model.decoder); // refuses what does not fit
     }
     catch (const Error& error)
     {
         fail("{}: {}", path, error.what());
     }
+    model.scale = scaleOf(path, model.config, file, shape.channels);
     return model;
 }
 

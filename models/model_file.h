@@ -27,6 +27,7 @@ struct ModelFile
 {
     Config config;
     Backbone backbone;
+    FeatureScale scale; ///< what the config's target wants
     Decoder::NamedTensors decoder;
     ScoreStatistics scores;
     TrainingRecord record;

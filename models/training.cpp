@@ -1,7 +1,7 @@
 #include "models/training.h"
 
 #include "common/error.h"
-#include "common/sha256.h"
+#include "models/adamw.h"
 #include "models/tensor_view.h"
 
 #include <ATen/ATen.h>
@@ -10,74 +10,11 @@
 #include <c10/core/InferenceMode.h>
 #include <cmath>
 #include <torch/csrc/autograd/grad_mode.h>
-#include <torch/optim/adamw.h>
-#include <unordered_map>
 
 namespace agpnet
 {
 namespace
 {
-
-/// Remembers the features of images already seen, by content, until the budget is full. Kept in half precision; what is not
-/// kept is rounded the same way, so that a result does not depend on the budget.
-class FeatureCache
-{
-public:
-    explicit FeatureCache(int64_t budgetBytes) : budget_(budgetBytes) {}
-
-    /// images [N, ...]; `extract` is called with those that are not known.
-    template <typename Extract>
-    Features get(const at::Tensor& images, Extract extract)
-    {
-        const int64_t n = images.size(0);
-        std::vector<std::string> keys;
-        std::vector<int64_t> missing;
-        for (int64_t i = 0; i < n; i++)
-        {
-            const at::Tensor image = images[i].contiguous();
-            keys.push_back(budget_ > 0 ? sha256(image.const_data_ptr(), image.nbytes()) : std::string());
-            if (budget_ <= 0 || !entries_.contains(keys.back()))
-                missing.push_back(i);
-        }
-        Features fresh;
-        if (!missing.empty())
-        {
-            fresh = extract(images.index_select(0, at::tensor(missing, at::kLong)));
-            fresh.clean = fresh.clean.to(at::kHalf);
-        }
-        std::vector<at::Tensor> clean, prior;
-        for (int64_t i = 0, next = 0; i < n; i++)
-        {
-            if (next < static_cast<int64_t>(missing.size()) && missing[static_cast<size_t>(next)] == i)
-            {
-                clean.push_back(fresh.clean[next]);
-                prior.push_back(fresh.prior[next]);
-                keep(keys[static_cast<size_t>(i)], clean.back(), prior.back());
-                next++;
-            }
-            else
-            {
-                const Features& entry = entries_.at(keys[static_cast<size_t>(i)]);
-                clean.push_back(entry.clean);
-                prior.push_back(entry.prior);
-            }
-        }
-        return {at::stack(clean).to(at::kFloat), at::stack(prior)};
-    }
-
-private:
-    void keep(const std::string& key, const at::Tensor& clean, const at::Tensor& prior)
-    {
-        const auto bytes = static_cast<int64_t>(clean.nbytes() + prior.nbytes());
-        if (used_ + bytes > budget_)
-            return;
-        if (entries_.emplace(key, Features{clean.clone(), prior.clone()}).second)
-            used_ += bytes;
-    }
-
-    int64_t budget_, used_ = 0;
-    std::unordered_map<std::string, Features> entries_;
-};
 
 /// Min-max to [0, 1] per image; a constant image gives 0.
 at::Tensor minMax(const at::Tensor& attention)
@@ -93,21 +30,8 @@ struct Training::Impl
     Impl(const Config& c, Backbone b)
         : config(completed(c, b.config)), backbone(std::move(b)), compute(scalarType(computeType(config.precision))),
           vit(backbone.config, backbone.weights, {.compute = computeType(config.precision)}), decoder(decoderShape(config, backbone.config), config.seed),
-          ema(decoder.clone()), cache(static_cast<int64_t>(config.cacheMiB) << 20)
+          ema(decoder.clone()), optimiser(decoder.parameters())
     {
-        makeOptimiser();
-    }
-
-    void makeOptimiser()
-    {
-        std::vector<at::Tensor> parameters;
-        for (const auto& [name, tensor] : decoder.parameters())
-        {
-            at::Tensor parameter = tensor;
-            parameters.push_back(parameter.requires_grad_(true));
-        }
-        optimiser = std::make_unique<torch::optim::AdamW>(
-            parameters, torch::optim::AdamWOptions(config.learningRate).weight_decay(config.weightDecay));
     }
 
     /// How far the training has come, 0 at the first step and 1 at the last: what α and the masked share rise with.
@@ -124,10 +48,10 @@ struct Training::Impl
     int columns() const { return decoder.shape().columns; }
 
     /// A = minmax(prior) + minmax(learned), as [N, 1, rows, columns].
-    at::Tensor mergedAttention(const Features& features) const
+    at::Tensor mergedAttention(const at::Tensor& clean, const at::Tensor& prior) const
     {
-        const at::Tensor learned = ema.attention(features.clean, compute);
-        return (minMax(features.prior) + minMax(learned)).view({-1, 1, rows(), columns()});
+        const at::Tensor learned = ema.attention(clean, compute);
+        return (minMax(prior) + minMax(learned)).view({-1, 1, rows(), columns()});
     }
 
     stages::PerturbParams noiseParams(bool image) const
@@ -181,8 +105,11 @@ struct Training::Impl
         return perturbed(images, at::empty(attention.sizes()).uniform_(0, 1, generator), params);
     }
 
-    double step(const at::Tensor& images01);
-    void clipGradients();
+    void checkImages(const at::Tensor& images01) const;
+    Features features(const at::Tensor& images01) const;
+    void measure(const Features& features);
+    double step(const Features& features, const at::Tensor& images01);
+    at::Tensor lossOf(const at::Tensor& output, const at::Tensor& target) const;
     void updateAverage();
 
     Config config;
@@ -190,38 +117,75 @@ struct Training::Impl
     at::ScalarType compute;
     Vit vit;
     Decoder decoder, ema;
-    FeatureCache cache;
-    std::unique_ptr<torch::optim::AdamW> optimiser;
+    AdamW optimiser;
+    FeatureScale scale;
     int64_t done = 0;
     double unit = 0;
 };
 
-double Training::Impl::step(const at::Tensor& images01)
+void Training::Impl::checkImages(const at::Tensor& images01) const
+{
+    require(images01.defined() && images01.dim() == 4 && images01.size(0) > 0 && images01.size(1) == 3 &&
+                images01.size(2) == config.height && images01.size(3) == config.width,
+            "training takes images of shape [N, 3, {}, {}], found [{}]", config.height, config.width,
+            images01.defined() ? fmt::format("{}", fmt::join(images01.sizes(), ", ")) : "");
+}
+
+Features Training::Impl::features(const at::Tensor& images01) const
+{
+    checkImages(images01);
+    at::NoGradGuard noGradient;
+    Features features = extractFeatures(vit, config, images01, true);
+    features.tokens = features.tokens.to(at::kHalf);
+    return features;
+}
+
+void Training::Impl::measure(const Features& features)
+{
+    at::NoGradGuard noGradient;
+    if (config.target == "standardised")
+        scale = FeatureScale::measured(features.tokens);
+    unit = std::sqrt(scale.applied(features.tokens).square().mean().item<double>());
+    require(std::isfinite(unit) && unit > 0, "the backbone's features have a root mean square of {}, expected finite and more than 0", unit);
+}
+
+at::Tensor Training::Impl::lossOf(const at::Tensor& output, const at::Tensor& target) const
+{
+    if (config.loss == "cosine")
+        return (1 - at::cosine_similarity(output, target, -1)).mean();
+    if (config.loss == "mse")
+        return at::mse_loss(output, target);
+    // hard: what is already easy must not become perfect, or defects are copied as well
+    constexpr double easyShare = 0.9, easyWeight = 0.1;
+    const at::Tensor perToken = (output - target).square().mean({-1});
+    const at::Tensor weight = at::where(perToken.detach() < at::quantile(perToken.detach().flatten(), easyShare), easyWeight, 1.0);
+    return (perToken * weight).sum() / weight.sum();
+}
+
+double Training::Impl::step(const Features& features, const at::Tensor& images01)
 {
     require(done < config.steps, "training is complete after {} steps; a further step needs a config with more", config.steps);
-    require(images01.dim() == 4 && images01.size(0) > 0 && images01.size(1) == 3 && images01.size(2) == config.height &&
-                images01.size(3) == config.width,
-            "training takes images of shape [N, 3, {}, {}], found [{}]", config.height, config.width,
-            fmt::join(images01.sizes(), ", "));
+    const bool fromImages = config.noise != Noise::None && config.imageNoise;
+    if (fromImages)
+        checkImages(images01);
+    const int64_t n = features.tokens.size(0);
+    if (unit == 0)
+        measure(features);
 
-    Features features;
-    at::Tensor plain, fromImage; // the decoder's inputs: feature noise alone, image and feature noise
+    at::Tensor clean, plain, fromImage; // the decoder's inputs: feature noise alone, image and feature noise
     {
         at::NoGradGuard noGradient;
-        const at::Tensor images = normalised(backbone.config, images01);
-        features = cache.get(images, [&](const at::Tensor& unseen) { return extractNormalised(vit, config, unseen, true); });
-        if (unit == 0)
-            unit = std::sqrt(features.clean.square().mean().item<double>());
+        clean = scale.applied(features.tokens);
         if (config.noise == Noise::None)
-            plain = features.clean;
+            plain = clean;
         else
         {
-            const at::Tensor attention = mergedAttention(features);
-            plain = featureNoise(features.clean, attention, 0);
-            if (config.imageNoise)
+            const at::Tensor attention = mergedAttention(clean, features.prior);
+            plain = featureNoise(clean, attention, 0);
+            if (fromImages)
             {
-                const at::Tensor noisy = extractNormalised(vit, config, imageNoise(images, attention), false).clean;
-                fromImage = featureNoise(noisy, attention, 1);
+                const at::Tensor noisy = imageNoise(normalised(backbone.config, images01), attention);
+                fromImage = featureNoise(scale.applied(extractNormalised(vit, config, noisy, false).tokens), attention, 1);
             }
         }
     }
@@ -231,44 +195,29 @@ double Training::Impl::step(const at::Tensor& images01)
     const at::AutoGradMode withGradient(true);
 
     // L = ½ (L_feat + L_img,feat); both branches in one pass of the decoder
-    const int64_t n = images01.size(0);
     const at::Tensor input = fromImage.defined() ? at::cat({plain, fromImage}) : plain;
     const at::Tensor output = decoder.forward(input, compute);
-    const at::Tensor target = fromImage.defined() ? at::cat({features.clean, features.clean}) : features.clean;
-    const at::Tensor loss = at::mse_loss(output, target);
+    const at::Tensor loss = lossOf(output, fromImage.defined() ? at::cat({clean, clean}) : clean);
     const double value = loss.item<double>();
     require(std::isfinite(value), "the loss is {} at step {} with {} images: the learning rate of {} is too high, or an image is not finite",
             value, done, n, config.learningRate);
-
-    static_cast<torch::optim::AdamWOptions&>(optimiser->param_groups()[0].options()).lr(learningRate());
-    optimiser->zero_grad();
     loss.backward();
-    clipGradients();
-    optimiser->step();
+    optimiser.step(learningRate(), config.weightDecay, config.gradientClip);
     updateAverage();
     done++;
     return value;
 }
 
-void Training::Impl::clipGradients()
-{
-    double sum = 0;
-    for (const auto& [name, parameter] : decoder.parameters())
-        sum += parameter.grad().square().sum().item<double>();
-    const double norm = std::sqrt(sum);
-    if (norm > config.gradientClip)
-        for (const auto& [name, parameter] : decoder.parameters())
-            parameter.grad().mul_(config.gradientClip / norm);
-}
-
 void Training::Impl::updateAverage()
 {
     at::NoGradGuard noGradient;
+    std::vector<at::Tensor> average, current;
     for (size_t i = 0; i < ema.parameters().size(); i++)
     {
-        at::Tensor average = ema.parameters()[i].second;
-        average.lerp_(decoder.parameters()[i].second, 1 - config.ema);
+        average.push_back(ema.parameters()[i].second);
+        current.push_back(decoder.parameters()[i].second);
     }
+    at::_foreach_lerp_(average, current, 1 - config.ema);
 }
 
 Training::Training(const Config& config, Backbone backbone) : impl_(std::make_unique<Impl>(config, std::move(backbone))) {}
@@ -276,9 +225,30 @@ Training::~Training() = default;
 Training::Training(Training&&) noexcept = default;
 Training& Training::operator=(Training&&) noexcept = default;
 
-double Training::step(const at::Tensor& images)
+Features Training::features(const at::Tensor& images) const
 {
-    return impl_->step(images);
+    return impl_->features(images);
+}
+
+void Training::measure(const Features& features)
+{
+    require(impl_->done == 0 && impl_->unit == 0, "the scale of the features has already been taken, and training goes on with it");
+    impl_->measure(features);
+}
+
+double Training::step(const Features& features, const at::Tensor& images)
+{
+    return impl_->step(features, images);
+}
+
+bool Training::needsImages() const
+{
+    return config().noise != Noise::None && config().imageNoise;
+}
+
+const FeatureScale& Training::scale() const
+{
+    return impl_->scale;
 }
 
 int64_t Training::stepsDone() const
@@ -308,25 +278,25 @@ const Decoder& Training::decoder() const
 
 AgpNet Training::model(ComputeType compute) const
 {
-    return AgpNet(impl_->config, impl_->backbone, impl_->decoder, compute);
+    return AgpNet(impl_->config, impl_->backbone, impl_->scale, impl_->decoder, compute);
 }
 
 Decoder::NamedTensors Training::state() const
 {
     Decoder::NamedTensors state;
-    for (const auto& [name, tensor] : impl_->decoder.parameters())
+    for (size_t i = 0; i < impl_->decoder.parameters().size(); i++)
     {
+        const auto& [name, tensor] = impl_->decoder.parameters()[i];
         state.emplace_back("decoder." + name, tensor.detach());
-        const auto& moments = impl_->optimiser->state();
-        if (const auto it = moments.find(tensor.unsafeGetTensorImpl()); it != moments.end())
-        {
-            const auto& adam = static_cast<const torch::optim::AdamWParamState&>(*it->second);
-            state.emplace_back("adam.first." + name, adam.exp_avg());
-            state.emplace_back("adam.second." + name, adam.exp_avg_sq());
-        }
+        state.emplace_back("adam.first." + name, impl_->optimiser.first()[i]);
+        state.emplace_back("adam.second." + name, impl_->optimiser.second()[i]);
+        state.emplace_back("ema." + name, impl_->ema.parameters()[i].second);
     }
-    for (const auto& [name, tensor] : impl_->ema.parameters())
-        state.emplace_back("ema." + name, tensor);
+    if (impl_->scale.mean.defined())
+    {
+        state.emplace_back("scale.mean", impl_->scale.mean);
+        state.emplace_back("scale.deviation", impl_->scale.deviation);
+    }
     state.emplace_back("steps_done", at::tensor({impl_->done}, at::kLong));
     state.emplace_back("noise_unit", at::tensor({impl_->unit}, at::kDouble));
     return state;
@@ -358,28 +328,25 @@ void Training::restore(const Decoder::NamedTensors& state)
             done, unit);
 
     // everything is read before anything changes
-    Decoder::NamedTensors decoder, ema, first, second;
+    Decoder::NamedTensors decoder, ema;
+    std::vector<at::Tensor> first, second;
     for (const auto& [name, tensor] : impl_->decoder.parameters())
     {
         decoder.emplace_back(name, copied("decoder." + name, tensor));
         ema.emplace_back(name, copied("ema." + name, tensor));
-        if (done > 0)
-        {
-            first.emplace_back(name, copied("adam.first." + name, tensor));
-            second.emplace_back(name, copied("adam.second." + name, tensor));
-        }
+        first.push_back(copied("adam.first." + name, tensor));
+        second.push_back(copied("adam.second." + name, tensor));
+    }
+    FeatureScale scale;
+    if (unit > 0 && config().target == "standardised")
+    {
+        const at::Tensor like = at::empty({impl_->decoder.shape().channels});
+        scale = {copied("scale.mean", like), copied("scale.deviation", like)};
     }
     impl_->decoder = Decoder(impl_->decoder.shape(), decoder);
     impl_->ema = Decoder(impl_->ema.shape(), ema);
-    impl_->makeOptimiser();
-    for (size_t i = 0; i < first.size(); i++)
-    {
-        auto adam = std::make_unique<torch::optim::AdamWParamState>();
-        adam->step(done);
-        adam->exp_avg(first[i].second);
-        adam->exp_avg_sq(second[i].second);
-        impl_->optimiser->state()[impl_->decoder.parameters()[i].second.unsafeGetTensorImpl()] = std::move(adam);
-    }
+    impl_->optimiser = AdamW(impl_->decoder.parameters(), std::move(first), std::move(second), done);
+    impl_->scale = std::move(scale);
     impl_->done = done;
     impl_->unit = unit;
 }

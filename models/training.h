@@ -19,12 +19,25 @@ public:
     Training(Training&&) noexcept;
     Training& operator=(Training&&) noexcept;
 
-    /// images [N, 3, H, W], RGB, 0 to 1, at the config's size. Returns the loss. After the config's number of steps it refuses.
-    double step(const at::Tensor& images);
+    /// Tokens and prior attention of unperturbed images [N, 3, H, W], RGB, 0 to 1, at the config's size. Tokens come in half
+    /// precision, so that what a caller keeps between steps and what it computes afresh are the same.
+    Features features(const at::Tensor& images) const;
+
+    /// Takes the scale of F_clean and the unit of its noise from features of normal images. Once, before the first step; a step
+    /// that finds it undone does it with its own images.
+    void measure(const Features& features);
+    bool measured() const { return noiseUnit() > 0; }
+
+    /// One optimisation step on the features of images; the images themselves are wanted where needsImages(), else ignored.
+    /// Returns the loss. After the config's number of steps it refuses.
+    double step(const Features& features, const at::Tensor& images);
+    double step(const at::Tensor& images) { return step(features(images), images); }
+    bool needsImages() const;
 
     int64_t stepsDone() const;
     bool finished() const { return stepsDone() >= config().steps; }
-    double noiseUnit() const; ///< RMS of F_clean over the first batch; 0 before it
+    double noiseUnit() const; ///< RMS of F_clean; 0 before measure()
+    const FeatureScale& scale() const;
     const Config& config() const;
     const Backbone& backbone() const;
     const Decoder& decoder() const;
