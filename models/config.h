@@ -2,6 +2,7 @@
 // default comes from.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -18,6 +19,9 @@ enum class Noise
     None
 };
 
+/// Corners, x and y as shares of the image's sides.
+using Polygon = std::vector<std::array<double, 2>>;
+
 struct Config
 {
     // the model
@@ -33,6 +37,15 @@ struct Config
     std::string metric = "cosine"; ///< cosine, or l2 as published
     double sigma = 4;           ///< Gaussian smoothing of the map, pixels at input size; 0: none
     std::string score = "max";  ///< image score: max, or top1 (mean of the top 1 %)
+
+    // what of an image the model is shown
+    int tile = 0;               ///< side in image pixels of the square tiles that are resized to the input; 0: the whole image is
+    double tileOverlap = 0.25;  ///< share of a tile that it has in common with the next, at least
+    std::vector<Polygon> roi;   ///< region of interest, even-odd; the map is 0 outside and the score from inside; empty: everywhere
+
+    // the pictures of a training
+    std::vector<std::string> augment; ///< names of augmentationNames(), applied to training images only; empty: none
+    int shots = 0;              ///< train on so many chosen pictures of each product; 0: on all. Changes the defaults of steps, augment
 
     // the noise
     Noise noise = Noise::Guided;
@@ -55,6 +68,9 @@ struct Config
     std::string precision = "auto"; ///< auto, fp32 or bf16
     int cacheMiB = 1024;            ///< memory for features of unperturbed images
 };
+
+/// What `augment` may name.
+const std::vector<std::string>& augmentationNames();
 
 /// Unknown keys, wrong types and values out of range are refused by name; absent keys keep their default.
 void from_json(const nlohmann::json& json, Config& config);
