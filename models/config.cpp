@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -34,6 +35,11 @@ void forEachField(ConfigType& c, Visit visit)
     visit("metric", c.metric);
     visit("sigma", c.sigma);
     visit("score", c.score);
+    visit("tile", c.tile);
+    visit("tile_overlap", c.tileOverlap);
+    visit("roi", c.roi);
+    visit("augment", c.augment);
+    visit("shots", c.shots);
     visit("noise", c.noise);
     visit("alpha", c.alpha);
     visit("beta", c.beta);
@@ -114,6 +120,41 @@ void readValue(const char* key, const nlohmann::json& value, LayerGroups& field)
     }
 }
 
+void readValue(const char* key, const nlohmann::json& value, std::vector<std::string>& field)
+{
+    if (!value.is_array() || value.size() > 64)
+        wrongType(key, value, "a list of names");
+    field.clear();
+    for (const nlohmann::json& item : value)
+    {
+        field.emplace_back();
+        readValue(key, item, field.back());
+    }
+}
+
+void readValue(const char* key, const nlohmann::json& value, std::vector<Polygon>& field)
+{
+    const char* expected = "a list of polygons, each a list of [x, y]";
+    if (!value.is_array())
+        wrongType(key, value, expected);
+    field.clear();
+    for (const nlohmann::json& polygon : value)
+    {
+        if (!polygon.is_array())
+            wrongType(key, polygon, expected);
+        field.emplace_back();
+        for (const nlohmann::json& point : polygon)
+        {
+            if (!point.is_array() || point.size() != 2)
+                wrongType(key, point, expected);
+            double x = 0, y = 0;
+            readValue(key, point[0], x);
+            readValue(key, point[1], y);
+            field.back().push_back({x, y});
+        }
+    }
+}
+
 void readValue(const char* key, const nlohmann::json& value, Noise& field)
 {
     for (const auto& [noise, name] : noiseNames)
@@ -163,6 +204,23 @@ void checkChoice(const char* key, const std::string& value, std::initializer_lis
     fail("config: '{}' is '{}', expected one of {}", key, value, list);
 }
 
+/// Few pictures are soon learned by heart: fewer steps for fewer of them, never more than the usual number.
+int stepsForShots(int shots, int usual)
+{
+    return static_cast<int>(std::min<int64_t>(usual, 100 + 25 * static_cast<int64_t>(shots)));
+}
+
+void checkRegion(const std::vector<Polygon>& roi)
+{
+    for (size_t i = 0; i < roi.size(); i++)
+    {
+        require(roi[i].size() >= 3, "config: 'roi' polygon {} has {} points, expected at least 3", i, roi[i].size());
+        for (const auto& [x, y] : roi[i])
+            require(x >= 0 && x <= 1 && y >= 0 && y <= 1, "config: 'roi' polygon {} has the point ({}, {}), expected shares of the image's sides, 0 to 1",
+                    i, x, y);
+    }
+}
+
 } // namespace
 
 std::vector<int> allLayers(const LayerGroups& groups)
@@ -171,6 +229,13 @@ std::vector<int> allLayers(const LayerGroups& groups)
     for (const std::vector<int>& group : groups)
         all.insert(group.begin(), group.end());
     return {all.begin(), all.end()};
+}
+
+const std::vector<std::string>& augmentationNames()
+{
+    static const std::vector<std::string> names = {"flip_horizontal", "flip_vertical", "rotate90", "rotate", "tilt", "shift", "brightness",
+                                                   "few-shot"};
+    return names;
 }
 
 void from_json(const nlohmann::json& json, Config& config)
@@ -201,6 +266,13 @@ void from_json(const nlohmann::json& json, Config& config)
             });
             require(found, "config: unknown key '{}'; known are {}", key, names);
         }
+    if (config.shots > 0)
+    {
+        if (!json.contains("steps"))
+            config.steps = stepsForShots(config.shots, config.steps);
+        if (!json.contains("augment"))
+            config.augment = {"few-shot"};
+    }
     validate(config);
 }
 
@@ -231,6 +303,16 @@ void validate(const Config& c)
     checkChoice("metric", c.metric, {"l2", "cosine"});
     checkRange("sigma", c.sigma, 0, 256);
     checkChoice("score", c.score, {"max", "top1"});
+    require(c.tile == 0 || (c.tile >= 32 && c.tile <= 16384), "config: 'tile' is {}, expected 0 (off) or 32 to 16384 pixels", c.tile);
+    checkRange("tile_overlap", c.tileOverlap, 0, 0.9);
+    checkRegion(c.roi);
+    for (const std::string& name : c.augment)
+    {
+        const auto& known = augmentationNames();
+        require(std::find(known.begin(), known.end(), name) != known.end(), "config: 'augment' names '{}', expected one of {}", name,
+                fmt::join(known, ", "));
+    }
+    checkRange("shots", c.shots, 0, 10'000);
     checkRange("alpha", c.alpha, 0, 100);
     checkRange("beta", c.beta, 0, 100);
     checkRange("image_sigma", c.imageSigma, 0, 100);

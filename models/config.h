@@ -2,6 +2,7 @@
 // default comes from.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -21,6 +22,9 @@ enum class Noise
 /// Blocks of the backbone, 1-based and rising. What is in one group is summed; groups stand side by side as channels.
 using LayerGroups = std::vector<std::vector<int>>;
 
+/// Corners, x and y as shares of the image's sides.
+using Polygon = std::vector<std::array<double, 2>>;
+
 struct Config
 {
     // the model
@@ -39,6 +43,15 @@ struct Config
     std::string metric = "cosine"; ///< cosine, or l2 as published
     double sigma = 4;           ///< Gaussian smoothing of the map, pixels at input size; 0: none
     std::string score = "max";  ///< image score: max, or top1 (mean of the top 1 %)
+
+    // what of an image the model is shown
+    int tile = 0;               ///< side in image pixels of the square tiles that are resized to the input; 0: the whole image is
+    double tileOverlap = 0.25;  ///< share of a tile that it has in common with the next, at least
+    std::vector<Polygon> roi;   ///< region of interest, even-odd; the map is 0 outside and the score from inside; empty: everywhere
+
+    // the pictures of a training
+    std::vector<std::string> augment; ///< names of augmentationNames(), applied to training images only; empty: none
+    int shots = 0;              ///< train on so many chosen pictures of each product; 0: on all. Changes the defaults of steps, augment
 
     // the noise
     Noise noise = Noise::Guided;
@@ -69,6 +82,9 @@ std::vector<int> allLayers(const LayerGroups& groups);
 /// Named starting points: "default", "paper" (as published, where the paper says) and "fast". A JSON config may begin from one by
 /// the key "preset"; its other keys then go over it.
 Config preset(const std::string& name);
+
+/// What `augment` may name.
+const std::vector<std::string>& augmentationNames();
 
 /// Unknown keys, wrong types and values out of range are refused by name; absent keys keep their default.
 void from_json(const nlohmann::json& json, Config& config);

@@ -147,9 +147,20 @@ json toJson(const ScoreStatistics& s)
             {"least", s.least},     {"most", s.most},   {"threshold", s.threshold}, {"pixel_threshold", s.pixelThreshold}};
 }
 
-ScoreStatistics scoresOf(const std::string& path, const json& header)
+json toJson(const ModelFile& model)
 {
-    const json entry = member<json>(path, header, "scores");
+    json scores = toJson(model.scores);
+    for (const ProductScores& product : model.products)
+    {
+        json entry = toJson(product.scores);
+        entry["name"] = product.name;
+        scores["classes"].push_back(entry);
+    }
+    return scores;
+}
+
+ScoreStatistics scoresOf(const std::string& path, const json& entry)
+{
     ScoreStatistics s;
     s.from = member<std::string>(path, entry, "from");
     s.count = member<int64_t>(path, entry, "count");
@@ -162,6 +173,18 @@ ScoreStatistics scoresOf(const std::string& path, const json& header)
     return s;
 }
 
+std::vector<ProductScores> productsOf(const std::string& path, const json& scores)
+{
+    std::vector<ProductScores> products;
+    if (!scores.contains("classes"))
+        return products;
+    const json list = member<json>(path, scores, "classes");
+    require(list.is_array(), "{}: header member 'classes' is {}, expected a list", path, list.type_name());
+    for (const json& entry : list)
+        products.push_back({member<std::string>(path, entry, "name"), scoresOf(path, entry)});
+    return products;
+}
+
 } // namespace
 
 nlohmann::json headerOf(const ModelFile& model, EmbedBackbone embed)
@@ -170,7 +193,7 @@ nlohmann::json headerOf(const ModelFile& model, EmbedBackbone embed)
             {"kind", "model"},
             {"config", model.config},
             {"backbone", backboneHeader(model.backbone, embed)},
-            {"scores", toJson(model.scores)},
+            {"scores", toJson(model)},
             {"training", model.record},
             {"bf16_error", model.bf16Error}};
 }
@@ -199,7 +222,9 @@ ModelFile readModel(const std::string& path)
     model.config = member<Config>(path, header, "config");
     model.backbone = backboneOf(path, header, file);
     model.decoder = selected(decoderPrefix, file);
-    model.scores = scoresOf(path, header);
+    const json scores = member<json>(path, header, "scores");
+    model.scores = scoresOf(path, scores);
+    model.products = productsOf(path, scores);
     model.record = member<json>(path, header, "training");
     require(model.record.is_object(), "{}: header member 'training' is {}, expected an object", path, model.record.type_name());
     model.bf16Error = member<double>(path, header, "bf16_error");

@@ -13,11 +13,18 @@ namespace agpnet
 /// What normal images score, and the decision that follows from it.
 struct ScoreStatistics
 {
-    std::string from;     ///< "held-back" or "training" images
+    std::string from;     ///< "held-back" or "training" images, or "augmented" copies of them that were not trained on
     int64_t count = 0;
     double mean = 0, deviation = 0, least = 0, most = 0;
     double threshold = 0;      ///< an image is anomalous above it
     double pixelThreshold = 0; ///< a pixel is anomalous above it
+};
+
+/// The same for one of several products.
+struct ProductScores
+{
+    std::string name;
+    ScoreStatistics scores;
 };
 
 /// How the numbers came to be: steps, seconds, images, data hash, losses, versions, device, precision.
@@ -29,7 +36,8 @@ struct ModelFile
     Backbone backbone;
     FeatureScale scale; ///< what the config's target wants
     Decoder::NamedTensors decoder;
-    ScoreStatistics scores;
+    ScoreStatistics scores;              ///< of all products together
+    std::vector<ProductScores> products; ///< in the order of training; empty where the products have no names
     TrainingRecord record;
     double bf16Error = -1; ///< relative error of image scores in bfloat16 against float32; negative: not measured
 };

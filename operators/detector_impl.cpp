@@ -6,6 +6,7 @@
 
 #include <ATen/ATen.h>
 #include <algorithm>
+#include <cmath>
 #include <opencv2/imgproc.hpp>
 
 namespace agpnet
@@ -36,25 +37,19 @@ std::vector<Region> regionsOf(const cv::Mat& map, const cv::Mat& mask)
 } // namespace
 
 DetectorImpl::DetectorImpl(std::shared_ptr<const Inference> inference, std::string header)
-    : inference_(std::move(inference)), header_(std::move(header))
+    : inference_(std::move(inference)), header_(std::move(header)), inspection_(inspectionOf(inference_->config()))
 {
 }
 
 std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<cv::Mat>& images, bool wantMask, MapSize size) const
 {
-    const Inference::Scored scored = inference_->run(imagesToBatch(images, inputSize()));
+    const std::vector<Inspected> found = inference_->inspect(imagesToTensors(images), inspection_);
     std::vector<Image> results(images.size());
     for (size_t i = 0; i < images.size(); i++)
     {
         Image& image = results[i];
-        const at::Tensor map = scored.maps[static_cast<int64_t>(i)][0];
-        const cv::Mat atModel(static_cast<int>(map.size(0)), static_cast<int>(map.size(1)), CV_32F, map.mutable_data_ptr());
-        const cv::Size target = size == MAP_IMAGE ? images[i].size() : atModel.size();
-        if (target == atModel.size())
-            image.map = atModel.clone(); // the tensor goes, the map stays
-        else
-            cv::resize(atModel, image.map, target, 0, 0, target.width < atModel.cols && target.height < atModel.rows ? cv::INTER_AREA : cv::INTER_LINEAR);
-        image.result.score = scored.scores[static_cast<int64_t>(i)].item<double>();
+        image.map = size == MAP_IMAGE ? mapAt(found[i].map, images[i].size(), inspection_.region) : found[i].map;
+        image.result.score = found[i].score;
         image.result.threshold = threshold() / sensitivity_;
         image.result.anomalous = image.result.score > image.result.threshold;
         if (wantMask || image.result.anomalous)
@@ -104,6 +99,47 @@ std::vector<Result> DetectorImpl::detectBatch(cv::InputArrayOfArrays images, cv:
         for (Image& image : found)
             results.push_back(std::move(image.result));
         return results;
+    });
+}
+
+void DetectorImpl::setTiles(int side, double overlap)
+{
+    guarded([&] {
+        requireTiling(side, overlap);
+        inspection_.tiling = {side, overlap};
+    });
+}
+
+void DetectorImpl::setRegionOfInterest(cv::InputArray mask)
+{
+    guarded([&] {
+        const cv::Mat given = mask.getMat();
+        require(given.empty() || given.type() == CV_8UC1, "region of interest: the mask is of type {}, expected CV_8UC1",
+                cv::typeToString(given.type()));
+        require(given.empty() || cv::countNonZero(given) > 0, "region of interest: the mask of {}x{} is 0 everywhere, expected a pixel that is not",
+                given.cols, given.rows);
+        inspection_.region = {{}, given.clone()};
+    });
+}
+
+void DetectorImpl::setRegionOfInterest(const std::vector<std::vector<cv::Point2f>>& polygons, cv::Size image)
+{
+    guarded([&] { inspection_.region = {sharesOf(polygons, image), {}}; });
+}
+
+std::vector<std::string> DetectorImpl::products() const
+{
+    std::vector<std::string> names;
+    for (const ProductScores& product : inference_->products())
+        names.push_back(product.name);
+    return names;
+}
+
+void DetectorImpl::setProduct(const std::string& name)
+{
+    guarded([&] {
+        inference_->scores(name); // refuses what is not there
+        product_ = name;
     });
 }
 

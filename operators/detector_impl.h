@@ -14,10 +14,18 @@ public:
     Result detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const override;
     std::vector<Result> detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps, cv::OutputArrayOfArrays masks,
                                     MapSize size) const override;
+    void setTiles(int side, double overlap) override;
+    int tileSide() const override { return inspection_.tiling.side; }
+    double tileOverlap() const override { return inspection_.tiling.overlap; }
+    void setRegionOfInterest(cv::InputArray mask) override;
+    void setRegionOfInterest(const std::vector<std::vector<cv::Point2f>>& polygons, cv::Size image) override;
+    std::vector<std::string> products() const override;
+    void setProduct(const std::string& name) override;
+    std::string product() const override { return product_; }
     void setSensitivity(double sensitivity) override;
     double sensitivity() const override { return sensitivity_; }
-    double threshold() const override { return inference_->scores().threshold; }
-    double pixelThreshold() const override { return inference_->scores().pixelThreshold; }
+    double threshold() const override { return inference_->scores(product_).threshold; }
+    double pixelThreshold() const override { return inference_->scores(product_).pixelThreshold; }
     cv::Size inputSize() const override { return inference_->inputSize(); }
     std::string precision() const override { return inference_->precision(); }
     std::string header() const override { return header_; }
@@ -31,7 +39,8 @@ private:
     std::vector<Image> run(const std::vector<cv::Mat>& images, bool wantMask, MapSize size) const;
 
     std::shared_ptr<const Inference> inference_;
-    std::string header_;
+    std::string header_, product_;
+    Inspection inspection_;
     double sensitivity_ = 1;
 };
 

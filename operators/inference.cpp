@@ -2,12 +2,14 @@
 
 #include "common/error.h"
 #include "models/tensor_view.h"
+#include "operators/preprocess.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <opencv2/imgproc.hpp>
 
 namespace agpnet
 {
@@ -38,30 +40,150 @@ std::string identity(const std::string& path)
     return fmt::format("{}|{}|{}", canonical.string(), fs::file_size(canonical, error), time);
 }
 
+/// The map as OpenCV sees it; it lives as long as the tensor.
+cv::Mat matOf(const at::Tensor& map)
+{
+    return cv::Mat(static_cast<int>(map.size(-2)), static_cast<int>(map.size(-1)), CV_32F, map.mutable_data_ptr());
+}
+
+at::Tensor residualOf(const Config& config, const Reconstruction& reconstruction)
+{
+    at::Tensor residual = at::empty({reconstruction.clean.size(0), 1, reconstruction.clean.size(2), reconstruction.clean.size(3)}, at::kFloat);
+    stages::residual({}, viewOf(reconstruction.clean), viewOf(reconstruction.reconstructed),
+                     config.metric == "cosine" ? stages::Metric::Cosine : stages::Metric::L2, viewOf(residual));
+    return residual;
+}
+
+Inference::Scored heatmapOf(const Config& config, const at::Tensor& residual, cv::Size size, double sigma)
+{
+    const int64_t n = residual.size(0);
+    const at::Tensor map = at::empty({n, 1, size.height, size.width}, at::kFloat);
+    const at::Tensor maximum = at::empty({n, 1, 1, 1}, at::kFloat), top1 = at::empty_like(maximum);
+    stages::heatmap({}, viewOf(residual), sigma, viewOf(map), viewOf(maximum), viewOf(top1));
+    return {map, (config.score == "top1" ? top1 : maximum).view({n, 1})};
+}
+
+/// The residuals of tiles are blended before they are smoothed and scored, so that both happen once and over the seams.
+Inspected inTiles(const AgpNet& net, const at::Tensor& image, const TileGrid& grid)
+{
+    constexpr size_t atOnce = 8; // enough to be quick; memory does not grow with the image
+    const Config& config = net.config();
+    const cv::Size input(config.width, config.height);
+    TileBlend blend(grid, input);
+    for (size_t first = 0; first < grid.size(); first += atOnce)
+    {
+        std::vector<at::Tensor> tiles;
+        for (size_t i = first; i < std::min(first + atOnce, grid.size()); i++)
+        {
+            const cv::Rect tile = grid[i];
+            tiles.push_back(resized(image.narrow(2, tile.y, tile.height).narrow(3, tile.x, tile.width), input));
+        }
+        const at::Tensor residuals = residualOf(config, net.reconstruct(at::cat(tiles)));
+        const at::Tensor maps = heatmapOf(config, residuals, blend.tileMap(), 0).maps;
+        for (size_t i = 0; i < tiles.size(); i++)
+            blend.add(first + i, matOf(maps[static_cast<int64_t>(i)]));
+    }
+    // sigma is meant at the input's scale
+    const double shrunk = std::sqrt(static_cast<double>(blend.tileMap().area()) / input.area());
+    const cv::Mat& raw = blend.blended();
+    const at::Tensor residual = at::from_blob(raw.data, {1, 1, raw.rows, raw.cols}, at::kFloat);
+    const Inference::Scored whole = heatmapOf(config, residual, raw.size(), config.sigma * shrunk);
+    return {matOf(whole.maps).clone(), whole.scores.item<double>()};
+}
+
 } // namespace
 
+void requireTiling(int side, double overlap)
+{
+    Config config;
+    config.tile = side;
+    config.tileOverlap = overlap;
+    validate(config);
+}
+
+cv::Mat mapAt(const cv::Mat& map, cv::Size size, const RegionOfInterest& region)
+{
+    if (size == map.size())
+        return map;
+    cv::Mat resized;
+    cv::resize(map, resized, size, 0, 0, size.width < map.cols && size.height < map.rows ? cv::INTER_AREA : cv::INTER_LINEAR);
+    if (!region.empty())
+        resized.setTo(0, region.at(size) == 0);
+    return resized;
+}
+
+Inspection inspectionOf(const Config& config)
+{
+    return {{config.tile, config.tileOverlap}, {config.roi, {}}};
+}
+
+std::vector<Inspected> inspected(const AgpNet& net, const std::vector<at::Tensor>& images, const Inspection& inspection)
+{
+    c10::InferenceMode inference;
+    std::vector<Inspected> results(images.size());
+    std::vector<size_t> whole; // those that go through the model together
+    std::vector<at::Tensor> batch;
+    for (size_t i = 0; i < images.size(); i++)
+    {
+        const TileGrid grid(cv::Size(static_cast<int>(images[i].size(3)), static_cast<int>(images[i].size(2))), inspection.tiling);
+        if (grid.size() > 1)
+        {
+            results[i] = inTiles(net, images[i], grid);
+            continue;
+        }
+        whole.push_back(i);
+        batch.push_back(resized(images[i], cv::Size(net.config().width, net.config().height)));
+    }
+    if (!batch.empty())
+    {
+        const Inference::Scored found = scored(net.config(), net.reconstruct(batch.size() == 1 ? batch[0] : at::cat(batch)));
+        for (size_t i = 0; i < whole.size(); i++)
+        {
+            const auto n = static_cast<int64_t>(i);
+            results[whole[i]] = {matOf(found.maps[n]).clone(), found.scores[n].item<double>()}; // the tensor goes, the map stays
+        }
+    }
+    if (!inspection.region.empty())
+        for (Inspected& result : results)
+            result.score = keepInside(inspection.region, net.config().score, result.map);
+    return results;
+}
+
 Inference::Inference(const ModelFile& file, const std::string& precision)
-    : net_(file.config, file.backbone, Decoder(decoderShape(file.config, file.backbone.config), file.decoder), chosenType(file, precision)),
-      scores_(file.scores)
+    : net_(file.config, file.backbone, file.scale, Decoder(decoderShape(file.config, file.backbone.config), file.decoder), chosenType(file, precision)),
+      scores_(file.scores), products_(file.products)
 {
 }
 
 Inference::Scored scored(const Config& config, const Reconstruction& reconstruction)
 {
-    const int64_t n = reconstruction.clean.size(0);
-    at::Tensor residual = at::empty({n, 1, reconstruction.clean.size(2), reconstruction.clean.size(3)}, at::kFloat);
-    const at::Tensor map = at::empty({n, 1, config.height, config.width}, at::kFloat);
-    const at::Tensor maximum = at::empty({n, 1, 1, 1}, at::kFloat), top1 = at::empty_like(maximum);
-    stages::residual({}, viewOf(reconstruction.clean), viewOf(reconstruction.reconstructed),
-                     config.metric == "cosine" ? stages::Metric::Cosine : stages::Metric::L2, viewOf(residual));
-    stages::heatmap({}, viewOf(residual), config.sigma, viewOf(map), viewOf(maximum), viewOf(top1));
-    return {map, (config.score == "top1" ? top1 : maximum).view({n, 1})};
+    return heatmapOf(config, residualOf(config, reconstruction), {config.width, config.height}, config.sigma);
 }
 
 Inference::Scored Inference::run(const at::Tensor& images) const
 {
     c10::InferenceMode inference;
     return scored(config(), net_.reconstruct(images));
+}
+
+std::vector<Inspected> Inference::inspect(const std::vector<at::Tensor>& images, const Inspection& inspection) const
+{
+    return inspected(net_, images, inspection);
+}
+
+const ScoreStatistics& Inference::scores(const std::string& product) const
+{
+    if (product.empty())
+        return scores_;
+    std::string known;
+    for (const ProductScores& entry : products_)
+    {
+        if (entry.name == product)
+            return entry.scores;
+        known += (known.empty() ? "" : ", ") + entry.name;
+    }
+    fail("product is '{}', expected {}", product,
+         known.empty() ? "none: the model was trained for one product" : fmt::format("one of {}", known));
 }
 
 std::shared_ptr<const Inference> sharedInference(const std::string& path, const std::string& precision)

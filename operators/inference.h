@@ -2,6 +2,8 @@
 #pragma once
 
 #include "models/model_file.h"
+#include "operators/region.h"
+#include "operators/tiles.h"
 
 #include <memory>
 #include <opencv2/core.hpp>
@@ -9,6 +11,28 @@
 
 namespace agpnet
 {
+
+/// How an image is laid before the model, and where in it to look.
+struct Inspection
+{
+    Tiling tiling;
+    RegionOfInterest region;
+};
+
+/// Refuses what Config would.
+void requireTiling(int side, double overlap);
+
+/// As the config asks.
+Inspection inspectionOf(const Config& config);
+
+struct Inspected
+{
+    cv::Mat map;      ///< CV_32F: at the model's input size; of an image in tiles, at their scale
+    double score = 0; ///< taken on that map
+};
+
+/// The map at the image's size; 0 outside the region, whose border does not bleed.
+cv::Mat mapAt(const cv::Mat& map, cv::Size size, const RegionOfInterest& region);
 
 /// A model ready to run. Immutable; run() may be called from several threads.
 class Inference
@@ -23,16 +47,25 @@ public:
     };
     Scored run(const at::Tensor& images) const; ///< [N, 3, H, W], RGB, 0 to 1, at the input size
 
+    /// images: each [1, 3, h, w], RGB, 0 to 1, of any size.
+    std::vector<Inspected> inspect(const std::vector<at::Tensor>& images, const Inspection& inspection) const;
+
     const AgpNet& net() const { return net_; }
     const Config& config() const { return net_.config(); }
     const ScoreStatistics& scores() const { return scores_; }
+    const ScoreStatistics& scores(const std::string& product) const; ///< "": of all together; refuses an unknown name
+    const std::vector<ProductScores>& products() const { return products_; }
     cv::Size inputSize() const { return {config().width, config().height}; }
     std::string precision() const { return net_.compute() == ComputeType::BFloat16 ? "bf16" : "fp32"; }
 
 private:
     AgpNet net_;
     ScoreStatistics scores_;
+    std::vector<ProductScores> products_;
 };
+
+/// What Inference::inspect() does, with a model that is still in training.
+std::vector<Inspected> inspected(const AgpNet& net, const std::vector<at::Tensor>& images, const Inspection& inspection);
 
 /// residual and heatmap of a reconstruction, as the config asks.
 Inference::Scored scored(const Config& config, const Reconstruction& reconstruction);

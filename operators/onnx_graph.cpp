@@ -128,6 +128,9 @@ void writeStageGraph(const std::string& onnxPath, const std::string& model, int 
     guarded([&] {
         require(height > 0 && width > 0, "graph input of {}x{}, expected at least 1x1", height, width);
         const Config config = sharedHeader(model)->at("config").get<Config>();
+        require(config.tile == 0 && config.roi.empty(),
+                "{}: the model looks at {}, which separate stages do not; expected a model of whole images, or a graph of one Detect", model,
+                config.tile > 0 ? "tiles" : "a region of interest");
         const std::vector<GraphNode> nodes = {
             {"Reconstruct", "reconstruct", {"image"}, {"features", "reconstructed"}, {{"model", model}}},
             {"Residual", "residual", {"features", "reconstructed"}, {"residual_map"}, {{"metric", config.metric}}},

@@ -65,12 +65,20 @@ at::Tensor resized(const at::Tensor& images, cv::Size size)
     return to;
 }
 
-at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size)
+std::vector<at::Tensor> imagesToTensors(const std::vector<cv::Mat>& images)
 {
     require(!images.empty(), "no images given, expected at least one");
-    std::vector<at::Tensor> batch;
+    std::vector<at::Tensor> tensors;
     for (size_t i = 0; i < images.size(); i++)
-        batch.push_back(resized(imageToTensor(images[i], images.size() == 1 ? "image" : fmt::format("image {}", i)), size));
+        tensors.push_back(imageToTensor(images[i], images.size() == 1 ? "image" : fmt::format("image {}", i)));
+    return tensors;
+}
+
+at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size)
+{
+    std::vector<at::Tensor> batch = imagesToTensors(images);
+    for (at::Tensor& image : batch)
+        image = resized(image, size);
     return batch.size() == 1 ? batch[0] : at::cat(batch);
 }
 

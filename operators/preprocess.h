@@ -14,6 +14,9 @@ at::Tensor imageToTensor(const cv::Mat& image, const std::string& what);
 /// [N, 3, h, w] → [N, 3, size]: area average where both sides shrink, bilinear otherwise; unchanged if it fits.
 at::Tensor resized(const at::Tensor& images, cv::Size size);
 
+/// Each as imageToTensor() makes it.
+std::vector<at::Tensor> imagesToTensors(const std::vector<cv::Mat>& images);
+
 /// Images of any size, each resized, in one batch.
 at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size);
 

@@ -2,9 +2,9 @@
 
 #include "agpnet/version.hpp"
 #include "common/error.h"
+#include "operators/augment.h"
 #include "operators/detector_impl.h"
 #include "operators/guard.h"
-#include "operators/inference.h"
 #include "operators/preprocess.h"
 
 #include <ATen/ATen.h>
@@ -12,10 +12,10 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
-#include <limits>
+#include <map>
 #include <numeric>
 #include <optional>
-#include <random>
+#include <set>
 #include <torch/version.h>
 
 namespace agpnet
@@ -24,32 +24,17 @@ namespace
 {
 
 constexpr size_t recentImages = 32;    ///< kept for thresholds when batches come one by one
-constexpr size_t mostCalibrated = 64;  ///< images; more change the thresholds little
-constexpr size_t leastForHoldout = 20; ///< with fewer images all are trained on
 constexpr double thresholdDeviations = 3;
+constexpr size_t mostMeasured = 64;    ///< pictures that the scale of the features is taken from
+constexpr size_t copiesOfShot = 16;    ///< augmented copies of a few-shot picture that thresholds are taken from
 
-/// A permutation that is the same with every standard library.
-std::vector<size_t> permutation(size_t count, uint64_t seed)
+class Stopwatch
 {
-    std::vector<size_t> order(count);
-    std::iota(order.begin(), order.end(), size_t{0});
-    std::mt19937_64 random(seed);
-    for (size_t i = count; i > 1; i--)
-        std::swap(order[i - 1], order[random() % i]);
-    return order;
-}
+public:
+    double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
-/// Which images are trained on and which are held back: the same for the same count and seed.
-struct Split
-{
-    Split(size_t count, uint64_t seed)
-    {
-        const std::vector<size_t> order = permutation(count, seed);
-        const size_t held = count >= leastForHoldout ? std::min(count / 10, mostCalibrated) : 0;
-        heldBack.assign(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(held));
-        trained.assign(order.begin() + static_cast<std::ptrdiff_t>(held), order.end());
-    }
-    std::vector<size_t> trained, heldBack;
+private:
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 std::string now()
@@ -62,27 +47,79 @@ std::string now()
     return text;
 }
 
+/// What images that are known to be normal score, and the thresholds that follow.
+struct NormalScores
+{
+    std::string from;
+    std::vector<double> scores, peaks;
+
+    void add(const Inspected& image)
+    {
+        scores.push_back(image.score);
+        double peak = 0;
+        cv::minMaxLoc(image.map, nullptr, &peak);
+        peaks.push_back(peak);
+    }
+
+    void add(const NormalScores& other)
+    {
+        from = scores.empty() || from == other.from ? other.from : "mixed";
+        scores.insert(scores.end(), other.scores.begin(), other.scores.end());
+        peaks.insert(peaks.end(), other.peaks.begin(), other.peaks.end());
+    }
+
+    ScoreStatistics statistics() const
+    {
+        const auto [mean, deviation] = moments(scores);
+        const auto [peakMean, peakDeviation] = moments(peaks);
+        ScoreStatistics statistics;
+        statistics.from = from;
+        statistics.count = static_cast<int64_t>(scores.size());
+        statistics.mean = mean;
+        statistics.deviation = deviation;
+        statistics.least = *std::min_element(scores.begin(), scores.end());
+        statistics.most = *std::max_element(scores.begin(), scores.end());
+        statistics.threshold = mean + thresholdDeviations * deviation;
+        statistics.pixelThreshold = peakMean + thresholdDeviations * peakDeviation;
+        return statistics;
+    }
+
+    static std::pair<double, double> moments(const std::vector<double>& values)
+    {
+        const double mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+        double sum = 0;
+        for (double value : values)
+            sum += (value - mean) * (value - mean);
+        return {mean, values.size() > 1 ? std::sqrt(sum / static_cast<double>(values.size() - 1)) : 0.0};
+    }
+};
+
 } // namespace
 
 TrainerImpl::TrainerImpl(Training training, nlohmann::json record) : training_(std::move(training)), record_(std::move(record)) {}
 
 double TrainerImpl::stepBatch(const at::Tensor& batch)
 {
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch watch;
     const double loss = training_.step(batch);
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    record_["seconds"] = record_.value("seconds", 0.0) + seconds;
-    record_["images_seen"] = record_.value("images_seen", int64_t{0}) + batch.size(0);
-    if (!record_.contains("first_loss"))
-        record_["first_loss"] = loss;
-    record_["last_loss"] = loss;
-    scores_ = {}; // thresholds of an earlier state no longer hold
     for (int64_t i = 0; i < batch.size(0); i++)
     {
         recent_.push_back(batch[i].unsqueeze(0));
         if (recent_.size() > recentImages)
             recent_.pop_front();
     }
+    return recorded(loss, watch.seconds(), batch.size(0));
+}
+
+double TrainerImpl::recorded(double loss, double seconds, int64_t images)
+{
+    record_["seconds"] = record_.value("seconds", 0.0) + seconds;
+    record_["images_seen"] = record_.value("images_seen", int64_t{0}) + images;
+    if (!record_.contains("first_loss"))
+        record_["first_loss"] = loss;
+    record_["last_loss"] = loss;
+    scores_ = {}; // thresholds of an earlier state no longer hold
+    products_.clear();
     return loss;
 }
 
@@ -111,91 +148,243 @@ double TrainerImpl::stepBlob(cv::InputArray blob)
 
 bool TrainerImpl::fit(size_t count, const std::function<cv::Mat(size_t)>& image, const std::function<bool(const TrainProgress&)>& keepGoing)
 {
+    return fit({{"", count, image}}, keepGoing);
+}
+
+bool TrainerImpl::fit(const std::vector<ImageSet>& products, const std::function<bool(const TrainProgress&)>& keepGoing)
+{
     return guarded([&] {
-        require(count > 0, "no training images, expected at least one");
-        const uint64_t seed = training_.config().seed;
-        const Split split(count, seed);
-        const size_t trained = split.trained.size(), size = static_cast<size_t>(batchSize());
-        record_["images"] = trained;
-        record_["images_held_back"] = split.heldBack.size();
-        size_t epoch = std::numeric_limits<size_t>::max();
-        std::vector<size_t> order;
+        TrainingOrder order = orderOf(products);
+        recordImages(products, order);
+        Reading reading(products, order, training_);
+        if (!training_.measured())
+            measureOn(reading);
         while (!training_.finished())
         {
-            std::vector<cv::Mat> batch;
-            for (size_t i = 0; i < size; i++)
-            {
-                // the place in the data follows from the step alone, so that a resumed training goes on exactly
-                const size_t place = static_cast<size_t>(training_.stepsDone()) * size + i;
-                if (place / trained != epoch)
-                {
-                    epoch = place / trained;
-                    order = permutation(trained, seed + 1 + epoch);
-                }
-                batch.push_back(image(split.trained[order[place % trained]]));
-            }
             TrainProgress progress;
-            progress.loss = stepBatch(imagesToBatch(batch, inputSize()));
+            progress.loss = stepOn(reading);
             progress.step = stepsDone();
             progress.steps = steps();
             if (keepGoing && !keepGoing(progress) && !training_.finished())
                 return false;
         }
-        const bool held = !split.heldBack.empty();
-        const std::vector<size_t>& normals = held ? split.heldBack : split.trained;
-        calibrateOn(std::min(normals.size(), mostCalibrated),
-                    [&](size_t i) { return imagesToBatch({image(normals[i])}, inputSize()); }, held ? "held-back" : "training");
+        calibrateOn(normalsOf(products, order), inspectionOf(training_.config()));
         return true;
     });
+}
+
+TrainingOrder TrainerImpl::orderOf(const std::vector<ImageSet>& products) const
+{
+    require(!products.empty(), "no products to train on, expected at least one");
+    std::vector<size_t> counts;
+    std::set<std::string> names;
+    for (const ImageSet& product : products)
+    {
+        require(product.count > 0, "no training images{}, expected at least one", product.name.empty() ? "" : fmt::format(" of '{}'", product.name));
+        require(!product.name.empty() || products.size() == 1, "one of {} products has no name, expected one for each", products.size());
+        require(names.insert(product.name).second, "two products are called '{}', expected names that differ", product.name);
+        counts.push_back(product.count);
+    }
+    return {counts, training_.config().seed, static_cast<size_t>(training_.config().shots)};
+}
+
+void TrainerImpl::recordImages(const std::vector<ImageSet>& products, const TrainingOrder& order)
+{
+    nlohmann::json sets = nlohmann::json::array();
+    size_t trained = 0, heldBack = 0;
+    for (size_t i = 0; i < products.size(); i++)
+    {
+        const Split& split = order.splits()[i];
+        sets.push_back({{"name", products[i].name}, {"count", products[i].count}, {"held_back", split.heldBack.size()}});
+        if (training_.config().shots > 0)
+            sets.back()["chosen"] = split.trained;
+        trained += split.trained.size();
+        heldBack += split.heldBack.size();
+    }
+    // other pictures would be taken in another order, and a resumed training would not be the one that was begun
+    if (stepsDone() > 0 && record_.contains("sets"))
+        require(record_["sets"] == sets, "the training was begun with the images {}, and cannot go on with {}", record_["sets"].dump(), sets.dump());
+    record_["sets"] = sets;
+    record_["images"] = trained;
+    record_["images_held_back"] = heldBack;
+}
+
+/// Reads pictures only where their features are not known, or the pictures themselves are wanted.
+struct TrainerImpl::Reading
+{
+    Reading(const std::vector<ImageSet>& sets, TrainingOrder& places, const Training& state)
+        : products(sets), order(places), training(state), tiling(inspectionOf(state.config()).tiling),
+          store(state.config().augment.empty() ? static_cast<int64_t>(state.config().cacheMiB) << 20 : 0)
+    {
+    }
+
+    const Config& config() const { return training.config(); }
+
+    /// As it is, or the tile of it that this visit shows: each visit another of those that inspection will use, in an order of the
+    /// picture's own.
+    View viewOf(const TrainingOrder::Place& place)
+    {
+        View view{place.product, place.image, 0};
+        if (tiling.side > 0)
+        {
+            size_t& tiles = tilesOf[{place.product, place.image}];
+            if (tiles == 0)
+                tiles = TileGrid(products[place.product].image(place.image).size(), tiling).size();
+            view.tile = permutation(tiles, config().seed + place.image)[place.visit % tiles];
+        }
+        return view;
+    }
+
+    cv::Mat read(const View& view) const
+    {
+        const cv::Mat image = products[view.product].image(view.image);
+        return tiling.side == 0 || image.empty() ? image : image(TileGrid(image.size(), tiling)[view.tile]);
+    }
+
+    at::Tensor tensor(const View& view) const { return imagesToBatch({read(view)}, {config().width, config().height}); }
+
+    /// One by one, never with its neighbours of the batch: they are others after a resumed start, and the last bit of a matrix
+    /// product may depend on the number of its rows.
+    Features features(const View& view)
+    {
+        if (const Features* known = store.find(view))
+            return *known;
+        const Features fresh = training.features(tensor(view));
+        store.keep(view, fresh, 0);
+        return {fresh.tokens[0], fresh.prior[0]};
+    }
+
+    static Features stacked(const std::vector<Features>& parts)
+    {
+        std::vector<at::Tensor> tokens, prior;
+        for (const Features& part : parts)
+        {
+            tokens.push_back(part.tokens);
+            prior.push_back(part.prior);
+        }
+        return {at::stack(tokens), at::stack(prior)};
+    }
+
+    const std::vector<ImageSet>& products;
+    TrainingOrder& order;
+    const Training& training;
+    Tiling tiling;
+    FeatureStore store;
+    std::map<std::pair<size_t, size_t>, size_t> tilesOf;
+};
+
+double TrainerImpl::stepOn(Reading& reading)
+{
+    const Stopwatch watch;
+    const Config& config = training_.config();
+    const auto size = static_cast<size_t>(batchSize());
+    std::vector<View> views;
+    for (size_t i = 0; i < size; i++)
+        views.push_back(reading.viewOf(reading.order[static_cast<size_t>(stepsDone()) * size + i]));
+
+    at::Tensor images;
+    if (training_.needsImages() || !config.augment.empty())
+    {
+        std::vector<cv::Mat> batch;
+        for (size_t i = 0; i < size; i++)
+            batch.push_back(augmented(reading.read(views[i]), config.augment, AugmentFor::Training, config.seed,
+                                      static_cast<uint64_t>(stepsDone()), i));
+        images = imagesToBatch(batch, inputSize());
+    }
+    Features features;
+    if (config.augment.empty())
+    {
+        std::vector<Features> parts;
+        for (const View& view : views)
+            parts.push_back(reading.features(view));
+        features = Reading::stacked(parts);
+    }
+    else
+        features = training_.features(images);
+    const double loss = training_.step(features, images);
+    return recorded(loss, watch.seconds(), static_cast<int64_t>(size));
+}
+
+void TrainerImpl::measureOn(Reading& reading)
+{
+    const Stopwatch watch;
+    size_t pictures = 0;
+    for (const Split& split : reading.order.splits())
+        pictures += split.trained.size();
+    std::vector<Features> parts;
+    for (size_t i = 0; i < std::min(pictures, mostMeasured); i++)
+        parts.push_back(reading.features(reading.viewOf(reading.order[i])));
+    training_.measure(Reading::stacked(parts));
+    record_["seconds"] = record_.value("seconds", 0.0) + watch.seconds();
+}
+
+std::vector<TrainerImpl::Normals> TrainerImpl::normalsOf(const std::vector<ImageSet>& products, const TrainingOrder& order) const
+{
+    const Config& config = training_.config();
+    std::vector<Normals> normals;
+    for (size_t i = 0; i < products.size(); i++)
+    {
+        const Split& split = order.splits()[i];
+        const auto& read = products[i].image;
+        if (config.shots > 0)
+        {
+            // nothing could be held back: copies changed in ways that training has not shown
+            const size_t shots = split.trained.size();
+            const std::vector<std::string> names = config.augment.empty() ? std::vector<std::string>{"few-shot"} : config.augment;
+            normals.push_back({products[i].name, "augmented", std::min(mostCalibrated, copiesOfShot * shots), [&read, &split, &config, names, shots](size_t n) {
+                                   return imageToTensor(augmented(read(split.trained[n % shots]), names, AugmentFor::Thresholds, config.seed, n / shots, n % shots), "image");
+                               }});
+            continue;
+        }
+        const bool held = !split.heldBack.empty();
+        const std::vector<size_t>& images = held ? split.heldBack : split.trained;
+        normals.push_back({products[i].name, held ? "held-back" : "training", std::min(images.size(), mostCalibrated),
+                           [&read, &images](size_t n) { return imageToTensor(read(images[n]), "image"); }});
+    }
+    return normals;
 }
 
 void TrainerImpl::calibrate(size_t count, const std::function<cv::Mat(size_t)>& image, bool heldBack)
 {
     guarded([&] {
         require(count > 0, "no images to take thresholds from, expected at least one");
-        calibrateOn(count, [&](size_t i) { return imagesToBatch({image(i)}, inputSize()); }, heldBack ? "held-back" : "training");
+        calibrateOn({{"", heldBack ? "held-back" : "training", count, [&](size_t i) { return imageToTensor(image(i), "image"); }}},
+                    inspectionOf(training_.config()));
     });
 }
 
-void TrainerImpl::calibrateOn(size_t count, const std::function<at::Tensor(size_t)>& batch, const char* from) const
+void TrainerImpl::calibrateOn(const std::vector<Normals>& products, const Inspection& inspection) const
 {
     const AgpNet net = training_.model(computeType("auto"));
     std::optional<AgpNet> exact; // only where there is something to compare
     if (net.compute() == ComputeType::BFloat16)
         exact.emplace(training_.model(ComputeType::Float32));
     constexpr size_t compared = 8;
-    std::vector<double> scores, peaks;
     double error = -1;
-    for (size_t i = 0; i < count; i++)
+    NormalScores all;
+    std::vector<ProductScores> perProduct;
+    for (const Normals& product : products)
     {
-        const at::Tensor image = batch(i);
-        // thresholds in the type that detection will choose
-        const Inference::Scored result = scored(net.config(), net.reconstruct(image));
-        scores.push_back(result.scores.item<double>());
-        peaks.push_back(result.maps.max().item<double>());
-        if (exact && i < compared)
+        NormalScores found;
+        found.from = product.from;
+        for (size_t i = 0; i < product.count; i++)
         {
-            const double score = scored(net.config(), exact->reconstruct(image)).scores.item<double>();
-            error = std::max(error, std::abs(scores.back() - score) / std::max(1e-12, std::abs(score)));
+            const at::Tensor image = product.image(i);
+            // thresholds in the type that detection will choose
+            const Inspected result = inspected(net, {image}, inspection)[0];
+            found.add(result);
+            if (exact && all.scores.size() + i < compared)
+            {
+                const double score = inspected(*exact, {image}, inspection)[0].score;
+                error = std::max(error, std::abs(result.score - score) / std::max(1e-12, std::abs(score)));
+            }
         }
+        if (!product.name.empty())
+            perProduct.push_back({product.name, found.statistics()});
+        all.add(found);
     }
-    const auto moments = [](const std::vector<double>& values) {
-        const double mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-        double sum = 0;
-        for (double value : values)
-            sum += (value - mean) * (value - mean);
-        return std::pair(mean, values.size() > 1 ? std::sqrt(sum / static_cast<double>(values.size() - 1)) : 0.0);
-    };
-    const auto [mean, deviation] = moments(scores);
-    const auto [peakMean, peakDeviation] = moments(peaks);
-    scores_.from = from;
-    scores_.count = static_cast<int64_t>(count);
-    scores_.mean = mean;
-    scores_.deviation = deviation;
-    scores_.least = *std::min_element(scores.begin(), scores.end());
-    scores_.most = *std::max_element(scores.begin(), scores.end());
-    scores_.threshold = mean + thresholdDeviations * deviation;
-    scores_.pixelThreshold = peakMean + thresholdDeviations * peakDeviation;
+    scores_ = all.statistics();
+    products_ = std::move(perProduct);
     bf16Error_ = error;
 }
 
@@ -204,14 +393,19 @@ ModelFile TrainerImpl::modelFile() const
     if (scores_.count == 0)
     {
         require(!recent_.empty(), "the model has not been trained: no step was taken");
-        calibrateOn(recent_.size(), [&](size_t i) { return recent_[i]; }, "training");
+        Inspection inspection = inspectionOf(training_.config());
+        if (inspection.tiling.side > 0) // the batches were tiles, in which the image's region has no place
+            inspection = {};
+        calibrateOn({{"", "training", recent_.size(), [&](size_t i) { return recent_[i]; }}}, inspection);
     }
     ModelFile file;
     file.config = training_.config();
     file.backbone = training_.backbone();
+    file.scale = training_.scale();
     for (const auto& [name, tensor] : training_.decoder().parameters())
         file.decoder.emplace_back(name, tensor.detach());
     file.scores = scores_;
+    file.products = products_;
     file.bf16Error = bf16Error_;
     file.record = record_;
     file.record["steps"] = stepsDone();
@@ -241,6 +435,11 @@ void TrainerImpl::saveState(const std::string& path) const
 std::string TrainerImpl::config() const
 {
     return nlohmann::json(training_.config()).dump();
+}
+
+std::string TrainerImpl::record() const
+{
+    return record_.dump();
 }
 
 void TrainerImpl::note(const std::string& key, const std::string& json)

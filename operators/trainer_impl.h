@@ -3,6 +3,9 @@
 
 #include "agpnet/trainer.hpp"
 #include "models/model_file.h"
+#include "operators/feature_store.h"
+#include "operators/inference.h"
+#include "operators/training_order.h"
 
 #include <deque>
 
@@ -17,12 +20,14 @@ public:
     double step(cv::InputArrayOfArrays images) override;
     double stepBlob(cv::InputArray blob) override;
     bool fit(size_t count, const std::function<cv::Mat(size_t)>& image, const std::function<bool(const TrainProgress&)>& keepGoing) override;
+    bool fit(const std::vector<ImageSet>& products, const std::function<bool(const TrainProgress&)>& keepGoing) override;
     void calibrate(size_t count, const std::function<cv::Mat(size_t)>& image, bool heldBack) override;
     int stepsDone() const override { return static_cast<int>(training_.stepsDone()); }
     int steps() const override { return training_.config().steps; }
     int batchSize() const override { return training_.config().batch; }
     cv::Size inputSize() const override { return {training_.config().width, training_.config().height}; }
     std::string config() const override;
+    std::string record() const override;
     void note(const std::string& key, const std::string& json) override;
     void save(const std::string& path, bool embedBackbone) override;
     void saveState(const std::string& path) const override;
@@ -33,13 +38,34 @@ public:
     void saveModel(const std::string& path, bool embedBackbone);
 
 private:
+    /// Images of one product that are known to be normal.
+    struct Normals
+    {
+        std::string name; ///< of the product; may be empty
+        const char* from; ///< as in ScoreStatistics
+        size_t count;
+        std::function<at::Tensor(size_t)> image; ///< [1, 3, h, w]
+    };
+
     double stepBatch(const at::Tensor& batch); ///< at the input size
-    void calibrateOn(size_t count, const std::function<at::Tensor(size_t)>& batch, const char* from) const;
+    double recorded(double loss, double seconds, int64_t images);
+
+    // the parts of fit()
+    TrainingOrder orderOf(const std::vector<ImageSet>& products) const;
+    void recordImages(const std::vector<ImageSet>& products, const TrainingOrder& order);
+    /// One step of a training over pictures: which, what of them, and what is already known of them.
+    struct Reading;
+    double stepOn(Reading& reading);
+    void measureOn(Reading& reading);
+    std::vector<Normals> normalsOf(const std::vector<ImageSet>& products, const TrainingOrder& order) const;
+
+    void calibrateOn(const std::vector<Normals>& products, const Inspection& inspection) const;
     ModelFile modelFile() const;
 
     Training training_;
     nlohmann::json record_;              ///< grows into the model's training record
     mutable ScoreStatistics scores_; ///< taken when first needed; count 0: not yet
+    mutable std::vector<ProductScores> products_;
     mutable double bf16Error_ = -1;
     std::deque<at::Tensor> recent_;      ///< the last images, should nobody calibrate
 };

@@ -1,6 +1,7 @@
 #include "agpnet/agpnet.hpp"
 #include "apps/agpnet/commands.h"
 #include "apps/agpnet/progress.h"
+#include "apps/agpnet/region.h"
 #include "apps/tools/dataset.h"
 #include "apps/tools/image_io.h"
 #include "apps/tools/report.h"
@@ -20,9 +21,10 @@ namespace fs = std::filesystem;
 
 struct Options
 {
-    std::string model, out, report, precision = "auto";
+    std::string model, out, report, region, product, precision = "auto";
     std::vector<std::string> inputs;
-    double sensitivity = 1;
+    double sensitivity = 1, tileOverlap = -1;
+    int tile = -1;
     bool overlays = false, maps = false, masks = false, asJson = false, exitCode = false;
 };
 
@@ -68,14 +70,29 @@ tools::Report reportHead(const Options& options, const Detector& detector)
                     {"Precision", detector.precision()},
                     {"Sensitivity", fmt::format("{:g}", detector.sensitivity())},
                     {"AGPNet", version()}};
+    if (detector.tileSide() > 0)
+        report.facts.emplace_back("Tiles", fmt::format("{} pixels, overlap {:g}", detector.tileSide(), detector.tileOverlap()));
+    if (!detector.product().empty())
+        report.facts.emplace_back("Product", detector.product());
     return report;
+}
+
+/// Options of the command line over what the model was trained with.
+void configure(Detector& detector, const Options& options, const fs::path& example)
+{
+    detector.setSensitivity(options.sensitivity);
+    detector.setProduct(options.product);
+    if (options.tile >= 0 || options.tileOverlap >= 0)
+        detector.setTiles(options.tile >= 0 ? options.tile : detector.tileSide(), options.tileOverlap >= 0 ? options.tileOverlap : detector.tileOverlap());
+    if (!options.region.empty())
+        detector.setRegionOfInterest(readRegion(options.region, example));
 }
 
 int detect(const Options& options)
 {
     const cv::Ptr<Detector> detector = Detector::load(options.model, options.precision);
-    detector->setSensitivity(options.sensitivity);
     const std::vector<fs::path> images = tools::expandInputs(options.inputs);
+    configure(*detector, options, images[0]);
     if (!options.out.empty())
     {
         std::error_code error;
@@ -176,6 +193,11 @@ void addDetect(CLI::App& app, Run& run)
     command->add_flag("--masks", options->masks, "Into --out: masks");
     command->add_option("--report", options->report, "Write one self-contained HTML page");
     command->add_option("--sensitivity", options->sensitivity, "Divides the thresholds (default 1)")->check(CLI::PositiveNumber);
+    command->add_option("--product", options->product, "Take the thresholds of one of the model's products");
+    command->add_option("--tile", options->tile, "Side in pixels of overlapping tiles; 0: none (default: as the model was trained)")
+        ->check(CLI::NonNegativeNumber);
+    command->add_option("--tile-overlap", options->tileOverlap, "Share of a tile in common with the next")->check(CLI::Range(0.0, 0.9));
+    command->add_option("--roi", options->region, "Region of interest: a mask picture, or points \"x,y x,y x,y\" (shares or pixels; polygons by ;)");
     command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
     command->add_flag("--json", options->asJson, "One JSON object per image on stdout");
     command->add_flag("--exit-code", options->exitCode, "Exit with 3 if an image is anomalous");

@@ -2,10 +2,12 @@
 #include "apps/agpnet/backbone_search.h"
 #include "apps/agpnet/commands.h"
 #include "apps/agpnet/progress.h"
+#include "apps/agpnet/region.h"
 #include "apps/tools/dataset.h"
 #include "apps/tools/image_io.h"
 #include "common/error.h"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <fstream>
@@ -47,9 +49,10 @@ private:
 
 struct Options
 {
-    std::string data, out, backbone, config, size, noise, precision;
-    int steps = 0, batch = 0;
-    double learningRate = 0;
+    std::vector<std::string> data, augment;
+    std::string out, backbone, config, size, noise, precision, region;
+    int steps = 0, batch = 0, tile = -1, shots = 0;
+    double learningRate = 0, tileOverlap = -1, checkpoint = 60;
     int64_t seed = -1;
     bool noImageNoise = false, reference = false, resume = false, asJson = false;
 };
@@ -67,8 +70,134 @@ std::pair<int, int> parseSize(const std::string& text)
     return {height, width};
 }
 
+/// One --data: the pictures of one product.
+struct Product
+{
+    std::string name; ///< "" where there is but one, and it was not named
+    std::string path;
+    tools::Dataset data;
+    std::string hash;
+};
+
+std::vector<Product> readProducts(const std::vector<std::string>& arguments)
+{
+    std::vector<Product> products;
+    for (const std::string& argument : arguments)
+    {
+        Product product;
+        product.path = argument;
+        std::error_code ignored;
+        if (const size_t equals = argument.find('='); equals != std::string::npos && !fs::exists(argument, ignored))
+        {
+            product.name = argument.substr(0, equals);
+            product.path = argument.substr(equals + 1);
+            require(!product.name.empty(), "--data is '{}', expected NAME=FOLDER or a folder", argument);
+        }
+        else if (arguments.size() > 1)
+            product.name = fs::weakly_canonical(argument).filename().string();
+        for (const Product& other : products)
+            require(other.name != product.name, "two products are called '{}' ({} and {}); name them with --data NAME=FOLDER", product.name, other.path,
+                    product.path);
+        product.data = tools::listTraining(product.path);
+        for (const std::string& warning : product.data.warnings)
+            std::fprintf(stderr, "agpnet: note: %s\n", warning.c_str());
+        tools::checkFiles(product.data);
+        product.hash = tools::datasetHash(product.data);
+        product.path = fs::weakly_canonical(product.path).string();
+        products.push_back(std::move(product));
+    }
+    return products;
+}
+
+/// For the record: an object for one product without a name, else a list.
+json dataNote(const std::vector<Product>& products)
+{
+    json list = json::array();
+    for (const Product& product : products)
+    {
+        list.push_back({{"path", product.path}, {"layout", product.data.layout}, {"files", product.data.items.size()}, {"sha256", product.hash}});
+        if (!product.name.empty())
+            list.back()["name"] = product.name;
+    }
+    return products.size() == 1 && products[0].name.empty() ? list[0] : list;
+}
+
+/// The files that a few-shot training chose, by name.
+json shotsNote(const std::vector<Product>& products, const json& record)
+{
+    json files = json::array();
+    for (size_t i = 0; i < products.size(); i++)
+        for (const json& chosen : record.at("sets").at(i).at("chosen"))
+            files.push_back((products[i].name.empty() ? "" : products[i].name + ": ") + products[i].data.items.at(chosen.get<size_t>()).name);
+    return files;
+}
+
+/// A state belongs to the pictures it was trained on, wherever they lie now.
+void requireSameData(const json& record, const json& data, const std::string& state)
+{
+    const auto hashes = [](const json& note) {
+        std::vector<std::string> list;
+        for (const json& entry : note.is_array() ? note : json::array({note}))
+            list.push_back(entry.at("sha256").get<std::string>());
+        return list;
+    };
+    require(!record.contains("data") || hashes(record["data"]) == hashes(data), "{}: was begun with other pictures than {}, and cannot go on with them",
+            state, data.dump());
+}
+
+/// Saves the state now and then, so that a power cut costs little. What it costs itself stays below a twentieth of the time.
+class Checkpoints
+{
+public:
+    Checkpoints(const Trainer& trainer, std::string path, double seconds)
+        : trainer_(trainer), path_(std::move(path)), seconds_(seconds), wait_(seconds), last_(std::chrono::steady_clock::now())
+    {
+    }
+
+    void afterStep()
+    {
+        const auto start = std::chrono::steady_clock::now();
+        if (std::chrono::duration<double>(start - last_).count() < wait_)
+            return;
+        try
+        {
+            trainer_.saveState(path_);
+        }
+        catch (const cv::Exception& error) // a full disk costs the checkpoint, not the training
+        {
+            if (!told_)
+                std::fprintf(stderr, "\nagpnet: note: %s; training goes on, but could not be resumed from here\n", error.err.c_str());
+            told_ = true;
+        }
+        last_ = std::chrono::steady_clock::now();
+        const double cost = std::chrono::duration<double>(last_ - start).count();
+        wait_ = seconds_ > 0 ? std::max(seconds_, 20 * cost) : 0;
+    }
+
+private:
+    const Trainer& trainer_;
+    std::string path_;
+    double seconds_, wait_;
+    std::chrono::steady_clock::time_point last_;
+    bool told_ = false;
+};
+
+/// What a program that was killed while it wrote has left beside its target.
+void removeParts(const fs::path& target)
+{
+    std::error_code ignored;
+    const fs::path folder = target.has_parent_path() ? target.parent_path() : ".";
+    const std::string start = target.filename().string() + ".part-";
+    for (const auto& entry : fs::directory_iterator(folder, ignored))
+    {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with(start) && name.size() == start.size() + 6) // as mkstemp ends them
+            fs::remove(entry.path(), ignored);
+    }
+}
+
 /// Options of the command line over the config file over the defaults.
-std::string configText(const Options& options)
+std::string configText(const Options& options, const fs::path& example)
 {
     json config = json::object();
     if (!options.config.empty())
@@ -99,6 +228,25 @@ std::string configText(const Options& options)
         config["precision"] = options.precision;
     if (options.noImageNoise)
         config["image_noise"] = false;
+    if (options.tile >= 0)
+        config["tile"] = options.tile;
+    if (options.tileOverlap >= 0)
+        config["tile_overlap"] = options.tileOverlap;
+    if (!options.augment.empty())
+        config["augment"] = options.augment == std::vector<std::string>{"none"} ? std::vector<std::string>{} : options.augment;
+    if (options.shots > 0)
+        config["shots"] = options.shots;
+    if (!options.region.empty())
+    {
+        json polygons = json::array();
+        for (const auto& polygon : readRegion(options.region, example))
+        {
+            polygons.push_back(json::array());
+            for (const cv::Point2f& point : polygon)
+                polygons.back().push_back({point.x, point.y});
+        }
+        config["roi"] = polygons;
+    }
     return config.dump();
 }
 
@@ -115,37 +263,72 @@ void requireWritable(const fs::path& target)
     require(written, "{}: cannot be written in {}", target.string(), folder.string());
 }
 
+/// Writes the model. Where that fails, the training is not lost.
+void saveModel(Trainer& trainer, const Options& options, const std::string& state)
+{
+    try
+    {
+        trainer.save(options.out, !options.reference);
+    }
+    catch (const cv::Exception& error)
+    {
+        try
+        {
+            trainer.saveState(state);
+        }
+        catch (const cv::Exception&) // then the last checkpoint is what there is
+        {
+        }
+        std::error_code ignored;
+        fail("{}; {}", error.err,
+             fs::exists(state, ignored) ? fmt::format("the training is kept in {}: the same command with --resume goes on", state)
+                                        : "the training could not be kept either");
+    }
+}
+
 int train(const Options& options)
 {
     const auto start = std::chrono::steady_clock::now();
+    std::signal(SIGXFSZ, SIG_IGN); // a limit on file sizes is then an error with a sentence, like a full disk
     requireWritable(options.out);
-    const tools::Dataset data = tools::listTraining(options.data);
-    for (const std::string& warning : data.warnings)
-        std::fprintf(stderr, "agpnet: note: %s\n", warning.c_str());
-    tools::checkFiles(data);
-    const std::string hash = tools::datasetHash(data);
-
     const std::string state = options.out + ".state";
+    removeParts(options.out);
+    removeParts(state);
+    const std::vector<Product> products = readProducts(options.data);
+    const json data = dataNote(products);
+
     cv::Ptr<Trainer> trainer;
     if (options.resume)
+    {
         trainer = Trainer::resume(state);
+        requireSameData(json::parse(trainer->record()), data, state);
+    }
     else
-        trainer = Trainer::create(findBackbone(options.backbone), configText(options));
-    const std::string named = fs::weakly_canonical(options.data).string();
-    trainer->note("data", json{{"path", named}, {"layout", data.layout}, {"files", data.items.size()}, {"sha256", hash}}.dump());
+        trainer = Trainer::create(findBackbone(options.backbone), configText(options, products[0].data.items[0].path));
+    trainer->note("data", data.dump());
 
+    std::vector<ImageSet> sets;
+    for (const Product& product : products)
+    {
+        sets.push_back({product.name, product.data.items.size(), [&product](size_t i) { return tools::readImage(product.data.items[i].path); }});
+        if (!options.asJson)
+            std::fprintf(stderr, "%s%zu good images (%s)\n", product.name.empty() ? "" : (product.name + ": ").c_str(), product.data.items.size(),
+                         product.data.layout.c_str());
+    }
     if (!options.asJson)
-        std::fprintf(stderr, "%zu good images (%s), %d steps of %d at %dx%d\n", data.items.size(), data.layout.c_str(), trainer->steps(),
-                     trainer->batchSize(), trainer->inputSize().height, trainer->inputSize().width);
-    const auto image = [&](size_t i) { return tools::readImage(data.items[i].path); };
+        std::fprintf(stderr, "%d steps of %d at %dx%d\n", trainer->steps(), trainer->batchSize(), trainer->inputSize().height,
+                     trainer->inputSize().width);
     double loss = 0;
     bool complete = false;
     {
         const InterruptGuard guard;
         Progress progress("step", "steps", trainer->steps(), trainer->stepsDone(), options.asJson);
-        complete = trainer->fit(data.items.size(), image, [&](const TrainProgress& at) {
+        Checkpoints checkpoints(*trainer, state, options.checkpoint);
+        complete = trainer->fit(sets, [&](const TrainProgress& at) {
             loss = at.loss;
             progress.update(at.step, fmt::format("loss {:.4f}", at.loss));
+            if (interrupted == 0)
+                checkpoints.afterStep();
             return interrupted == 0;
         });
     }
@@ -156,14 +339,24 @@ int train(const Options& options)
                      trainer->steps(), state.c_str());
         return exitInterrupted;
     }
-    trainer->save(options.out, !options.reference);
+    const json record = json::parse(trainer->record());
+    if (record.at("sets").at(0).contains("chosen"))
+        trainer->note("shots", shotsNote(products, record).dump());
+    saveModel(*trainer, options, state);
     std::error_code ignored;
     fs::remove(state, ignored); // it is of no more use
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const double threshold = trainer->detector()->threshold();
+    json hashes = products[0].hash;
+    if (products.size() > 1)
+    {
+        hashes = json::object();
+        for (const Product& product : products)
+            hashes[product.name] = product.hash;
+    }
     if (options.asJson)
         std::printf("%s\n", json{{"model", options.out}, {"steps", trainer->steps()}, {"loss", loss}, {"seconds", seconds},
-                                 {"threshold", threshold}, {"data_sha256", hash}}.dump().c_str());
+                                 {"threshold", threshold}, {"data_sha256", hashes}}.dump().c_str());
     else
         std::printf("%s: trained in %s, final loss %.4f, threshold %.4f\n", options.out.c_str(), durationText(seconds).c_str(), loss,
                     threshold);
@@ -176,7 +369,11 @@ void addTrain(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("train", "Learn a model from images of good parts");
-    command->add_option("--data", options->data, "Folder of good images, a folder with good/, or an MVTec layout")->required();
+    command
+        ->add_option("--data", options->data,
+                     "Folder of good images, a folder with good/, or an MVTec layout; once for each product, as FOLDER or NAME=FOLDER")
+        ->required()
+        ->allow_extra_args(false);
     command->add_option("--out", options->out, "The .agp file to write")->required();
     command->add_option("--backbone", options->backbone, "Weights: safetensors or .pth (default: AGPNET_BACKBONE, or the fetched one)");
     command->add_option("--config", options->config, "JSON file or text; see 'agpnet operators --config'");
@@ -187,9 +384,19 @@ void addTrain(CLI::App& app, Run& run)
     command->add_option("--seed", options->seed, "Of weights, order and noise")->check(CLI::NonNegativeNumber);
     command->add_option("--noise", options->noise, "guided, uniform or none")->check(CLI::IsMember({"guided", "uniform", "none"}));
     command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
+    command->add_option("--tile", options->tile, "Side in pixels of overlapping tiles that large images are cut into; 0: none")
+        ->check(CLI::NonNegativeNumber);
+    command->add_option("--tile-overlap", options->tileOverlap, "Share of a tile in common with the next (default 0.25)")->check(CLI::Range(0.0, 0.9));
+    command->add_option("--roi", options->region, "Region of interest: a mask picture, or points \"x,y x,y x,y\" (shares or pixels; polygons by ;)");
+    command->add_option("--augment", options->augment, "Changes that leave a part normal: names by commas, see docs/training.md; or none")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    command->add_option("--shots", options->shots, "Train on so few pictures of each product, chosen by the seed")->check(CLI::PositiveNumber);
+    command->add_option("--checkpoint", options->checkpoint, "Seconds between saved states (default 60; 0: after each step)")
+        ->check(CLI::NonNegativeNumber);
     command->add_flag("--no-image-noise", options->noImageNoise, "Noise on features only: half the time a step");
     command->add_flag("--reference-backbone", options->reference, "Name the backbone by hash instead of embedding it");
-    command->add_flag("--resume", options->resume, "Go on from OUT.state, which an interrupted training left");
+    command->add_flag("--resume", options->resume, "Go on from OUT.state, which an interrupted or killed training left");
     command->add_flag("--json", options->asJson, "One JSON object on stdout, no progress");
     command->callback([options, &run] { run = [options] { return train(*options); }; });
 }

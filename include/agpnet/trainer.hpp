@@ -11,6 +11,7 @@
 #include <functional>
 #include <opencv2/core.hpp>
 #include <string>
+#include <vector>
 
 namespace agpnet
 {
@@ -20,6 +21,14 @@ struct TrainProgress
     int step = 0;  ///< steps done
     int steps = 0; ///< steps in all
     double loss = 0;
+};
+
+/// Pictures of good parts of one product.
+struct ImageSet
+{
+    std::string name;                     ///< of the product; may be empty if there is but one
+    size_t count = 0;
+    std::function<cv::Mat(size_t)> image; ///< reads picture i of 0 .. count-1, as often as it is asked for
 };
 
 /// Not thread-safe: one thread at a time.
@@ -36,19 +45,25 @@ public:
     /// Continues where saveState() left off.
     static cv::Ptr<Trainer> resume(const std::string& path);
 
-    /// One optimisation step on images of normal parts (types as in Detector::detect). Returns the loss.
+    /// One optimisation step on images of normal parts (types as in Detector::detect), as they are: the config's tiles and augmentations
+    /// are fit()'s. Returns the loss.
     virtual double step(cv::InputArrayOfArrays images) = 0;
 
     /// The same on a blob [N, 3, H, W], CV_32F, RGB, 0 to 1, as cv::dnn::blobFromImage(image, 1/255., size, Scalar(), true) makes.
     virtual double stepBlob(cv::InputArray blob) = 0;
 
     /// All remaining steps over `count` images, read through `image(i)` as they are needed: a seeded order, a tenth held back,
-    /// from which calibrate() then takes the thresholds. `keepGoing` is called after each step; when it returns false, so does
-    /// fit(), and the state may be saved. A resumed fit() over the same images continues exactly.
+    /// from which calibrate() then takes the thresholds. `keepGoing` is called after each step; it may call saveState(). When it
+    /// returns false, so does fit(), and the state may be saved. A resumed fit() over the same images continues exactly.
+    /// @throws cv::Exception for no images, and when a resumed training is given another number of them
     virtual bool fit(size_t count, const std::function<cv::Mat(size_t)>& image,
                      const std::function<bool(const TrainProgress&)>& keepGoing = {}) = 0;
 
-    /// Takes thresholds from the scores of normal images, best ones that were not trained on.
+    /// One model for several products: each comes equally often, however many pictures it has, and gets thresholds of its own.
+    /// @param products  at least one; with names that differ if there are several
+    virtual bool fit(const std::vector<ImageSet>& products, const std::function<bool(const TrainProgress&)>& keepGoing = {}) = 0;
+
+    /// Takes thresholds from the scores of normal images, best ones that were not trained on. Replaces those of all products.
     virtual void calibrate(size_t count, const std::function<cv::Mat(size_t)>& image, bool heldBack = true) = 0;
 
     virtual int stepsDone() const = 0;
@@ -56,6 +71,7 @@ public:
     virtual int batchSize() const = 0;
     virtual cv::Size inputSize() const = 0;
     virtual std::string config() const = 0; ///< JSON text, every key
+    virtual std::string record() const = 0; ///< the training record so far, notes included: JSON text
 
     /// A note for the model's training record, for instance the data's hash; `json` is JSON text.
     virtual void note(const std::string& key, const std::string& json) = 0;

@@ -1,6 +1,7 @@
 // The programs as a user runs them, in processes of their own: draw a demo set, train on it, inspect, evaluate, resume; then a stock
 // OpenCV program and Debian's Python cv2 load the plugin and must print the same score. Needs the default backbone, which
 // scripts/test fetches.
+#include "tests/end_to_end/program.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <cmath>
@@ -11,7 +12,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <opencv2/imgcodecs.hpp>
-#include <sys/wait.h>
+#include <opencv2/imgproc.hpp>
 #include <thread>
 #include <unistd.h>
 
@@ -22,30 +23,11 @@ namespace
 
 using nlohmann::json;
 using ::testing::HasSubstr;
+using test::Outcome;
+using test::run;
+using test::shellQuoted;
 using test::TempFolder;
 namespace fs = std::filesystem;
-
-struct Outcome
-{
-    int code;
-    std::string text; ///< stdout and stderr
-};
-
-Outcome run(const std::string& command)
-{
-    std::FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
-    std::string text;
-    char buffer[4096];
-    for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;)
-        text.append(buffer, n);
-    const int status = ::pclose(pipe);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text};
-}
-
-std::string shellQuoted(const std::string& text)
-{
-    return "'" + text + "'";
-}
 
 /// The number after "score " in a sample's output.
 double scoreIn(const std::string& text)
@@ -237,6 +219,49 @@ TEST_F(EndToEnd, InterruptedTrainingGoesOnExactly)
     EXPECT_NEAR(scoreOf(*folder / "whole.agp"), scoreOf(part), 1e-5);
 }
 
+/// A part as it comes from a grinder, 1408 by 512 pixels.
+cv::Mat groundPart(uint64_t seed)
+{
+    cv::Mat grain(512, 1408, CV_32F);
+    cv::RNG(seed).fill(grain, cv::RNG::NORMAL, 0, 40);
+    cv::GaussianBlur(grain, grain, {41, 1}, 12);
+    cv::Mat image;
+    grain.convertTo(image, CV_8U, 1, 150);
+    cv::cvtColor(image, image, cv::COLOR_GRAY2BGR);
+    return image;
+}
+
+TEST_F(EndToEnd, FindsATinyDefectInALargePart)
+{
+    for (int i = 0; i < 6; i++)
+        cv::imwrite(*folder / ("parts/" + std::to_string(i) + ".png"), groundPart(static_cast<uint64_t>(i)));
+    const std::string large = *folder / "large.agp";
+    const Outcome trained = run(agpnetProgram + " train --data " + shellQuoted(*folder / "parts") + " --out " + shellQuoted(large) + " --backbone " +
+                                shellQuoted(backbone) + " --tile 256 --size 126 --steps 60 --batch 4 --no-image-noise --reference-backbone");
+    ASSERT_EQ(trained.code, 0) << trained.text;
+    const auto found = [&](const cv::Mat& image) {
+        const std::string path = *folder / "part.png";
+        cv::imwrite(path, image);
+        const Outcome outcome = run(agpnetProgram + " detect --json " + shellQuoted(large) + " " + shellQuoted(path));
+        EXPECT_EQ(outcome.code, 0) << outcome.text;
+        return json::parse(outcome.text);
+    };
+    double good = 0;
+    for (uint64_t seed : {100, 101})
+        good = std::max(good, found(groundPart(seed)).at("score").get<double>());
+    for (const cv::Point at : {cv::Point(200, 100), cv::Point(704, 256), cv::Point(1395, 500)})
+    {
+        cv::Mat image = groundPart(static_cast<uint64_t>(at.x));
+        cv::circle(image, at, 5, cv::Scalar(40, 40, 40), cv::FILLED);
+        const json result = found(image);
+        EXPECT_GT(result.at("score").get<double>(), good) << at;
+        EXPECT_TRUE(result.at("anomalous").get<bool>()) << at;
+        ASSERT_FALSE(result.at("regions").empty()) << at;
+        const json peak = result["regions"][0]["peak"];
+        EXPECT_LT(cv::norm(cv::Point(peak[0].get<int>(), peak[1].get<int>()) - at), 24) << at << peak;
+    }
+}
+
 struct BadCommand
 {
     const char* name;
@@ -283,6 +308,9 @@ INSTANTIATE_TEST_SUITE_P(
                       BadCommand{"ImageMissing", "detect {model} {tmp}/none.png", 1, "none.png"},
                       BadCommand{"GlobOfNothing", "detect {model} '{tmp}/*.bmp'", 1, "*.bmp"},
                       BadCommand{"BadSensitivity", "detect {model} {data}/test/crack --sensitivity 0", 2, "sensitivity"},
+                      BadCommand{"BadTile", "train --data {data} --out {tmp}/m.agp --tile 7", 1, "'tile' is 7, expected 0 (off) or 32 to 16384"},
+                      BadCommand{"BadAugmentation", "train --data {data} --out {tmp}/m.agp --augment mirror", 1, "'augment' names 'mirror'"},
+                      BadCommand{"UnknownProduct", "detect {model} {data}/test/crack --product bolt", 1, "product is 'bolt'"},
                       BadCommand{"EvaluateNothing", "evaluate {model} --data {tmp}/empty", 1, "empty"},
                       BadCommand{"ReportUnwritable", "detect {model} {data}/test/crack --report {tmp}/none/r.html", 1, "r.html"},
                       BadCommand{"ExportUnwritable", "export {model} --onnx-graph {tmp}/none/g.onnx", 1, "g.onnx"}),

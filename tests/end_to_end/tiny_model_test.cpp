@@ -1,0 +1,352 @@
+// The program around a tiny backbone: a training that is stopped in any way goes on to the same model, bit for bit; several products,
+// few pictures, regions of interest.
+#include "tests/end_to_end/program.h"
+#include "tests/support/tiny_backbone.h"
+
+#include <chrono>
+#include <csignal>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <opencv2/imgcodecs.hpp>
+#include <random>
+#include <sys/resource.h>
+#include <thread>
+#include <unistd.h>
+
+namespace agpnet
+{
+namespace
+{
+
+using nlohmann::json;
+using test::Outcome;
+using test::run;
+using test::shellQuoted;
+using ::testing::HasSubstr;
+using ::testing::Not;
+namespace fs = std::filesystem;
+
+using Arguments = std::vector<std::string>;
+
+/// The program in a process of its own, that can be sent signals.
+class Process
+{
+public:
+    /// @param largestFile  bytes that a file may have; 0: any
+    explicit Process(const Arguments& arguments, rlim_t largestFile = 0)
+    {
+        int ends[2];
+        if (::pipe(ends) != 0)
+            throw std::runtime_error("no pipe");
+        std::vector<char*> list;
+        Arguments all = arguments;
+        all.insert(all.begin(), AGPNET_PROGRAM);
+        for (std::string& argument : all)
+            list.push_back(argument.data());
+        list.push_back(nullptr);
+        child_ = ::fork();
+        if (child_ == 0)
+        {
+            ::dup2(ends[1], STDOUT_FILENO);
+            ::dup2(ends[1], STDERR_FILENO);
+            ::close(ends[0]);
+            ::close(ends[1]);
+            if (largestFile > 0)
+            {
+                const rlimit limit{largestFile, largestFile};
+                ::setrlimit(RLIMIT_FSIZE, &limit);
+            }
+            ::execv(list[0], list.data());
+            ::_exit(127);
+        }
+        ::close(ends[1]);
+        output_ = ends[0];
+    }
+    ~Process()
+    {
+        if (child_ > 0)
+        {
+            ::kill(child_, SIGKILL);
+            finish();
+        }
+        ::close(output_);
+    }
+    Process(const Process&) = delete;
+    Process& operator=(const Process&) = delete;
+
+    /// Until the text was printed, or the program ended.
+    void waitFor(const std::string& text)
+    {
+        while (text_.find(text) == std::string::npos && readMore())
+        {
+        }
+    }
+    void send(int signal) { ::kill(child_, signal); }
+
+    Outcome finish()
+    {
+        while (readMore())
+        {
+        }
+        int status = 0;
+        ::waitpid(child_, &status, 0);
+        child_ = -1;
+        return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), text_};
+    }
+
+private:
+    bool readMore()
+    {
+        char buffer[4096];
+        const ssize_t n = ::read(output_, buffer, sizeof buffer);
+        if (n > 0)
+            text_.append(buffer, static_cast<size_t>(n));
+        return n > 0;
+    }
+
+    pid_t child_ = -1;
+    int output_ = -1;
+    std::string text_;
+};
+
+class TinyModel : public ::testing::Test
+{
+protected:
+    static void SetUpTestSuite()
+    {
+        folder = new test::TempFolder;
+        backbone = test::writeTinyBackbone(*folder);
+        for (const auto& [name, most] : {std::pair<const char*, double>{"nuts", 256}, {"bolts", 120}})
+            for (int i = 0; i < 6; i++)
+            {
+                cv::Mat image(40, 48, CV_8UC3);
+                cv::RNG(static_cast<uint64_t>(i) + 1).fill(image, cv::RNG::UNIFORM, 0, most);
+                cv::imwrite(*folder / (std::string(name) + "/" + std::to_string(i) + ".png"), image);
+            }
+    }
+    static void TearDownTestSuite()
+    {
+        delete folder;
+        folder = nullptr;
+    }
+
+    static Arguments train(const std::string& out, int steps, const Arguments& more = {})
+    {
+        Arguments arguments = {"train",      "--data",  (folder->path() / "nuts").string(), "--out", (folder->path() / out).string(),
+                               "--backbone", backbone,  "--reference-backbone",             "--config", test::tinyConfig(steps)};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return arguments;
+    }
+
+    static bool exists(const std::string& name) { return fs::exists(folder->path() / name); }
+
+    static void expectSameTensors(const std::string& a, const std::string& b)
+    {
+        const TensorFile left = readSafetensors(folder->path() / a), right = readSafetensors(folder->path() / b);
+        ASSERT_EQ(left.tensors.size(), right.tensors.size());
+        ASSERT_GT(left.tensors.size(), 10u);
+        for (const auto& [name, tensor] : left.tensors)
+            EXPECT_TRUE(tensor.equal(right.tensors.at(name))) << name;
+    }
+
+    /// Nothing but what is named may lie beside a model: no part of a file that was being written.
+    static void expectNoParts()
+    {
+        for (const auto& entry : fs::directory_iterator(folder->path()))
+            EXPECT_EQ(entry.path().string().find(".part-"), std::string::npos) << entry.path();
+    }
+
+    static json headerOf(const std::string& name)
+    {
+        return json::parse(readSafetensors(folder->path() / name).metadata.at("agpnet"));
+    }
+
+    static test::TempFolder* folder;
+    static std::string backbone;
+};
+test::TempFolder* TinyModel::folder = nullptr;
+std::string TinyModel::backbone;
+
+class StoppedTraining : public TinyModel
+{
+protected:
+    static constexpr int steps = 80;
+    void SetUp() override
+    {
+        if (!exists("whole.agp"))
+        {
+            const Outcome outcome = Process(train("whole.agp", steps)).finish();
+            ASSERT_EQ(outcome.code, 0) << outcome.text;
+        }
+    }
+
+    static void goOn(const std::string& out)
+    {
+        const Outcome outcome = Process(train(out, steps, exists(out + ".state") ? Arguments{"--resume"} : Arguments{})).finish();
+        ASSERT_EQ(outcome.code, 0) << outcome.text;
+        EXPECT_FALSE(exists(out + ".state")) << "it is of no more use";
+    }
+};
+
+TEST_F(StoppedTraining, BySignalSavesItsStateAndSaysHowToGoOn)
+{
+    for (const int signal : {SIGINT, SIGTERM})
+    {
+        const std::string out = "signal" + std::to_string(signal) + ".agp";
+        Process first(train(out, steps));
+        first.waitFor("step 1/");
+        first.send(signal);
+        const Outcome outcome = first.finish();
+        if (outcome.code != 0) // else it was quicker than the signal
+        {
+            EXPECT_EQ(outcome.code, 130) << outcome.text;
+            EXPECT_THAT(outcome.text, HasSubstr("--resume goes on"));
+            EXPECT_TRUE(exists(out + ".state"));
+            EXPECT_FALSE(exists(out));
+            goOn(out);
+        }
+        expectSameTensors("whole.agp", out);
+    }
+    expectNoParts();
+}
+
+TEST_F(StoppedTraining, ByKillAtAnyTimeGoesOnFromTheLastCheckpoint)
+{
+    std::mt19937 random(20);
+    for (int attempt = 0; attempt < 4; attempt++)
+    {
+        const std::string out = "killed" + std::to_string(attempt) + ".agp";
+        const bool atOnce = attempt == 0; // perhaps before there is anything to go on from
+        for (int kills = 0; kills < 2 && !exists(out); kills++)
+        {
+            Process run(train(out, steps, exists(out + ".state") ? Arguments{"--checkpoint", "0", "--resume"} : Arguments{"--checkpoint", "0"}));
+            if (!atOnce)
+                run.waitFor("step ");
+            std::this_thread::sleep_for(std::chrono::milliseconds(random() % 300));
+            run.send(SIGKILL);
+            run.finish();
+        }
+        if (!exists(out))
+            goOn(out);
+        expectSameTensors("whole.agp", out);
+    }
+    expectNoParts();
+}
+
+TEST_F(StoppedTraining, ByAFullDiskKeepsTheOldState)
+{
+    // a limit on file sizes is what a full disk looks like from inside: write() fails half-way
+    constexpr rlim_t little = 50'000;
+    const std::string out = "full.agp";
+    {
+        const Outcome outcome = Process(train(out, 4, {"--checkpoint", "0"}), little).finish();
+        EXPECT_EQ(outcome.code, 1) << outcome.text;
+        EXPECT_THAT(outcome.text, HasSubstr("full.agp.state: cannot be written"));
+        EXPECT_THAT(outcome.text, HasSubstr("training goes on"));
+        EXPECT_THAT(outcome.text, HasSubstr("full.agp: cannot be written"));
+        EXPECT_FALSE(exists(out));
+        EXPECT_FALSE(exists(out + ".state"));
+        expectNoParts();
+    }
+    Process first(train(out, steps));
+    first.waitFor("step 1/");
+    first.send(SIGINT);
+    if (first.finish().code == 0)
+        GTEST_SKIP() << "the training was quicker than the signal";
+    const std::string state = test::readBytes(folder->path() / (out + ".state"));
+    const Outcome outcome = Process(train(out, steps, {"--resume", "--checkpoint", "0"}), little).finish();
+    EXPECT_EQ(outcome.code, 1) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr("the training is kept in"));
+    EXPECT_EQ(test::readBytes(folder->path() / (out + ".state")), state);
+    goOn(out);
+    expectSameTensors("whole.agp", out);
+    expectNoParts();
+}
+
+TEST_F(StoppedTraining, DoesNotGoOnWithOtherPictures)
+{
+    const std::string out = "other.agp";
+    Process first(train(out, 2000));
+    first.waitFor("step 1/");
+    first.send(SIGINT);
+    ASSERT_EQ(first.finish().code, 130);
+    Arguments other = train(out, 2000, {"--resume"});
+    other[2] = (folder->path() / "bolts").string();
+    const Outcome outcome = Process(other).finish();
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_THAT(outcome.text, HasSubstr("was begun with other pictures"));
+}
+
+TEST_F(TinyModel, LearnsSeveralProducts)
+{
+    const std::string nuts = (folder->path() / "nuts").string(), bolts = (folder->path() / "bolts").string();
+    const Outcome trained = Process(train("two.agp", 4, {"--data", "screws=" + bolts})).finish();
+    ASSERT_EQ(trained.code, 0) << trained.text;
+    const json header = headerOf("two.agp");
+    ASSERT_EQ(header["scores"]["classes"].size(), 2u);
+    EXPECT_EQ(header["scores"]["classes"][0]["name"], "nuts") << "the folder's name";
+    EXPECT_EQ(header["scores"]["classes"][1]["name"], "screws");
+    EXPECT_EQ(header["training"]["data"][1]["path"], fs::weakly_canonical(bolts).string());
+    const auto threshold = [&](const Arguments& more) {
+        Arguments arguments = {"detect", "--json", (folder->path() / "two.agp").string(), nuts + "/1.png"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        const Outcome found = Process(arguments).finish();
+        EXPECT_EQ(found.code, 0) << found.text;
+        return json::parse(found.text).at("threshold").get<double>();
+    };
+    EXPECT_EQ(threshold({}), header["scores"]["threshold"].get<double>());
+    EXPECT_EQ(threshold({"--product", "screws"}), header["scores"]["classes"][1]["threshold"].get<double>());
+    const Outcome unknown = Process({"detect", (folder->path() / "two.agp").string(), nuts, "--product", "nails"}).finish();
+    EXPECT_EQ(unknown.code, 1);
+    EXPECT_THAT(unknown.text, HasSubstr("product is 'nails', expected one of nuts, screws"));
+    const Outcome twice = Process(train("x.agp", 4, {"--data", nuts})).finish();
+    EXPECT_EQ(twice.code, 1);
+    EXPECT_THAT(twice.text, HasSubstr("two products are called 'nuts'"));
+}
+
+TEST_F(TinyModel, LearnsFromFewPictures)
+{
+    const Outcome trained = Process(train("few.agp", 4, {"--shots", "2", "--seed", "3"})).finish();
+    ASSERT_EQ(trained.code, 0) << trained.text;
+    const json header = headerOf("few.agp");
+    EXPECT_EQ(header["scores"]["from"], "augmented");
+    EXPECT_EQ(header["config"]["shots"], 2);
+    EXPECT_EQ(header["config"]["augment"], json::array({"few-shot"}));
+    ASSERT_EQ(header["training"]["shots"].size(), 2u);
+    for (const json& name : header["training"]["shots"])
+        EXPECT_TRUE(fs::exists(folder->path() / "nuts" / name.get<std::string>())) << name;
+    const Outcome tooMany = Process(train("x.agp", 4, {"--shots", "7"})).finish();
+    EXPECT_EQ(tooMany.code, 1);
+    EXPECT_THAT(tooMany.text, HasSubstr("'shots' is 7, but there are 6 images"));
+}
+
+TEST_F(TinyModel, LooksWhereItIsTold)
+{
+    cv::Mat mask = cv::Mat::zeros(40, 48, CV_8U);
+    mask(cv::Rect(0, 0, 24, 40)) = 255;
+    cv::imwrite(*folder / "mask.png", mask);
+    const std::string image = (folder->path() / "nuts/1.png").string(), out = (folder->path() / "out").string();
+    ASSERT_EQ(Process(train("region.agp", 4, {"--roi", (folder->path() / "mask.png").string()})).finish().code, 0);
+    EXPECT_EQ(headerOf("region.agp")["config"]["roi"].size(), 1u);
+    for (const Arguments& more : {Arguments{}, {"--roi", (folder->path() / "mask.png").string()}, {"--roi", "0,0 0.5,0 0.5,1 0,1"}, {"--roi", "0,0 24,0 24,40 0,40"}})
+    {
+        Arguments arguments = {"detect", (folder->path() / "region.agp").string(), image, "--out", out, "--maps"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        const Outcome found = Process(arguments).finish();
+        ASSERT_EQ(found.code, 0) << found.text;
+        const cv::Mat map = cv::imread(out + "/1_map.tiff", cv::IMREAD_UNCHANGED);
+        EXPECT_GT(cv::countNonZero(map.colRange(0, 23)), 0);
+        EXPECT_EQ(cv::countNonZero(map.colRange(25, 48)), 0);
+    }
+    for (const auto& [text, part] : {std::pair<const char*, const char*>{"none.png", "expected the name of a mask picture"}, {"1,2 3,4", "2 points, expected at least 3"},
+                                     {"0,0 400,0 9,9", "the point 400,0, expected it inside the image of 48x40"}})
+    {
+        const Outcome refused = Process({"detect", (folder->path() / "region.agp").string(), image, "--roi", text}).finish();
+        EXPECT_EQ(refused.code, 1);
+        EXPECT_THAT(refused.text, HasSubstr(part));
+    }
+}
+
+} // namespace
+} // namespace agpnet

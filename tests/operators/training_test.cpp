@@ -1,0 +1,296 @@
+// Trainer::fit through the public interface, around a tiny backbone: several products, few pictures, regions, tiles, stopping.
+#include "agpnet/agpnet.hpp"
+#include "models/model_file.h"
+#include "operators/region.h"
+#include "tests/support/tiny_backbone.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <opencv2/imgproc.hpp>
+#include <set>
+
+namespace agpnet
+{
+namespace
+{
+
+using nlohmann::json;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using test::TempFolder;
+
+cv::Mat noise(uint64_t seed, cv::Size size = {48, 40}, double most = 256)
+{
+    cv::Mat image(size, CV_8UC3);
+    cv::RNG(seed).fill(image, cv::RNG::UNIFORM, 0, most);
+    return image;
+}
+
+ImageSet set(const std::string& name, size_t count, uint64_t seed, double most = 256, cv::Size size = {48, 40})
+{
+    return {name, count, [=](size_t i) { return noise(seed + i, size, most); }};
+}
+
+std::string messageOf(const std::function<void()>& function)
+{
+    try
+    {
+        function();
+    }
+    catch (const cv::Exception& error)
+    {
+        return error.err;
+    }
+    return "no error";
+}
+
+class Fit : public ::testing::Test
+{
+protected:
+    cv::Ptr<Trainer> trainer(int steps, const std::string& more = "") const { return Trainer::create(backbone_, test::tinyConfig(steps, more)); }
+
+    std::map<std::string, at::Tensor> tensorsOf(const cv::Ptr<Trainer>& trained) const
+    {
+        trained->save(folder_ / "tensors.agp", false);
+        std::map<std::string, at::Tensor> tensors;
+        for (const auto& [name, tensor] : readSafetensors(folder_ / "tensors.agp").tensors)
+            tensors[name] = tensor.clone();
+        return tensors;
+    }
+
+    TempFolder folder_;
+    std::string backbone_ = test::writeTinyBackbone(folder_);
+};
+
+TEST_F(Fit, SeveralProductsGetThresholdsOfTheirOwn)
+{
+    const auto model = trainer(4);
+    model->fit({set("loud", 24, 0), set("quiet", 5, 100, 40)});
+    model->save(folder_ / "m.agp");
+    const auto detector = Detector::load(folder_ / "m.agp");
+    EXPECT_THAT(detector->products(), ElementsAre("loud", "quiet"));
+    EXPECT_EQ(detector->product(), "");
+    const double all = detector->threshold();
+    detector->setProduct("loud");
+    const double loud = detector->threshold(), loudPixels = detector->pixelThreshold();
+    detector->setProduct("quiet");
+    EXPECT_NE(detector->threshold(), loud);
+    EXPECT_NE(detector->pixelThreshold(), loudPixels);
+    EXPECT_EQ(detector->detect(noise(3)).threshold, detector->threshold());
+    detector->setProduct("");
+    EXPECT_EQ(detector->threshold(), all);
+    EXPECT_THAT(messageOf([&] { detector->setProduct("soft"); }), HasSubstr("product is 'soft', expected one of loud, quiet"));
+
+    const json scores = json::parse(detector->header()).at("scores");
+    ASSERT_EQ(scores.at("classes").size(), 2u);
+    EXPECT_EQ(scores["classes"][0].at("name"), "loud");
+    EXPECT_EQ(scores["classes"][0].at("from"), "held-back");
+    EXPECT_EQ(scores["classes"][0].at("count"), 2);
+    EXPECT_EQ(scores["classes"][1].at("from"), "training");
+    EXPECT_EQ(scores["classes"][1].at("count"), 5);
+    EXPECT_EQ(scores.at("from"), "mixed");
+    EXPECT_EQ(scores.at("count"), 7);
+}
+
+TEST_F(Fit, OneProductNeedsNoName)
+{
+    const auto model = trainer(1);
+    model->fit({set("", 3, 0)});
+    EXPECT_TRUE(model->detector()->products().empty());
+    EXPECT_THAT(messageOf([&] { model->detector()->setProduct("a"); }), HasSubstr("expected none: the model was trained for one product"));
+    EXPECT_FALSE(json::parse(model->detector()->header()).at("scores").contains("classes"));
+}
+
+TEST_F(Fit, RefusesProductsThatCannotBeToldApart)
+{
+    EXPECT_THAT(messageOf([&] { trainer(1)->fit(std::vector<ImageSet>{}); }), HasSubstr("no products"));
+    EXPECT_THAT(messageOf([&] { trainer(1)->fit({set("a", 3, 0), set("a", 3, 9)}); }), HasSubstr("two products are called 'a'"));
+    EXPECT_THAT(messageOf([&] { trainer(1)->fit({set("a", 3, 0), set("", 3, 9)}); }), HasSubstr("one of 2 products has no name"));
+    EXPECT_THAT(messageOf([&] { trainer(1)->fit({set("a", 3, 0), set("b", 0, 9)}); }), HasSubstr("no training images of 'b'"));
+    EXPECT_THAT(messageOf([&] { trainer(1)->fit(0, {}); }), HasSubstr("no training images"));
+}
+
+TEST_F(Fit, StoppedAnywhereItGoesOnExactly)
+{
+    const std::string config = R"("tile":32,"augment":["rotate","brightness","shift"],"cache_mib":16)";
+    const std::vector<ImageSet> products = {set("a", 21, 0, 256, {70, 50}), set("b", 3, 50, 128, {40, 60})};
+    const auto whole = trainer(7, config);
+    ASSERT_TRUE(whole->fit(products));
+    const auto expected = tensorsOf(whole);
+    for (const int stop : {1, 3, 6})
+    {
+        const auto first = trainer(7, config);
+        ASSERT_FALSE(first->fit(products, [&](const TrainProgress& at) { return at.step < stop; }));
+        first->saveState(folder_ / "half.state");
+        const auto second = Trainer::resume(folder_ / "half.state");
+        EXPECT_EQ(second->stepsDone(), stop);
+        ASSERT_TRUE(second->fit(products));
+        const auto found = tensorsOf(second);
+        ASSERT_EQ(found.size(), expected.size());
+        for (const auto& [name, tensor] : expected)
+            EXPECT_TRUE(tensor.equal(found.at(name))) << name << " after a stop at step " << stop;
+        EXPECT_EQ(second->detector()->threshold(), whole->detector()->threshold());
+    }
+}
+
+TEST_F(Fit, AStateGoesOnOnlyWithAsManyPictures)
+{
+    const auto first = trainer(4);
+    first->fit({set("a", 5, 0), set("b", 6, 0)}, [](const TrainProgress&) { return false; });
+    first->saveState(folder_ / "half.state");
+    const auto second = Trainer::resume(folder_ / "half.state");
+    EXPECT_THAT(messageOf([&] { second->fit({set("a", 5, 0), set("b", 7, 0)}); }), HasSubstr("cannot go on with"));
+    EXPECT_THAT(messageOf([&] { second->fit({set("a", 5, 0), set("c", 6, 0)}); }), HasSubstr("cannot go on with"));
+    EXPECT_EQ(second->stepsDone(), 1);
+}
+
+TEST_F(Fit, TheStateMayBeSavedFromWithin)
+{
+    const auto model = trainer(3);
+    int saved = 0;
+    model->fit({set("", 3, 0)}, [&](const TrainProgress& at) {
+        model->saveState(folder_ / "now.state");
+        EXPECT_EQ(Trainer::resume(folder_ / "now.state")->stepsDone(), at.step);
+        saved++;
+        return true;
+    });
+    EXPECT_EQ(saved, 3);
+}
+
+TEST_F(Fit, FewShotsTrainOnAllAndSayWhereThresholdsComeFrom)
+{
+    const auto model = trainer(4, R"("shots":3)");
+    EXPECT_EQ(json::parse(model->config()).at("augment"), json::array({"few-shot"}));
+    std::set<size_t> read;
+    model->fit(40, [&](size_t i) {
+        read.insert(i);
+        return noise(i);
+    });
+    EXPECT_EQ(read.size(), 3u) << "and no other picture was looked at";
+    const json record = json::parse(model->record());
+    EXPECT_EQ(record.at("images"), 3);
+    EXPECT_EQ(record.at("images_held_back"), 0);
+    const auto chosen = record.at("sets").at(0).at("chosen").get<std::set<size_t>>();
+    EXPECT_EQ(chosen, read);
+    const json scores = json::parse(model->detector()->header()).at("scores");
+    EXPECT_EQ(scores.at("from"), "augmented");
+    EXPECT_EQ(scores.at("count"), 48);
+    EXPECT_GT(scores.at("deviation"), 0.0);
+    EXPECT_THAT(messageOf([&] { trainer(4, R"("shots":3)")->fit(2, [](size_t i) { return noise(i); }); }), HasSubstr("'shots' is 3, but there are 2 images"));
+}
+
+TEST_F(Fit, AugmentationChangesTrainingAlone)
+{
+    const auto plain = trainer(3), turned = trainer(3, R"("augment":["rotate"])");
+    for (const auto& model : {plain, turned})
+        model->fit({set("", 4, 0)});
+    const auto a = tensorsOf(plain), b = tensorsOf(turned);
+    EXPECT_FALSE(a.at("decoder.out.weight").equal(b.at("decoder.out.weight")));
+    // one step by hand takes the images as they are
+    const auto c = trainer(3), d = trainer(3, R"("augment":["rotate"],"tile":32)");
+    EXPECT_EQ(c->step(std::vector<cv::Mat>{noise(1)}), d->step(std::vector<cv::Mat>{noise(1)}));
+}
+
+TEST_F(Fit, ARegionOfInterestBelongsToTheModel)
+{
+    const auto model = trainer(2, R"("roi":[[[0,0],[0.5,0],[0.5,1],[0,1]]])"), everywhere = trainer(2);
+    model->fit({set("", 4, 0)});
+    everywhere->fit({set("", 4, 0)});
+    cv::Mat map, full, mask;
+    const Result result = model->detector()->detect(noise(9), map, mask);
+    EXPECT_GT(cv::countNonZero(map.colRange(0, 24)), 0);
+    EXPECT_EQ(cv::countNonZero(map.colRange(24, 48)), 0);
+    // the same decoder; elsewhere its map is the same, and thresholds are those of the inside
+    everywhere->detector()->detect(noise(9), full);
+    EXPECT_EQ(cv::norm(map.colRange(0, 23), full.colRange(0, 23), cv::NORM_INF), 0);
+    EXPECT_LE(model->detector()->threshold(), everywhere->detector()->threshold() * 1.2);
+    EXPECT_GT(result.score, 0);
+}
+
+TEST_F(Fit, ARegionOfInterestCanBeSet)
+{
+    const auto model = trainer(2);
+    model->fit({set("", 4, 0)});
+    const auto detector = model->detector();
+    cv::Mat full, byMask, byShares, byPixels;
+    const double score = detector->detect(noise(9), full).score;
+
+    cv::Mat mask = cv::Mat::zeros(40, 48, CV_8U);
+    mask(cv::Rect(24, 10, 24, 30)) = 7;
+    detector->setRegionOfInterest(mask);
+    const double inside = detector->detect(noise(9), byMask).score;
+    EXPECT_LE(inside, score);
+    EXPECT_EQ(cv::countNonZero(byMask(cv::Rect(0, 0, 24, 40))), 0);
+    EXPECT_GT(cv::countNonZero(byMask(cv::Rect(26, 12, 20, 26))), 500);
+
+    detector->setRegionOfInterest({{{0.5f, 0.25f}, {1, 0.25f}, {1, 1}, {0.5f, 1}}});
+    const double shares = detector->detect(noise(9), byShares).score;
+    detector->setRegionOfInterest({{{24, 10}, {48, 10}, {48, 40}, {24, 40}}}, {48, 40});
+    EXPECT_EQ(detector->detect(noise(9), byPixels).score, shares);
+    EXPECT_EQ(cv::norm(byShares, byPixels, cv::NORM_INF), 0);
+    EXPECT_LT(cv::countNonZero((byMask > 0) != (byShares > 0)), 80) << "but for the border";
+
+    detector->setRegionOfInterest(cv::noArray());
+    EXPECT_EQ(detector->detect(noise(9)).score, score);
+    EXPECT_THAT(messageOf([&] { detector->setRegionOfInterest(cv::Mat::ones(4, 4, CV_32F)); }), HasSubstr("CV_32FC1, expected CV_8UC1"));
+    EXPECT_THAT(messageOf([&] { detector->setRegionOfInterest(cv::Mat::zeros(4, 5, CV_8U)); }), HasSubstr("the mask of 5x4 is 0 everywhere"));
+    EXPECT_THAT(messageOf([&] { detector->setRegionOfInterest({{{0, 0}, {1, 1}}}); }), HasSubstr("polygon 0 has 2 points"));
+    EXPECT_THAT(messageOf([&] { detector->setRegionOfInterest({{{0, 0}, {1, 1}, {3, 1}}}); }), HasSubstr("the point (3, 1)"));
+    EXPECT_EQ(detector->detect(noise(9)).score, score) << "what was refused changes nothing";
+}
+
+TEST(Region, PolygonsAreEvenOdd)
+{
+    const Polygon outer = {{0, 0}, {1, 0}, {1, 1}, {0, 1}}, inner = {{0.25, 0.25}, {0.75, 0.25}, {0.75, 0.75}, {0.25, 0.75}};
+    RegionOfInterest region{{outer, inner}, {}};
+    const cv::Mat inside = region.at({100, 60});
+    EXPECT_EQ(inside.at<uchar>(30, 50), 0) << "a hole";
+    EXPECT_EQ(inside.at<uchar>(2, 2), 255);
+    EXPECT_NEAR(cv::countNonZero(inside), 100 * 60 * 0.75, 200);
+    region.polygons = {{{0.001, 0.001}, {0.002, 0.001}, {0.002, 0.002}}};
+    EXPECT_GE(cv::countNonZero(region.at({8, 8})), 1) << "a region smaller than a pixel is the pixel it lies in";
+}
+
+TEST(Region, ScoreIsThatOfTheInside)
+{
+    cv::Mat map(20, 20, CV_32F);
+    cv::RNG(1).fill(map, cv::RNG::UNIFORM, 0, 1);
+    map.at<float>(0, 0) = 9; // outside
+    map.at<float>(10, 10) = 5;
+    cv::Mat mask = cv::Mat::zeros(20, 20, CV_8U);
+    mask(cv::Rect(5, 5, 15, 15)) = 1;
+    for (const auto& [kind, expected] : {std::pair<const char*, double>{"max", 5}, {"top1", 0}})
+    {
+        cv::Mat copy = map.clone();
+        const double score = keepInside({{}, mask}, kind, copy);
+        EXPECT_EQ(copy.at<float>(0, 0), 0);
+        EXPECT_EQ(copy.at<float>(10, 10), 5);
+        if (expected > 0)
+        {
+            EXPECT_EQ(score, expected);
+        }
+        else // two of 225 pixels
+        {
+            cv::Mat sorted;
+            cv::sort(copy.reshape(1, 1), sorted, cv::SORT_EVERY_ROW | cv::SORT_DESCENDING);
+            EXPECT_NEAR(score, (sorted.at<float>(0) + sorted.at<float>(1)) / 2, 1e-6);
+        }
+    }
+}
+
+TEST(Region, IsReadFromText)
+{
+    const auto polygons = polygonsFromText(" 0.1,0.2 1,0 0.5,0.5 ; 3,4 5,6 7,8 9,1");
+    ASSERT_EQ(polygons.size(), 2u);
+    EXPECT_EQ(polygons[0][0], cv::Point2f(0.1f, 0.2f));
+    EXPECT_EQ(polygons[1].size(), 4u);
+    EXPECT_TRUE(polygonsFromText("").empty());
+    for (const auto& [text, part] : {std::pair<const char*, const char*>{"1,2 3,4", "2 points, expected at least 3"}, {"1,2 3;4 5,6", "'3' is no point, expected x,y"},
+                                     {"a,b c,d e,f", "'a,b' is no point"}, {"1,2 3,4 5,6x", "'5,6x' is no point"}, {"nan,1 2,3 4,5", "'nan,1' is no point"},
+                                     {"1,2 3,4 5,6;", "no error"}})
+        EXPECT_THAT(messageOf([text = text] { polygonsFromText(text); }), HasSubstr(part)) << text;
+}
+
+} // namespace
+} // namespace agpnet
