@@ -6,13 +6,13 @@
 #include "operators/detector_impl.h"
 #include "operators/guard.h"
 #include "operators/preprocess.h"
+#include "operators/training_pictures.h"
 
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <ctime>
-#include <map>
 #include <numeric>
 #include <optional>
 #include <set>
@@ -156,13 +156,13 @@ bool TrainerImpl::fit(const std::vector<ImageSet>& products, const std::function
     return guarded([&] {
         TrainingOrder order = orderOf(products);
         recordImages(products, order);
-        Reading reading(products, order, training_);
+        TrainingPictures pictures(products, order, training_);
         if (!training_.measured())
-            measureOn(reading);
+            measureOn(pictures);
         while (!training_.finished())
         {
             TrainProgress progress;
-            progress.loss = stepOn(reading);
+            progress.loss = stepOn(pictures);
             progress.step = stepsDone();
             progress.steps = steps();
             if (keepGoing && !keepGoing(progress) && !training_.finished())
@@ -209,112 +209,35 @@ void TrainerImpl::recordImages(const std::vector<ImageSet>& products, const Trai
     record_["images_held_back"] = heldBack;
 }
 
-/// Reads pictures only where their features are not known, or the pictures themselves are wanted.
-struct TrainerImpl::Reading
-{
-    Reading(const std::vector<ImageSet>& sets, TrainingOrder& places, const Training& state)
-        : products(sets), order(places), training(state), tiling(inspectionOf(state.config()).tiling),
-          store(state.config().augment.empty() ? static_cast<int64_t>(state.config().cacheMiB) << 20 : 0)
-    {
-    }
-
-    const Config& config() const { return training.config(); }
-
-    /// As it is, or the tile of it that this visit shows: each visit another of those that inspection will use, in an order of the
-    /// picture's own.
-    View viewOf(const TrainingOrder::Place& place)
-    {
-        View view{place.product, place.image, 0};
-        if (tiling.side > 0)
-        {
-            size_t& tiles = tilesOf[{place.product, place.image}];
-            if (tiles == 0)
-                tiles = TileGrid(products[place.product].image(place.image).size(), tiling).size();
-            view.tile = permutation(tiles, config().seed + place.image)[place.visit % tiles];
-        }
-        return view;
-    }
-
-    cv::Mat read(const View& view) const
-    {
-        const cv::Mat image = products[view.product].image(view.image);
-        return tiling.side == 0 || image.empty() ? image : image(TileGrid(image.size(), tiling)[view.tile]);
-    }
-
-    at::Tensor tensor(const View& view) const { return imagesToBatch({read(view)}, {config().width, config().height}); }
-
-    /// One by one, never with its neighbours of the batch: they are others after a resumed start, and the last bit of a matrix
-    /// product may depend on the number of its rows.
-    Features features(const View& view)
-    {
-        if (const Features* known = store.find(view))
-            return *known;
-        const Features fresh = training.features(tensor(view));
-        store.keep(view, fresh, 0);
-        return {fresh.tokens[0], fresh.prior[0]};
-    }
-
-    static Features stacked(const std::vector<Features>& parts)
-    {
-        std::vector<at::Tensor> tokens, prior;
-        for (const Features& part : parts)
-        {
-            tokens.push_back(part.tokens);
-            prior.push_back(part.prior);
-        }
-        return {at::stack(tokens), at::stack(prior)};
-    }
-
-    const std::vector<ImageSet>& products;
-    TrainingOrder& order;
-    const Training& training;
-    Tiling tiling;
-    FeatureStore store;
-    std::map<std::pair<size_t, size_t>, size_t> tilesOf;
-};
-
-double TrainerImpl::stepOn(Reading& reading)
+double TrainerImpl::stepOn(TrainingPictures& pictures)
 {
     const Stopwatch watch;
     const Config& config = training_.config();
     const auto size = static_cast<size_t>(batchSize());
     std::vector<View> views;
     for (size_t i = 0; i < size; i++)
-        views.push_back(reading.viewOf(reading.order[static_cast<size_t>(stepsDone()) * size + i]));
+        views.push_back(pictures.view(static_cast<size_t>(stepsDone()) * size + i));
 
     at::Tensor images;
     if (training_.needsImages() || !config.augment.empty())
     {
         std::vector<cv::Mat> batch;
         for (size_t i = 0; i < size; i++)
-            batch.push_back(augmented(reading.read(views[i]), config.augment, AugmentFor::Training, config.seed,
+            batch.push_back(augmented(pictures.read(views[i]), config.augment, AugmentFor::Training, config.seed,
                                       static_cast<uint64_t>(stepsDone()), i));
         images = imagesToBatch(batch, inputSize());
     }
-    Features features;
-    if (config.augment.empty())
-    {
-        std::vector<Features> parts;
-        for (const View& view : views)
-            parts.push_back(reading.features(view));
-        features = Reading::stacked(parts);
-    }
-    else
-        features = training_.features(images);
-    const double loss = training_.step(features, images);
-    return recorded(loss, watch.seconds(), static_cast<int64_t>(size));
+    const Features features = config.augment.empty() ? pictures.features(views) : training_.features(images);
+    return recorded(training_.step(features, images), watch.seconds(), static_cast<int64_t>(size));
 }
 
-void TrainerImpl::measureOn(Reading& reading)
+void TrainerImpl::measureOn(TrainingPictures& pictures)
 {
     const Stopwatch watch;
-    size_t pictures = 0;
-    for (const Split& split : reading.order.splits())
-        pictures += split.trained.size();
-    std::vector<Features> parts;
-    for (size_t i = 0; i < std::min(pictures, mostMeasured); i++)
-        parts.push_back(reading.features(reading.viewOf(reading.order[i])));
-    training_.measure(Reading::stacked(parts));
+    std::vector<View> views;
+    for (size_t i = 0; i < std::min(pictures.trained(), mostMeasured); i++)
+        views.push_back(pictures.view(i));
+    training_.measure(pictures.features(views));
     record_["seconds"] = record_.value("seconds", 0.0) + watch.seconds();
 }
 

@@ -3,7 +3,6 @@
 
 #include "agpnet/trainer.hpp"
 #include "models/model_file.h"
-#include "operators/feature_store.h"
 #include "operators/inference.h"
 #include "operators/training_order.h"
 
@@ -11,6 +10,8 @@
 
 namespace agpnet
 {
+
+class TrainingPictures;
 
 class TrainerImpl final : public Trainer
 {
@@ -53,10 +54,8 @@ private:
     // the parts of fit()
     TrainingOrder orderOf(const std::vector<ImageSet>& products) const;
     void recordImages(const std::vector<ImageSet>& products, const TrainingOrder& order);
-    /// One step of a training over pictures: which, what of them, and what is already known of them.
-    struct Reading;
-    double stepOn(Reading& reading);
-    void measureOn(Reading& reading);
+    double stepOn(TrainingPictures& pictures);
+    void measureOn(TrainingPictures& pictures);
     std::vector<Normals> normalsOf(const std::vector<ImageSet>& products, const TrainingOrder& order) const;
 
     void calibrateOn(const std::vector<Normals>& products, const Inspection& inspection) const;

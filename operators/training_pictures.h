@@ -1,0 +1,41 @@
+// The pictures of a training: which comes when, what of it is shown, and its features, computed once.
+#pragma once
+
+#include "agpnet/trainer.hpp"
+#include "models/training.h"
+#include "operators/feature_store.h"
+#include "operators/tiles.h"
+#include "operators/training_order.h"
+
+namespace agpnet
+{
+
+/// Borrows what it is given. Reads a picture only where its features are not known, or when asked to.
+class TrainingPictures
+{
+public:
+    TrainingPictures(const std::vector<ImageSet>& products, TrainingOrder& order, const Training& training);
+
+    size_t trained() const; ///< pictures that are trained on
+
+    /// What the place-th of all places shows: the picture, or one of its tiles; each visit another of those that inspection will
+    /// use, in an order of the picture's own.
+    View view(size_t place);
+
+    cv::Mat read(const View& view) const;
+
+    /// Of the views as they are, without augmentation.
+    Features features(const std::vector<View>& views);
+
+private:
+    Features featuresOf(const View& view);
+
+    const std::vector<ImageSet>& products_;
+    TrainingOrder& order_;
+    const Training& training_;
+    Tiling tiling_;
+    FeatureStore store_;
+    std::map<std::pair<size_t, size_t>, size_t> tiles_; ///< of each picture met so far
+};
+
+} // namespace agpnet
