@@ -92,7 +92,7 @@ struct Training::Impl
 {
     Impl(const Config& c, Backbone b)
         : config(completed(c, b.config)), backbone(std::move(b)), compute(scalarType(computeType(config.precision))),
-          vit(backbone.config, backbone.weights, {.compute = computeType(config.precision)}), decoder(decoderShape(config, backbone.config), config.seed),
+          extractor(makeExtractor(backbone.config, backbone.weights, {.compute = computeType(config.precision)})), decoder(decoderShape(config, backbone.config), config.seed),
           ema(decoder.clone()), cache(static_cast<int64_t>(config.cacheMiB) << 20)
     {
         makeOptimiser();
@@ -188,7 +188,7 @@ struct Training::Impl
     Config config;
     Backbone backbone;
     at::ScalarType compute;
-    Vit vit;
+    std::unique_ptr<Extractor> extractor;
     Decoder decoder, ema;
     FeatureCache cache;
     std::unique_ptr<torch::optim::AdamW> optimiser;
@@ -209,7 +209,7 @@ double Training::Impl::step(const at::Tensor& images01)
     {
         at::NoGradGuard noGradient;
         const at::Tensor images = normalised(backbone.config, images01);
-        features = cache.get(images, [&](const at::Tensor& unseen) { return extractNormalised(vit, config, unseen, true); });
+        features = cache.get(images, [&](const at::Tensor& unseen) { return extractNormalised(*extractor, config, unseen, true); });
         if (unit == 0)
             unit = std::sqrt(features.clean.square().mean().item<double>());
         if (config.noise == Noise::None)
@@ -220,7 +220,7 @@ double Training::Impl::step(const at::Tensor& images01)
             plain = featureNoise(features.clean, attention, 0);
             if (config.imageNoise)
             {
-                const at::Tensor noisy = extractNormalised(vit, config, imageNoise(images, attention), false).clean;
+                const at::Tensor noisy = extractNormalised(*extractor, config, imageNoise(images, attention), false).clean;
                 fromImage = featureNoise(noisy, attention, 1);
             }
         }
