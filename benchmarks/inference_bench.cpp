@@ -65,7 +65,7 @@ void addBenchmarks(const Setting& s)
     };
     const auto inference = std::make_shared<Inference>(s.model, "auto");
     // what a LibTorch program would write: eager layers in the same precision
-    const auto eager = std::make_shared<Vit>(s.backbone.config, s.backbone.weights, VitOptions{compute, false});
+    const auto eager = std::shared_ptr<Extractor>(makeExtractor(s.backbone.config, s.backbone.weights, {.compute = compute, .prepack = false}));
     const auto decoder = std::make_shared<Decoder>(Decoder(decoderShape(config, s.backbone.config), 0).converted(scalarType(compute)));
     for (const int64_t n : {int64_t{1}, int64_t{8}})
     {

@@ -18,7 +18,7 @@ Backbone readBackbone(const std::string& path)
     backbone.name = std::filesystem::path(path).stem().string();
     try
     {
-        std::tie(backbone.config, backbone.weights) = recogniseVit(readStateDict(path));
+        std::tie(backbone.config, backbone.weights) = recogniseBackbone(readStateDict(path), backbone.name);
     }
     catch (const Error& error)
     {
@@ -44,47 +44,72 @@ at::ScalarType scalarType(ComputeType compute)
     return compute == ComputeType::BFloat16 ? at::kBFloat16 : at::kFloat;
 }
 
-/// Blocks at half and at three quarters of the depth, side by side. docs/method.md has the measurement.
-LayerGroups proposedLayers(const VitConfig& backbone)
+namespace
 {
-    const int depth = static_cast<int>(backbone.depth);
-    return {{std::max(1, depth / 2)}, {std::max(depth / 2 + 1, 3 * depth / 4)}};
+
+/// Of one layer of the backbone; refuses one that it does not have.
+int64_t channelsOf(const BackboneFacts& backbone, int layer)
+{
+    require(layer <= backbone.depth(), "config: 'layers' asks for block {}, the backbone has {}", layer, backbone.depth());
+    return backbone.channels[static_cast<size_t>(layer - 1)];
 }
 
-Config completed(Config config, const VitConfig& backbone)
+/// Of all groups side by side.
+int64_t channelsOf(const BackboneFacts& backbone, const LayerGroups& groups)
+{
+    int64_t sum = 0;
+    for (const std::vector<int>& group : groups)
+    {
+        const int64_t channels = channelsOf(backbone, group[0]);
+        for (int layer : group)
+            require(channelsOf(backbone, layer) == channels,
+                    "config: 'layers' {} and {} stand in one group but have {} and {} channels; only the same number can be summed", group[0],
+                    layer, channels, channelsOf(backbone, layer));
+        sum += channels;
+    }
+    return sum;
+}
+
+} // namespace
+
+Config completed(Config config, const BackboneFacts& backbone)
 {
     validate(config); // before anything is computed from it
     constexpr int64_t usual = 252;
-    const int nearest = static_cast<int>(std::max<int64_t>(1, (usual + backbone.patch / 2) / backbone.patch) * backbone.patch);
+    const int nearest = static_cast<int>(std::max<int64_t>(1, (usual + backbone.stride / 2) / backbone.stride) * backbone.stride);
     for (int* side : {&config.height, &config.width})
         if (*side == 0)
             *side = nearest;
     if (config.layers.empty())
-        config.layers = proposedLayers(backbone);
+        for (int layer : backbone.defaultLayers)
+            config.layers.push_back({layer});
     if (config.decoderWidth == 0)
-        config.decoderWidth = static_cast<int>(std::min<int64_t>(backbone.width, 384));
+    {
+        constexpr int64_t most = 384, multiple = 4; // which the positions want
+        config.decoderWidth = static_cast<int>(std::max(multiple, std::min(most, channelsOf(backbone, config.layers)) / multiple * multiple));
+    }
     return config;
 }
 
-DecoderShape decoderShape(const Config& config, const VitConfig& backbone)
+DecoderShape decoderShape(const Config& config, const BackboneFacts& backbone)
 {
-    require(config.height > 0 && config.width > 0 && config.height % backbone.patch == 0 && config.width % backbone.patch == 0,
-            "config: the input size {}x{} is no multiple of the backbone's patch, {}", config.height, config.width, backbone.patch);
-    require(!config.layers.empty() && config.decoderWidth > 0, "config: 'layers' and 'decoder_width' are open, expected a completed config");
-    for (const std::vector<int>& group : config.layers)
-        require(group.back() <= backbone.depth, "config: 'layers' asks for block {}, the backbone has {}", group.back(), backbone.depth);
+    require(config.height > 0 && config.width > 0 && config.height % backbone.stride == 0 && config.width % backbone.stride == 0,
+            "config: the input size {}x{} is no multiple of the backbone's patch, {}", config.height, config.width, backbone.stride);
+    require(!config.layers.empty() && config.decoderWidth > 0, "config: 'layers' or 'decoder_width' is left open, expected a completed config");
     DecoderShape shape;
-    shape.channels = static_cast<int>(backbone.width * static_cast<int64_t>(config.layers.size()));
+    shape.channels = static_cast<int>(channelsOf(backbone, config.layers));
     shape.width = config.decoderWidth;
     shape.depth = config.decoderDepth;
     shape.heads = config.decoderHeads ? config.decoderHeads : std::max(1, shape.width / 64);
+    while (config.decoderHeads == 0 && shape.width % shape.heads != 0) // widths put together need not be multiples of 64
+        shape.heads--;
     shape.mlp = static_cast<int>(config.decoderMlpRatio * shape.width);
-    shape.rows = static_cast<int>(config.height / backbone.patch);
-    shape.columns = static_cast<int>(config.width / backbone.patch);
+    shape.rows = static_cast<int>(config.height / backbone.stride);
+    shape.columns = static_cast<int>(config.width / backbone.stride);
     return shape;
 }
 
-at::Tensor normalised(const VitConfig& backbone, const at::Tensor& images)
+at::Tensor normalised(const BackboneFacts& backbone, const at::Tensor& images)
 {
     const auto perChannel = [](const auto& values) {
         return at::tensor(at::ArrayRef<double>(values), at::kFloat).view({1, 3, 1, 1});
@@ -92,11 +117,11 @@ at::Tensor normalised(const VitConfig& backbone, const at::Tensor& images)
     return (images - perChannel(backbone.mean)) / perChannel(backbone.std);
 }
 
-Features extractNormalised(const Vit& vit, const Config& config, const at::Tensor& images, bool attention)
+Features extractNormalised(const Extractor& extractor, const Config& config, const at::Tensor& images, bool attention)
 {
     const auto aggregate = config.priorMeanQuery ? AttentionAggregate::MeanQuery : AttentionAggregate::ClassToken;
     const std::vector<int> layers = allLayers(config.layers);
-    const Vit::Output out = vit.forward(images, layers, attention, aggregate);
+    const Extractor::Output out = extractor.forward(images, layers, attention, aggregate);
     std::vector<at::Tensor> groups;
     for (const std::vector<int>& group : config.layers)
     {
@@ -133,9 +158,9 @@ at::Tensor FeatureScale::applied(const at::Tensor& tokens) const
     return mean.defined() ? (exact - mean) / deviation : exact;
 }
 
-Features extractFeatures(const Vit& vit, const Config& config, const at::Tensor& images, bool attention)
+Features extractFeatures(const Extractor& extractor, const Config& config, const at::Tensor& images, bool attention)
 {
-    return extractNormalised(vit, config, normalised(vit.config(), images), attention);
+    return extractNormalised(extractor, config, normalised(extractor.facts(), images), attention);
 }
 
 at::Tensor asGrid(const at::Tensor& tokens, int rows, int columns)
@@ -144,7 +169,7 @@ at::Tensor asGrid(const at::Tensor& tokens, int rows, int columns)
 }
 
 AgpNet::AgpNet(const Config& config, const Backbone& backbone, const FeatureScale& scale, const Decoder& decoder, ComputeType compute)
-    : config_(config), compute_(compute), vit_(backbone.config, backbone.weights, {.compute = compute}), scale_(scale),
+    : config_(config), compute_(compute), extractor_(makeExtractor(backbone.config, backbone.weights, {.compute = compute})), scale_(scale),
       decoder_(decoder.converted(scalarType(compute)))
 {
 }
@@ -155,7 +180,7 @@ Reconstruction AgpNet::reconstruct(const at::Tensor& images) const
             "the model takes images of shape [N, 3, {}, {}], found [{}]", config_.height, config_.width,
             fmt::join(images.sizes(), ", "));
     c10::InferenceMode inference;
-    const at::Tensor clean = scale_.applied(extractFeatures(vit_, config_, images, false).tokens);
+    const at::Tensor clean = scale_.applied(extractFeatures(*extractor_, config_, images, false).tokens);
     const at::Tensor reconstructed = decoder_.forward(clean, scalarType(compute_));
     return {asGrid(clean, rows(), columns()), asGrid(reconstructed, rows(), columns())};
 }

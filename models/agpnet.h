@@ -1,10 +1,10 @@
 // AGPNet for inference: frozen backbone, F_clean, decoder. The auxiliary branch lives in training.h and is not needed here.
 #pragma once
 
+#include "models/backbone.h"
 #include "models/config.h"
 #include "models/decoder.h"
 #include "models/state_dict.h"
-#include "models/vit.h"
 
 #include <memory>
 #include <string>
@@ -18,8 +18,8 @@ struct Backbone
     std::string name;   ///< for people: the file's stem
     std::string path;   ///< where it was read from; empty if it was embedded
     std::string hash;   ///< stateDictHash(weights): its identity
-    StateDict weights;  ///< in timm's names
-    VitConfig config;
+    StateDict weights;  ///< in the family's own names
+    BackboneConfig config;
 };
 
 Backbone readBackbone(const std::string& path);
@@ -29,10 +29,10 @@ ComputeType computeType(const std::string& precision);
 at::ScalarType scalarType(ComputeType compute);
 
 /// The config with what it leaves open filled in for this backbone: input size, layers, width of the decoder.
-Config completed(Config config, const VitConfig& backbone);
+Config completed(Config config, const BackboneFacts& backbone);
 
 /// Refuses a config that the backbone cannot serve.
-DecoderShape decoderShape(const Config& config, const VitConfig& backbone);
+DecoderShape decoderShape(const Config& config, const BackboneFacts& backbone);
 
 struct Features
 {
@@ -51,11 +51,11 @@ struct FeatureScale
 };
 
 /// images: [N, 3, H, W], RGB, 0 to 1, at the config's size.
-Features extractFeatures(const Vit& vit, const Config& config, const at::Tensor& images, bool attention);
+Features extractFeatures(const Extractor& extractor, const Config& config, const at::Tensor& images, bool attention);
 
 /// images in 0 to 1 → what the backbone expects.
-at::Tensor normalised(const VitConfig& backbone, const at::Tensor& images);
-Features extractNormalised(const Vit& vit, const Config& config, const at::Tensor& normalisedImages, bool attention);
+at::Tensor normalised(const BackboneFacts& backbone, const at::Tensor& images);
+Features extractNormalised(const Extractor& extractor, const Config& config, const at::Tensor& normalisedImages, bool attention);
 
 /// Tokens [N, rows·columns, C] seen as [N, C, rows, columns]; no copy.
 at::Tensor asGrid(const at::Tensor& tokens, int rows, int columns);
@@ -83,7 +83,7 @@ public:
 private:
     Config config_;
     ComputeType compute_;
-    Vit vit_;
+    std::unique_ptr<Extractor> extractor_;
     FeatureScale scale_;
     Decoder decoder_;
 };

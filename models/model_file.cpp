@@ -93,7 +93,7 @@ Backbone backboneOf(const std::string& path, const json& header, const TensorFil
     Backbone backbone;
     backbone.name = member<std::string>(path, entry, "name");
     backbone.hash = member<std::string>(path, entry, "hash");
-    backbone.config = member<VitConfig>(path, entry, "config");
+    backbone.config = member<BackboneConfig>(path, entry, "config");
     if (member<bool>(path, entry, "embedded"))
     {
         for (auto& [name, tensor] : selected(backbonePrefix, file))

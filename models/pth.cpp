@@ -628,7 +628,9 @@ StateDict readPth(const Bytes& bytes)
         }
     require(pickle != nullptr, "{}: is a zip without {}, so not a .pth of torch.save()", bytes.name, pickleName);
     require(!entries.contains(root + "constants.pkl"),
-            "{}: is a TorchScript program, not weights. Save its state_dict() with torch.save().", bytes.name);
+            "{}: is a TorchScript program (as OpenAI distributes CLIP), not weights; take them out of it once, in Python: "
+            "torch.save(torch.jit.load(\"{}\", map_location=\"cpu\").state_dict(), \"weights.pth\")",
+            bytes.name, bytes.name);
     if (const auto order = entries.find(root + "byteorder"); order != entries.end())
         require(std::string_view(reinterpret_cast<const char*>(bytes.data) + order->second.offset, order->second.size) ==
                     "little",

@@ -29,7 +29,8 @@ struct Training::Impl
 {
     Impl(const Config& c, Backbone b)
         : config(completed(c, b.config)), backbone(std::move(b)), compute(scalarType(computeType(config.precision))),
-          vit(backbone.config, backbone.weights, {.compute = computeType(config.precision)}), decoder(decoderShape(config, backbone.config), config.seed),
+          extractor(makeExtractor(backbone.config, backbone.weights, {.compute = computeType(config.precision)})),
+          decoder(decoderShape(config, backbone.config), config.seed),
           ema(decoder.clone()), optimiser(decoder.parameters())
     {
     }
@@ -115,7 +116,7 @@ struct Training::Impl
     Config config;
     Backbone backbone;
     at::ScalarType compute;
-    Vit vit;
+    std::unique_ptr<Extractor> extractor;
     Decoder decoder, ema;
     AdamW optimiser;
     FeatureScale scale;
@@ -135,7 +136,7 @@ Features Training::Impl::features(const at::Tensor& images01) const
 {
     checkImages(images01);
     at::NoGradGuard noGradient;
-    Features features = extractFeatures(vit, config, images01, true);
+    Features features = extractFeatures(*extractor, config, images01, true);
     features.tokens = features.tokens.to(at::kHalf);
     return features;
 }
@@ -185,7 +186,7 @@ double Training::Impl::step(const Features& features, const at::Tensor& images01
             if (fromImages)
             {
                 const at::Tensor noisy = imageNoise(normalised(backbone.config, images01), attention);
-                fromImage = featureNoise(scale.applied(extractNormalised(vit, config, noisy, false).tokens), attention, 1);
+                fromImage = featureNoise(scale.applied(extractNormalised(*extractor, config, noisy, false).tokens), attention, 1);
             }
         }
     }

@@ -9,7 +9,6 @@
 #include <mutex>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/_upsample_bicubic2d_aa.h>
 #include <ATen/ops/cat.h>
@@ -18,6 +17,7 @@
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/upsample_bicubic2d.h>
@@ -68,26 +68,37 @@ const OneDnn& oneDnn()
     return instance;
 }
 
+enum class Then
+{
+    Nothing,
+    Gelu,
+    Silu
+};
+
 struct Linear
 {
     at::Tensor weight;
     at::Tensor bias; // may be undefined
     bool packed = false;
 
-    at::Tensor operator()(const at::Tensor& input, bool gelu = false) const
+    at::Tensor operator()(const at::Tensor& input, Then then = Then::Nothing) const
     {
+        const std::optional<at::Tensor> optionalBias = bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt;
         if (packed)
-            return oneDnn().linear->call(input, weight, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt,
-                                         gelu ? "gelu" : "none", c10::List<std::optional<at::Scalar>>(),
+        {
+            const bool gelu = then == Then::Gelu;
+            return oneDnn().linear->call(input, weight, optionalBias, gelu ? "gelu" : then == Then::Silu ? "swish" : "none",
+                                         c10::List<std::optional<at::Scalar>>(),
                                          gelu ? std::optional<std::string_view>("none") : std::nullopt);
-        at::Tensor result = at::linear(input, weight, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt);
-        return gelu ? at::gelu(result) : result;
+        }
+        at::Tensor result = at::linear(input, weight, optionalBias);
+        return then == Then::Gelu ? at::gelu(result) : then == Then::Silu ? at::silu(result) : result;
     }
 };
 
 struct Norm
 {
-    at::Tensor weight;
+    at::Tensor weight; // undefined: no norm at all
     at::Tensor bias;
 };
 
@@ -115,11 +126,12 @@ ComputeType fastestComputeType()
 struct Vit::Impl
 {
     VitConfig config;
-    VitOptions options;
+    ExtractorOptions options;
     at::ScalarType type = at::kFloat;
     bool packed = false;
 
     Linear patch;
+    Norm normPre;
     at::Tensor prefix;    // [1, P, C] class token and registers, with their positions, float32
     at::Tensor positions; // [1, C, gridH, gridW], float32
     std::vector<Block> blocks;
@@ -150,7 +162,8 @@ struct Vit::Impl
     at::Tensor attention(const at::Tensor& q, const at::Tensor& k, AttentionAggregate aggregate) const;
 };
 
-Vit::Vit(VitConfig config, const StateDict& weights, const VitOptions& options) : impl_(std::make_unique<Impl>())
+Vit::Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& options)
+    : Extractor(factsOf(config)), impl_(std::make_unique<Impl>())
 {
     const c10::AutoGradMode noGradient(false);
     Impl& it = *impl_;
@@ -188,7 +201,9 @@ Vit::Vit(VitConfig config, const StateDict& weights, const VitOptions& options) 
                        .permute({0, 3, 1, 2})
                        .contiguous();
     it.patch = it.linear(get("patch_embed.proj.weight", {c.width, 3, c.patch, c.patch}).reshape({c.width, 3 * c.patch * c.patch}),
-                         get("patch_embed.proj.bias", {c.width}));
+                         weights.contains("patch_embed.proj.bias") ? get("patch_embed.proj.bias", {c.width}) : at::Tensor());
+    if (c.normPre)
+        it.normPre = {get("norm_pre.weight", {c.width}).clone(), get("norm_pre.bias", {c.width}).clone()};
 
     for (int64_t i = 0; i < c.depth; i++)
     {
@@ -197,10 +212,12 @@ Vit::Vit(VitConfig config, const StateDict& weights, const VitOptions& options) 
         const auto norm = [&](const std::string& which) {
             return Norm{get(name + which + ".weight", {c.width}).clone(), get(name + which + ".bias", {c.width}).clone()};
         };
-        // Layer scale multiplies what comes out of a linear layer: the same as scaling its rows, once.
-        const auto scaled = [&](const std::string& layer, const std::string& scale, int64_t inputs)
+        // Layer scale multiplies what comes out of a linear layer: the same as scaling its rows, once. And x sigmoid(1.702 x) is
+        // silu(1.702 x) / 1.702, two factors that go into the layers around it.
+        const double inside = c.quickGelu ? 1.702 : 1.0;
+        const auto scaled = [&](const std::string& layer, const std::string& scale, int64_t inputs, double before)
         {
-            at::Tensor weight = get(name + layer + ".weight", {c.width, inputs});
+            at::Tensor weight = get(name + layer + ".weight", {c.width, inputs}) / before;
             at::Tensor bias = get(name + layer + ".bias", {c.width});
             if (c.layerScale)
             {
@@ -214,24 +231,22 @@ Vit::Vit(VitConfig config, const StateDict& weights, const VitOptions& options) 
         block.qkv =
             it.linear(get(name + "attn.qkv.weight", {3 * c.width, c.width}),
                       weights.contains(name + "attn.qkv.bias") ? get(name + "attn.qkv.bias", {3 * c.width}) : at::Tensor());
-        block.projection = scaled("attn.proj", "ls1.gamma", c.width);
+        block.projection = scaled("attn.proj", "ls1.gamma", c.width, 1.0);
         block.norm2 = norm("norm2");
-        block.hidden = it.linear(get(name + "mlp.fc1.weight", {c.mlp, c.width}), get(name + "mlp.fc1.bias", {c.mlp}));
-        block.output = scaled("mlp.fc2", "ls2.gamma", c.mlp);
+        block.hidden = it.linear(get(name + "mlp.fc1.weight", {c.mlp, c.width}) * inside, get(name + "mlp.fc1.bias", {c.mlp}) * inside);
+        block.output = scaled("mlp.fc2", "ls2.gamma", c.mlp, inside);
         it.blocks.push_back(std::move(block));
     }
 }
 
 Vit::~Vit() = default;
-Vit::Vit(Vit&&) noexcept = default;
-Vit& Vit::operator=(Vit&&) noexcept = default;
 
 const VitConfig& Vit::config() const
 {
     return impl_->config;
 }
 
-const VitOptions& Vit::options() const
+const ExtractorOptions& Vit::options() const
 {
     return impl_->options;
 }
@@ -284,29 +299,13 @@ at::Tensor Vit::Impl::attention(const at::Tensor& q, const at::Tensor& k, Attent
     return at::stack(images);
 }
 
-Vit::Output Vit::forward(const at::Tensor& given, const std::vector<int>& layers, bool attention,
-                         AttentionAggregate aggregate) const
+Vit::Output Vit::run(const at::Tensor& given, const std::vector<int>& layers, bool attention, AttentionAggregate aggregate) const
 {
     const Impl& it = *impl_;
     const VitConfig& c = it.config;
-    require(given.dim() == 4 && given.size(1) == 3 && given.size(0) > 0, "the image has shape [{}], expected [N, 3, H, W]",
-            fmt::join(given.sizes(), ", "));
     const int64_t batch = given.size(0);
-    const int64_t height = given.size(2);
-    const int64_t width = given.size(3);
-    require(height > 0 && width > 0 && height % c.patch == 0 && width % c.patch == 0,
-            "the image is {} x {} (height x width), expected multiples of the patch, {}", height, width, c.patch);
-    require(!layers.empty(), "no layer of the backbone was asked for");
-    for (size_t i = 0; i < layers.size(); i++)
-        require(layers[i] >= (i > 0 ? layers[i - 1] + 1 : 1) && layers[i] <= c.depth,
-                "layers [{}] were asked for, expected rising numbers from 1 to {}", fmt::join(layers, ", "), c.depth);
-
-    // Not inference mode: its tensors may not enter a computation that has gradients.
-    const c10::AutoGradMode noGradient(false);
-    const at::AutoDispatchBelowADInplaceOrView belowAutograd;
-
-    const int64_t rows = height / c.patch;
-    const int64_t columns = width / c.patch;
+    const int64_t rows = given.size(2) / c.patch;
+    const int64_t columns = given.size(3) / c.patch;
     const int64_t skip = it.prefix.size(1);
     const int64_t tokens = skip + rows * columns;
     const int64_t headWidth = c.width / c.heads;
@@ -323,6 +322,10 @@ Vit::Output Vit::forward(const at::Tensor& given, const std::vector<int>& layers
     patches.copy_(it.patch(windows));
     patches.add_(it.positionsFor(rows, columns));
 
+    if (it.normPre.weight.defined())
+        x = at::layer_norm(x, {c.width}, it.normPre.weight, it.normPre.bias, c.layerNormEps);
+
+    const Then activation = c.quickGelu ? Then::Silu : Then::Gelu;
     const auto normalised = [&](const Norm& norm)
     { return at::layer_norm(x, {c.width}, norm.weight, norm.bias, c.layerNormEps).to(it.type); };
 
@@ -333,7 +336,7 @@ Vit::Output Vit::forward(const at::Tensor& given, const std::vector<int>& layers
         const Block& block = it.blocks[static_cast<size_t>(i)];
         const at::Tensor qkv = block.qkv(normalised(block.norm1)).view({batch, tokens, 3, c.heads, headWidth});
         x.add_(block.projection(attend(qkv)));
-        x.add_(block.output(block.hidden(normalised(block.norm2), true)));
+        x.add_(block.output(block.hidden(normalised(block.norm2), activation)));
 
         if (i + 1 != layers[next])
             continue;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/state_dict.h"
+#include "models/backbone.h"
 
 #include <array>
 #include <cstdint>
@@ -9,23 +9,24 @@
 #include <string>
 #include <vector>
 
-#include <ATen/core/Tensor.h>
-#include <nlohmann/json_fwd.hpp>
-
 namespace agpnet
 {
 
 /// Everything about a pre-norm vision transformer that its weights' shapes do not say, and what they do say.
 struct VitConfig
 {
-    std::string family; ///< whose names the weights had: "timm" (also DINO), "dinov2", "hf-vit" or "hf-dinov2"
+    /// Whose names the weights had: "timm" (also DINO and DeiT), "dinov2", "hf-vit" (also DeiT), "hf-dinov2", "clip" (OpenAI's,
+    /// also open_clip's) or "hf-clip".
+    std::string family;
     int64_t patch = 0;
     int64_t width = 0;
     int64_t heads = 0;
     int64_t depth = 0;
     int64_t mlp = 0; ///< width of the hidden layer
-    int64_t registers = 0;
+    int64_t registers = 0; ///< tokens between the class token and the patches; a distilled DeiT's distillation token is one
     bool layerScale = false;
+    bool normPre = false;   ///< CLIP: a layer norm before the first block, and patches without a bias
+    bool quickGelu = false; ///< CLIP: x sigmoid(1.702 x) for GELU
     int64_t gridH = 0; ///< of the stored position embedding, in patches
     int64_t gridW = 0;
     /// How many of the leading tokens (class token, then registers) have a position of their own: 0, 1 or 1 + registers.
@@ -41,77 +42,48 @@ struct VitConfig
 
 void to_json(nlohmann::json& json, const VitConfig& config);
 void from_json(const nlohmann::json& json, VitConfig& config); ///< Error where a field is missing, unknown or senseless
+BackboneFacts factsOf(const VitConfig& config);
 
 /// What names and shapes leave open, where the guess is wrong.
 struct VitOverrides
 {
-    std::optional<int64_t> heads; ///< guess: width / 64
+    std::optional<int64_t> heads; ///< guess: one per 64 channels, as most have it
     std::optional<int64_t> gridH; ///< guess: square; the width follows
     std::optional<bool> positionAntialias;
     std::optional<double> layerNormEps;
+    std::optional<bool> quickGelu; ///< guess: for CLIP, except in timm's names, whose models of these widths have GELU
     std::optional<std::array<double, 3>> mean;
     std::optional<std::array<double, 3>> std;
 };
 
-enum class ComputeType
-{
-    Float32,
-    BFloat16
-};
-
-/// BFloat16 where the processor multiplies it natively, Float32 elsewhere.
-ComputeType fastestComputeType();
-
-enum class AttentionAggregate
-{
-    ClassToken, ///< how much the class token looks at each patch
-    MeanQuery   ///< how much the patches look at each patch, on average
-};
-
-struct VitOptions
-{
-    ComputeType compute = ComputeType::Float32;
-    /// Lay weights out for oneDNN once, where this LibTorch can. Costs a copy of the weights.
-    bool prepack = true;
-    at::Device device = at::kCPU;
-};
-
 /// A frozen vision transformer. Calls from several threads at once are fine.
-class Vit
+class Vit final : public Extractor
 {
 public:
-    struct Output
-    {
-        std::vector<at::Tensor>
-            tokens;           ///< per requested layer [N, L, C], float32: the residual stream after that block, patches only
-        at::Tensor attention; ///< [N, L], float32; undefined unless asked for
-    };
-
     /// `weights` in timm's names, of the shapes the configuration says; see vitFromStateDict.
-    Vit(VitConfig config, const StateDict& weights, const VitOptions& options = {});
-    ~Vit();
-    Vit(Vit&&) noexcept;
-    Vit& operator=(Vit&&) noexcept;
-
-    /// image: [N, 3, H, W], normalised, H and W multiples of the patch. layers: 1-based, rising. Nothing after the last of them
-    /// is computed. Attention is the softmax over all tokens, its patch columns averaged over heads and over `layers`.
-    /// The results carry no gradient, but may enter a computation that does.
-    Output forward(const at::Tensor& image, const std::vector<int>& layers, bool attention = false,
-                   AttentionAggregate aggregate = AttentionAggregate::ClassToken) const;
+    Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& options = {});
+    ~Vit() override;
 
     const VitConfig& config() const;
-    const VitOptions& options() const;
+    const ExtractorOptions& options() const;
     bool prepacked() const; ///< whether the weights are in fact laid out for oneDNN
 
 private:
+    /// Tokens: the residual stream after a block, patches only. Attention: the softmax over all tokens, its patch columns
+    /// averaged over heads and over `layers`.
+    Output run(const at::Tensor& image, const std::vector<int>& layers, bool attention, AttentionAggregate aggregate) const override;
+
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
 
-/// The configuration that names and shapes tell, and the weights in timm's names. Accepts timm, DINO, DINOv2 and the Hugging Face
-/// ViT and Dinov2 names behind any prefix; an Error names the tensor that is missing, misshapen or of another architecture.
+/// The configuration that names and shapes tell, and the weights in timm's names. Accepts the names of timm, DINO, DINOv2, DeiT,
+/// OpenAI's CLIP, and Hugging Face's ViT, DeiT, Dinov2 and CLIP, behind any prefix; of a whole CLIP it takes the picture half.
+/// An Error names the tensor that is missing, misshapen or of another architecture.
 std::pair<VitConfig, StateDict> recogniseVit(const StateDict& weights, const VitOverrides& overrides = {});
 
-Vit vitFromStateDict(const StateDict& weights, const VitOverrides& overrides = {}, const VitOptions& options = {});
+Vit vitFromStateDict(const StateDict& weights, const VitOverrides& overrides = {}, const ExtractorOptions& options = {});
+
+BackboneFamily vitFamily();
 
 } // namespace agpnet

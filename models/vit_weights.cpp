@@ -2,12 +2,11 @@
 #include "models/vit.h"
 
 #include "common/error.h"
+#include "models/json_fields.h"
+#include "models/named_weights.h"
 
+#include <algorithm>
 #include <cmath>
-#include <fmt/ranges.h>
-#include <map>
-#include <nlohmann/json.hpp>
-#include <set>
 #include <string_view>
 
 #include <ATen/ops/cat.h>
@@ -18,122 +17,122 @@ namespace agpnet
 namespace
 {
 
-std::string shapeText(const at::Tensor& tensor)
+constexpr std::string_view what = "vision transformer"; // for messages
+
+const char timmPatch[] = "patch_embed.proj.weight";
+const char huggingPatch[] = "embeddings.patch_embeddings.projection.weight";
+const char huggingClip[] = "embeddings.class_embedding";
+const char clip[] = "class_embedding"; // the text half has no such token
+
+/// A function, as families may be asked for before this file's globals are made.
+std::vector<std::string> signs()
 {
-    return fmt::format("[{}]", fmt::join(tensor.sizes(), ", "));
+    return {timmPatch, huggingPatch, huggingClip, clip};
 }
 
-/// The weights behind a prefix, noting what has been used: what is left over in a block tells another architecture.
-class Source
-{
-public:
-    Source(const StateDict& weights, std::string prefix) : weights_(weights), prefix_(std::move(prefix)) {}
-
-    bool has(const std::string& name) const { return weights_.contains(prefix_ + name); }
-
-    at::Tensor get(const std::string& name, std::initializer_list<int64_t> shape)
-    {
-        const at::Tensor tensor = get(name);
-        require(tensor.sizes() == at::IntArrayRef(shape), "{}{}: has shape {}, expected [{}]", prefix_, name, shapeText(tensor),
-                fmt::join(at::IntArrayRef(shape), ", "));
-        return tensor;
-    }
-
-    at::Tensor get(const std::string& name, int64_t rank)
-    {
-        const at::Tensor tensor = get(name);
-        require(tensor.dim() == rank, "{}{}: has shape {}, expected {} dimensions", prefix_, name, shapeText(tensor), rank);
-        return tensor;
-    }
-
-    /// Refuses whatever under `part` was not asked for.
-    void finish(std::string_view part) const
-    {
-        const std::string begin = prefix_ + std::string(part);
-        for (auto at = weights_.lower_bound(begin); at != weights_.end() && at->first.starts_with(begin); ++at)
-        {
-            const bool swiglu = at->first.find("mlp.w") != std::string::npos;
-            require(used_.contains(at->first), "{}: {} (shape {})", at->first,
-                    swiglu ? "is of a SwiGLU feed-forward layer, which is not supported"
-                           : "is not part of a pre-norm vision transformer as known here",
-                    shapeText(at->second));
-        }
-    }
-
-    const std::string& prefix() const { return prefix_; }
-
-private:
-    at::Tensor get(const std::string& name)
-    {
-        const auto found = weights_.find(prefix_ + name);
-        require(found != weights_.end(), "{}{}: is missing from the weights", prefix_, name);
-        require(at::isFloatingType(found->second.scalar_type()), "{}{}: holds {}, expected floating-point numbers", prefix_, name,
-                c10::toString(found->second.scalar_type()));
-        used_.insert(found->first);
-        return found->second;
-    }
-
-    const StateDict& weights_;
-    std::string prefix_;
-    std::set<std::string> used_;
-};
-
-constexpr std::string_view timmPatch = "patch_embed.proj.weight";
-constexpr std::string_view huggingPatch = "embeddings.patch_embeddings.projection.weight";
-
-struct Names
-{
-    bool hugging = false;
-    std::string prefix;
-};
-
-Names findNames(const StateDict& weights)
-{
-    require(!weights.empty(), "there are no weights");
-    std::vector<Names> found;
-    for (const auto& [name, tensor] : weights)
-        for (const std::string_view patch : {timmPatch, huggingPatch})
-            if (name.ends_with(patch) && (name.size() == patch.size() || name[name.size() - patch.size() - 1] == '.'))
-                found.push_back({patch == huggingPatch, name.substr(0, name.size() - patch.size())});
-    require(!found.empty(), "{}: these are not the weights of a vision transformer: neither {} nor {} is among the {} tensors",
-            weights.begin()->first, timmPatch, huggingPatch, weights.size());
-    if (found.size() == 1)
-        return found[0];
-    // A training checkpoint holds student and teacher; the teacher is what gets published.
-    const Names* teacher = nullptr;
-    for (const Names& names : found)
-        if (names.prefix.find("teacher") != std::string::npos)
-            teacher = teacher ? nullptr : &names;
-    require(teacher != nullptr, "the weights hold more than one transformer: {}{} and {}{}", found[0].prefix,
-            found[0].hugging ? huggingPatch : timmPatch, found[1].prefix, found[1].hugging ? huggingPatch : timmPatch);
-    return *teacher;
-}
-
-int64_t countBlocks(const StateDict& weights, const std::string& begin)
-{
-    int64_t depth = 0;
-    const auto any = [&](int64_t block)
-    {
-        const std::string name = fmt::format("{}{}.", begin, block);
-        const auto at = weights.lower_bound(name);
-        return at != weights.end() && at->first.starts_with(name);
-    };
-    while (any(depth))
-        depth++;
-    return depth;
-}
-
-/// Where a name of ours is found in the Hugging Face weights of ViT and of Dinov2.
+/// Where a block's parts are found.
 struct BlockNames
 {
     std::string norm1 = "norm1";
-    std::string norm2 = "norm2";
+    std::vector<std::string> qkv = {"attn.qkv."}; ///< one packed layer or three
     std::string projection = "attn.proj";
-    std::string scale1 = "ls1.gamma";
-    std::string scale2 = "ls2.gamma";
+    std::string scale1 = "ls1.gamma"; ///< empty: the family has no layer scale
+    std::string norm2 = "norm2";
     std::string hidden = "mlp.fc1";
     std::string output = "mlp.fc2";
+    std::string scale2 = "ls2.gamma";
 };
+
+/// Where everything is found, behind the prefix. By default in timm's names, which DINO, DINOv2 and DeiT share.
+struct Names
+{
+    std::string family = "timm";
+    std::string patch = "patch_embed.proj";
+    std::string classToken = "cls_token";
+    std::vector<std::string> registers = {"reg_token", "register_tokens"};
+    std::string distillation = "dist_token";
+    std::string positions = "pos_embed";
+    std::string normPre = "norm_pre"; ///< empty: the family has none
+    std::string blocks = "blocks.";
+    BlockNames block;
+};
+
+/// Hugging Face's ViT, DeiT and Dinov2. Version 5 of transformers saves the names of version 4, but uses others in memory, and so
+/// in a state_dict() saved by hand.
+Names huggingNames(const NamedWeights& source)
+{
+    Names names;
+    names.family = "hf-vit";
+    names.patch = "embeddings.patch_embeddings.projection";
+    names.classToken = "embeddings.cls_token";
+    names.registers = {"embeddings.register_tokens"};
+    names.distillation = "embeddings.distillation_token";
+    names.positions = "embeddings.position_embeddings";
+    names.normPre = "";
+    names.blocks = source.has("layers.0.attention.q_proj.weight") ? "layers." : "encoder.layer.";
+    const std::string first = names.blocks + "0.";
+    const bool inMemory = source.has(first + "attention.q_proj.weight");
+    names.block.qkv = inMemory ? std::vector<std::string>{"attention.q_proj.", "attention.k_proj.", "attention.v_proj."}
+                               : std::vector<std::string>{"attention.attention.query.", "attention.attention.key.",
+                                                          "attention.attention.value."};
+    names.block.projection = inMemory ? "attention.o_proj" : "attention.output.dense";
+    if (source.has(first + "norm1.weight"))
+    {
+        names.family = "hf-dinov2";
+        names.block.scale1 = "layer_scale1.lambda1";
+        names.block.scale2 = "layer_scale2.lambda1";
+        return names;
+    }
+    names.block.norm1 = "layernorm_before";
+    names.block.norm2 = "layernorm_after";
+    names.block.scale1 = names.block.scale2 = "";
+    names.block.hidden = inMemory ? "mlp.fc1" : "intermediate.dense";
+    names.block.output = inMemory ? "mlp.fc2" : "output.dense";
+    return names;
+}
+
+/// The picture half of CLIP, as OpenAI and open_clip name it, or Hugging Face.
+Names clipNames(bool hugging)
+{
+    Names names;
+    names.family = hugging ? "hf-clip" : "clip";
+    names.patch = hugging ? "embeddings.patch_embedding" : "conv1";
+    names.classToken = hugging ? "embeddings.class_embedding" : "class_embedding";
+    names.registers = {};
+    names.distillation = "";
+    names.positions = hugging ? "embeddings.position_embedding.weight" : "positional_embedding";
+    names.normPre = hugging ? "pre_layrnorm" : "ln_pre"; // Hugging Face's spelling
+    names.blocks = hugging ? "encoder.layers." : "transformer.resblocks.";
+    names.block = hugging ? BlockNames{.norm1 = "layer_norm1",
+                                       .qkv = {"self_attn.q_proj.", "self_attn.k_proj.", "self_attn.v_proj."},
+                                       .projection = "self_attn.out_proj",
+                                       .scale1 = "",
+                                       .norm2 = "layer_norm2",
+                                       .hidden = "mlp.fc1",
+                                       .output = "mlp.fc2",
+                                       .scale2 = ""}
+                          : BlockNames{.norm1 = "ln_1",
+                                       .qkv = {"attn.in_proj_"},
+                                       .projection = "attn.out_proj",
+                                       .scale1 = "",
+                                       .norm2 = "ln_2",
+                                       .hidden = "mlp.c_fc",
+                                       .output = "mlp.c_proj",
+                                       .scale2 = ""};
+    return names;
+}
+
+Names namesOf(const NamedWeights& source, const std::string& sign)
+{
+    if (sign == huggingPatch)
+        return huggingNames(source);
+    if (sign != timmPatch)
+        return clipNames(sign == huggingClip);
+    Names names;
+    if (source.has("mask_token") || source.has("register_tokens"))
+        names.family = "dinov2";
+    return names;
+}
 
 int64_t squareRoot(int64_t value)
 {
@@ -141,12 +140,13 @@ int64_t squareRoot(int64_t value)
     return root * root == value ? root : 0;
 }
 
-void findGrid(VitConfig& config, const Source& source, const std::string& name, int64_t positions, const VitOverrides& overrides)
+void findGrid(VitConfig& config, const NamedWeights& source, bool distilled, const std::string& name, int64_t positions, const VitOverrides& overrides)
 {
     // Positions of the patches, and perhaps of the class token, and perhaps of the registers
-    std::set<int64_t> prefixes = {1, 0, 1 + config.registers};
     for (const int64_t prefix : {int64_t{1}, int64_t{0}, 1 + config.registers})
     {
+        if (distilled && prefix != 2) // its two tokens always have theirs
+            continue;
         const int64_t patches = positions - prefix;
         if (patches <= 0)
             continue;
@@ -168,112 +168,88 @@ void findGrid(VitConfig& config, const Source& source, const std::string& name, 
 
 std::pair<VitConfig, StateDict> recogniseVit(const StateDict& weights, const VitOverrides& overrides)
 {
-    const Names names = findNames(weights);
-    Source source(weights, names.prefix);
-    const std::string embeddings = names.hugging ? "embeddings." : "";
-    const bool flatLayers = names.hugging && source.has("layers.0.attention.q_proj.weight"); // a ViT of transformers 5 in memory
-    const std::string blocks = flatLayers ? "layers." : names.hugging ? "encoder.layer." : "blocks.";
-
-    for (const char* other : {"norm_pre.weight", "dist_token", "embeddings.distillation_token"})
-        require(!source.has(other), "{}{}: is not part of a plain vision transformer as known here", names.prefix, other);
+    const FoundSign found = findTheSign(weights, signs(), what);
+    NamedWeights source(weights, found.prefix);
+    const Names names = namesOf(source, found.sign);
+    const BlockNames& block = names.block;
+    const bool isClip = names.family == "clip" || names.family == "hf-clip";
 
     VitConfig config;
+    config.family = names.family;
     StateDict ours;
-    const std::string patchName = names.hugging ? "embeddings.patch_embeddings.projection" : "patch_embed.proj";
-    const at::Tensor patch = source.get(patchName + ".weight", 4);
-    require(patch.size(0) > 0 && patch.size(1) == 3 && patch.size(2) == patch.size(3) && patch.size(2) > 0,
-            "{}{}.weight: has shape {}, expected [width, 3, patch, patch]", names.prefix, patchName, shapeText(patch));
+    const at::Tensor patch = source.get(names.patch + ".weight", 4);
+    require(patch.size(1) == 3 && patch.size(2) == patch.size(3), "{}{}.weight: has shape {}, expected [width, 3, patch, patch]",
+            found.prefix, names.patch, shapeText(patch));
     config.width = patch.size(0);
     config.patch = patch.size(2);
     const int64_t width = config.width;
     ours["patch_embed.proj.weight"] = patch;
-    ours["patch_embed.proj.bias"] = source.get(patchName + ".bias", {width});
-    ours["cls_token"] = source.get(embeddings + "cls_token", {1, 1, width});
+    config.normPre = isClip || (!names.normPre.empty() && source.has(names.normPre + ".weight"));
+    if (config.normPre)
+    {
+        ours["norm_pre.weight"] = source.get(names.normPre + ".weight", {width});
+        ours["norm_pre.bias"] = source.get(names.normPre + ".bias", {width});
+    }
+    if (!config.normPre || source.has(names.patch + ".bias"))
+        ours["patch_embed.proj.bias"] = source.get(names.patch + ".bias", {width});
+    ours["cls_token"] = isClip ? source.get(names.classToken, {width}).view({1, 1, width}) : source.get(names.classToken, {1, 1, width});
 
-    for (const char* name : {"reg_token", "register_tokens"})
-        if (source.has(embeddings + name))
+    for (const std::string& name : names.registers)
+        if (source.has(name))
         {
-            const at::Tensor registers = source.get(embeddings + name, 3);
-            require(registers.size(0) == 1 && registers.size(1) > 0 && registers.size(2) == width,
-                    "{}{}{}: has shape {}, expected [1, registers, {}]", names.prefix, embeddings, name, shapeText(registers),
-                    width);
+            const at::Tensor registers = source.get(name, 3);
+            require(registers.size(0) == 1 && registers.size(2) == width, "{}{}: has shape {}, expected [1, registers, {}]",
+                    found.prefix, name, shapeText(registers), width);
             config.registers = registers.size(1);
             ours["reg_token"] = registers;
         }
+    // A distilled DeiT's second token goes through the blocks as a register does.
+    const bool distilled = !names.distillation.empty() && source.has(names.distillation);
+    if (distilled)
+    {
+        require(config.registers == 0, "{}{}: stands beside registers, expected one or the other", found.prefix, names.distillation);
+        config.registers = 1;
+        ours["reg_token"] = source.get(names.distillation, {1, 1, width});
+    }
 
-    const std::string positionName = names.hugging ? "embeddings.position_embeddings" : "pos_embed";
-    const at::Tensor positions = source.get(positionName, 3);
-    require(positions.size(0) == 1 && positions.size(2) == width, "{}{}: has shape {}, expected [1, positions, {}]", names.prefix,
-            positionName, shapeText(positions), width);
-    findGrid(config, source, positionName, positions.size(1), overrides);
+    const at::Tensor stored = source.get(names.positions, isClip ? 2 : 3);
+    const at::Tensor positions = isClip ? stored.unsqueeze(0) : stored;
+    require(positions.size(0) == 1 && positions.size(2) == width, "{}{}: has shape {}, expected {}positions, {}]", found.prefix,
+            names.positions, shapeText(stored), isClip ? "[" : "[1, ", width);
+    findGrid(config, source, distilled, names.positions, positions.size(1), overrides);
     ours["pos_embed"] = positions;
 
-    config.depth = countBlocks(weights, names.prefix + blocks);
-    require(config.depth > 0, "{}{}0: is missing from the weights: there are no transformer blocks", names.prefix, blocks);
-    const std::string first = blocks + "0.";
-    BlockNames block;
-    bool dinov2Names = true;
-    // transformers 5 saves the names of version 4, but uses others in memory, and so in a state_dict() saved by hand
-    const bool shortNames = source.has(first + "attention.q_proj.weight");
-    if (names.hugging)
-    {
-        block.projection = shortNames ? "attention.o_proj" : "attention.output.dense";
-        dinov2Names = source.has(first + "norm1.weight");
-        if (!dinov2Names)
-            block = {.norm1 = "layernorm_before",
-                     .norm2 = "layernorm_after",
-                     .projection = block.projection,
-                     .scale1 = "",
-                     .scale2 = "",
-                     .hidden = shortNames ? "mlp.fc1" : "intermediate.dense",
-                     .output = shortNames ? "mlp.fc2" : "output.dense"};
-        else
-        {
-            block.scale1 = "layer_scale1.lambda1";
-            block.scale2 = "layer_scale2.lambda1";
-        }
-        config.layerScale = dinov2Names && source.has(first + block.scale1);
-        config.family = dinov2Names ? "hf-dinov2" : "hf-vit";
-    }
-    else
-    {
-        config.layerScale = source.has(first + block.scale1);
-        config.family = source.has("mask_token") || source.has("register_tokens") ? "dinov2" : "timm";
-    }
-    source.finish(first + "mlp.w"); // first, as it says more than that fc1 is missing
+    while (source.hasAnyUnder(fmt::format("{}{}.", names.blocks, config.depth)))
+        config.depth++;
+    require(config.depth > 0, "{}{}0: is missing from the weights: there are no transformer blocks", found.prefix, names.blocks);
+    const std::string first = names.blocks + "0.";
+    config.layerScale = !block.scale1.empty() && source.has(first + block.scale1);
+    for (const char* swiglu : {"mlp.w12.weight", "mlp.w1.weight", "mlp.weights_in.weight"}) // says more than that fc1 is missing
+        require(!source.has(first + swiglu), "{}{}{}: is of a SwiGLU feed-forward layer, which is not supported", found.prefix, first,
+                swiglu);
     config.mlp = source.get(first + block.hidden + ".weight", 2).size(0);
-    require(config.mlp > 0, "{}{}{}.weight: is empty", names.prefix, first, block.hidden);
 
     for (int64_t i = 0; i < config.depth; i++)
     {
-        const std::string from = fmt::format("{}{}.", blocks, i);
+        const std::string from = fmt::format("{}{}.", names.blocks, i);
         const std::string to = fmt::format("blocks.{}.", i);
         const auto take = [&](const std::string& name, const std::string& theirs, std::initializer_list<int64_t> shape)
         { ours[to + name] = source.get(from + theirs, shape); };
         take("norm1.weight", block.norm1 + ".weight", {width});
         take("norm1.bias", block.norm1 + ".bias", {width});
-        if (names.hugging)
-            for (const char* part : {"weight", "bias"})
-            {
-                const bool weight = part == std::string_view("weight");
-                std::vector<at::Tensor> parts;
-                for (const char* which : {"query", "key", "value"})
-                {
-                    const std::string layer = shortNames ? fmt::format("{}_proj", which[0]) : fmt::format("attention.{}", which);
-                    const std::string name = fmt::format("{}attention.{}.{}", from, layer, part);
-                    if (!weight && parts.empty() && !source.has(name))
-                        break;
-                    parts.push_back(weight ? source.get(name, {width, width}) : source.get(name, {width}));
-                }
-                if (!parts.empty())
-                    ours[to + "attn.qkv." + part] = at::cat(parts);
-            }
-        else
+        const int64_t rows = 3 * width / static_cast<int64_t>(block.qkv.size());
+        std::vector<at::Tensor> matrices, biases;
+        for (const std::string& name : block.qkv)
         {
-            take("attn.qkv.weight", "attn.qkv.weight", {3 * width, width});
-            if (source.has(from + "attn.qkv.bias"))
-                take("attn.qkv.bias", "attn.qkv.bias", {3 * width});
+            matrices.push_back(source.get(from + name + "weight", {rows, width}));
+            if (!biases.empty() || source.has(from + name + "bias") || isClip) // elsewhere there may be none
+                biases.push_back(source.get(from + name + "bias", {rows}));
         }
+        require(biases.empty() || biases.size() == block.qkv.size(), "{}{}{}bias: is missing from the weights", found.prefix, from,
+                block.qkv[0]);
+        ours[to + "attn.qkv.weight"] = matrices.size() == 1 ? matrices[0] : at::cat(matrices);
+        if (!biases.empty())
+            ours[to + "attn.qkv.bias"] = biases.size() == 1 ? biases[0] : at::cat(biases);
         take("attn.proj.weight", block.projection + ".weight", {width, width});
         take("attn.proj.bias", block.projection + ".bias", {width});
         take("norm2.weight", block.norm2 + ".weight", {width});
@@ -288,10 +264,11 @@ std::pair<VitConfig, StateDict> recogniseVit(const StateDict& weights, const Vit
             take("ls2.gamma", block.scale2, {width});
         }
     }
-    source.finish(blocks);
+    source.finish(names.blocks, "pre-norm vision transformer");
 
-    // All published models of these families have heads of 64
-    config.heads = overrides.heads.value_or(width / 64);
+    // Nearly all published models of these families have heads of 64; the huge and giant ones have 16 heads.
+    const bool huge = width == 1280 || width == 1408 || width == 1664;
+    config.heads = overrides.heads.value_or(huge ? 16 : width / 64);
     require(config.heads > 0 && width % config.heads == 0,
             "the transformer is {} wide, which does not make {} heads; say how many there are", width, config.heads);
 
@@ -299,13 +276,20 @@ std::pair<VitConfig, StateDict> recogniseVit(const StateDict& weights, const Vit
     // run time, but its weights were trained at one size by their publishers, most of whom did not: so we do not either.
     config.positionAntialias =
         overrides.positionAntialias.value_or(config.registers > 0 && (config.family == "dinov2" || config.family == "hf-dinov2"));
-    config.layerNormEps = overrides.layerNormEps.value_or(config.family == "hf-vit" ? 1e-12 : 1e-6);
+    config.layerNormEps = overrides.layerNormEps.value_or(config.normPre ? 1e-5 : config.family == "hf-vit" ? 1e-12 : 1e-6);
+    // OpenAI's weights want QuickGELU. LAION's have the same names and want GELU, as do all of the huge ones, which are LAION's.
+    config.quickGelu = overrides.quickGelu.value_or(isClip && !huge);
+    if (config.normPre)
+    {
+        config.mean = {0.48145466, 0.4578275, 0.40821073};
+        config.std = {0.26862954, 0.26130258, 0.27577711};
+    }
     config.mean = overrides.mean.value_or(config.mean);
     config.std = overrides.std.value_or(config.std);
     return {config, std::move(ours)};
 }
 
-Vit vitFromStateDict(const StateDict& weights, const VitOverrides& overrides, const VitOptions& options)
+Vit vitFromStateDict(const StateDict& weights, const VitOverrides& overrides, const ExtractorOptions& options)
 {
     auto [config, ours] = recogniseVit(weights, overrides);
     return Vit(std::move(config), ours, options);
@@ -321,6 +305,8 @@ void to_json(nlohmann::json& json, const VitConfig& config)
             {"mlp", config.mlp},
             {"registers", config.registers},
             {"layerScale", config.layerScale},
+            {"normPre", config.normPre},
+            {"quickGelu", config.quickGelu},
             {"gridH", config.gridH},
             {"gridW", config.gridW},
             {"positionedPrefix", config.positionedPrefix},
@@ -332,62 +318,63 @@ void to_json(nlohmann::json& json, const VitConfig& config)
 
 void from_json(const nlohmann::json& json, VitConfig& config)
 {
-    require(json.is_object(), "the backbone's description is not an object");
-    nlohmann::json known;
-    to_json(known, VitConfig());
-    for (const auto& [key, value] : json.items())
-        require(known.contains(key), "the backbone's description has \"{}\", which is not known", key);
-    const auto get = [&json](const char* key) -> const nlohmann::json&
-    {
-        require(json.contains(key), "the backbone's description lacks \"{}\"", key);
-        return json[key];
-    };
-    const auto text = [](const nlohmann::json& value)
-    { return value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace); };
-    const auto integer = [&](const char* key, int64_t low, int64_t high)
-    {
-        const nlohmann::json& value = get(key);
-        const bool fits = value.is_number_integer() && value >= low && value <= high;
-        require(fits, "the backbone's \"{}\" is {}, expected an integer from {} to {}", key, text(value), low, high);
-        return value.get<int64_t>();
-    };
-    const auto boolean = [&](const char* key)
-    {
-        require(get(key).is_boolean(), "the backbone's \"{}\" is {}, expected true or false", key, text(get(key)));
-        return get(key).get<bool>();
-    };
-    const auto colours = [&](const char* key, double low)
-    {
-        const nlohmann::json& value = get(key);
-        bool fits = value.is_array() && value.size() == 3;
-        for (size_t i = 0; fits && i < 3; i++)
-            fits = value[i].is_number() && value[i] >= low && value[i] <= 1000.0;
-        require(fits, "the backbone's \"{}\" is {}, expected three numbers from {}", key, text(value), low);
-        return value.get<std::array<double, 3>>();
-    };
-
+    const JsonFields fields(json, VitConfig());
     VitConfig read;
-    require(get("family").is_string(), "the backbone's \"family\" is not a text");
-    read.family = get("family").get<std::string>();
-    read.patch = integer("patch", 1, 256);
-    read.width = integer("width", 1, 1 << 16);
-    read.heads = integer("heads", 1, 1 << 10);
-    read.depth = integer("depth", 1, 1 << 10);
-    read.mlp = integer("mlp", 1, 1 << 18);
-    read.registers = integer("registers", 0, 1 << 10);
-    read.layerScale = boolean("layerScale");
-    read.gridH = integer("gridH", 1, 1 << 12);
-    read.gridW = integer("gridW", 1, 1 << 12);
-    read.positionedPrefix = integer("positionedPrefix", 0, 1 + read.registers);
-    read.positionAntialias = boolean("positionAntialias");
-    const nlohmann::json& eps = get("layerNormEps");
-    require(eps.is_number() && eps > 0.0 && eps <= 1.0, "the backbone's \"layerNormEps\" is {}, expected a number in (0, 1]",
-            text(eps));
-    read.layerNormEps = eps.get<double>();
-    read.mean = colours("mean", -1000.0);
-    read.std = colours("std", 1e-6);
+    read.family = fields.text("family");
+    read.patch = fields.integer("patch", 1, 256);
+    read.width = fields.integer("width", 1, 1 << 16);
+    read.heads = fields.integer("heads", 1, 1 << 10);
+    read.depth = fields.integer("depth", 1, 1 << 10);
+    read.mlp = fields.integer("mlp", 1, 1 << 18);
+    read.registers = fields.integer("registers", 0, 1 << 10);
+    read.layerScale = fields.boolean("layerScale");
+    read.normPre = fields.has("normPre") && fields.boolean("normPre"); // these two came later
+    read.quickGelu = fields.has("quickGelu") && fields.boolean("quickGelu");
+    read.gridH = fields.integer("gridH", 1, 1 << 12);
+    read.gridW = fields.integer("gridW", 1, 1 << 12);
+    read.positionedPrefix = fields.integer("positionedPrefix", 0, 1 + read.registers);
+    read.positionAntialias = fields.boolean("positionAntialias");
+    read.layerNormEps = fields.number("layerNormEps", 0.0, 1.0);
+    read.mean = fields.colours("mean", -1000.0);
+    read.std = fields.colours("std", 1e-6);
     require(read.width % read.heads == 0, "the backbone is {} wide, which does not make {} heads", read.width, read.heads);
     config = read;
+}
+
+BackboneFacts factsOf(const VitConfig& config)
+{
+    const auto depth = static_cast<int>(config.depth);
+    BackboneFacts facts;
+    facts.stride = config.patch;
+    facts.channels.assign(static_cast<size_t>(std::max(0, depth)), config.width);
+    facts.mean = config.mean;
+    facts.std = config.std;
+    // a layer at each quarter of the depth
+    for (int quarter = 1; quarter <= 4; quarter++)
+        if (const int layer = quarter * depth / 4; layer > (facts.defaultLayers.empty() ? 0 : facts.defaultLayers.back()))
+            facts.defaultLayers.push_back(layer);
+    return facts;
+}
+
+BackboneFamily vitFamily()
+{
+    BackboneFamily family;
+    family.name = "vit";
+    family.signs = signs();
+    family.recognise = [](const StateDict& weights, const std::string& file) -> std::pair<nlohmann::json, StateDict>
+    {
+        VitOverrides overrides;
+        // timm has OpenAI's CLIP under its own names twice, with one activation and with the other; only the first is as trained
+        if (file.find("clip") != std::string::npos &&
+            (file.find("quickgelu") != std::string::npos || file.ends_with(".openai") || file.ends_with("_openai")))
+            overrides.quickGelu = true;
+        return recogniseVit(weights, overrides);
+    };
+    family.facts = [](const nlohmann::json& config) { return factsOf(config.get<VitConfig>()); };
+    family.make = [](const nlohmann::json& config, const StateDict& weights,
+                     const ExtractorOptions& options) -> std::unique_ptr<Extractor>
+    { return std::make_unique<Vit>(config.get<VitConfig>(), weights, options); };
+    return family;
 }
 
 } // namespace agpnet

@@ -25,7 +25,7 @@ public:
         requireInputs("Reconstruct", inputs, 1);
         require(inputs[0][1] == 3, "Reconstruct: image has shape {}, expected [N, 3, H, W]", toText(inputs[0]));
         const auto header = sharedHeader(model_);
-        const DecoderShape shape = decoderShape(header->at("config").get<Config>(), header->at("backbone").at("config").get<VitConfig>());
+        const DecoderShape shape = decoderShape(header->at("config").get<Config>(), header->at("backbone").at("config").get<BackboneConfig>());
         const Shape features = {inputs[0][0], shape.width, shape.rows, shape.columns};
         return {features, features};
     }

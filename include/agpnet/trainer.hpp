@@ -37,8 +37,9 @@ class AGPNET_EXPORT Trainer
 public:
     virtual ~Trainer() = default;
 
-    /// @param backbone  frozen vision transformer: a safetensors file or a .pth state dict, with timm, DINO, DINOv2 or Hugging
-    ///                  Face names
+    /// @param backbone  frozen weights, a safetensors file or a .pth state dict: a vision transformer (DINO, DINOv2, DeiT, CLIP, in
+    ///                  their publishers', timm's or Hugging Face's names), a ResNet, Wide ResNet or EfficientNet; which, the
+    ///                  tensors' names and shapes tell
     /// @param config    JSON text or the path of a JSON file; keys and defaults: `agpnet operators --config`
     static cv::Ptr<Trainer> create(const std::string& backbone, const std::string& config = std::string());
 

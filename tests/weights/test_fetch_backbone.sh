@@ -30,6 +30,10 @@ echo other >"$folder/dino_deitsmall16_pretrain.pth"
 check "and kept to" '! "$script" dino-vits16 "$folder" --trust-first >/dev/null 2>&1'
 message=$("$script" dinov2-vits14 "$folder" --sha256 "$(printf '0%.0s' {1..64})" 2>&1)
 check "a digest that contradicts the pinned one is refused" '[ $? = 2 ] && [[ $message == *"is not the pinned"* ]]'
+echo weights >"$folder/wide_resnet50_2-95faca4d.pth"
+message=$("$script" wide-resnet50-2 "$folder" --trust-first 2>&1)
+check "digits of the digest in a file's name are checked" '[ $? = 1 ] && [[ $message == *"expected 95faca4d..."* ]]'
+check "all families are listed" '[ "$("$script" --list | grep -cE "^(focus|dino|dinov2|deit|clip|wide-resnet|efficientnet|tf-efficientnet)")" = 15 ]'
 message=$("$script" nothing "$folder" 2>&1)
 check "an unknown name lists the known ones" '[ $? = 2 ] && [[ $message == *focus-vits14* ]]'
 

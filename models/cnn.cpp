@@ -1,0 +1,148 @@
+#include "models/cnn.h"
+
+#include "common/error.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/adaptive_avg_pool2d.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/hardtanh.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/upsample_bilinear2d.h>
+
+namespace agpnet
+{
+
+namespace
+{
+
+at::ScalarType typeOf(const ExtractorOptions& options)
+{
+    return options.compute == ComputeType::BFloat16 ? at::kBFloat16 : at::kFloat;
+}
+
+/// [N, C, h, w] → [N, C, rows, columns]
+at::Tensor onGrid(const at::Tensor& x, int64_t rows, int64_t columns)
+{
+    if (x.size(2) == rows && x.size(3) == columns)
+        return x;
+    if (x.size(2) >= rows && x.size(3) >= columns)
+        return at::adaptive_avg_pool2d(x, {rows, columns});
+    return at::upsample_bilinear2d(x, {rows, columns}, false);
+}
+
+} // namespace
+
+at::Tensor Convolution::operator()(const at::Tensor& input, Activation activation) const
+{
+    const int64_t kernel = weight.size(2);
+    const int64_t groups = input.size(1) / weight.size(1);
+    at::Tensor padded = input;
+    int64_t around = kernel / 2;
+    if (samePadding && stride > 1) // with a stride of 1 it is the same as the other
+    {
+        const auto missing = [&](int64_t size)
+        { return std::max<int64_t>(0, ((size + stride - 1) / stride - 1) * stride + kernel - size); };
+        const int64_t rows = missing(input.size(2));
+        const int64_t columns = missing(input.size(3));
+        padded = at::constant_pad_nd(input, {columns / 2, columns - columns / 2, rows / 2, rows - rows / 2});
+        around = 0;
+    }
+    at::Tensor result = at::conv2d(padded, weight, bias, {stride, stride}, {around, around}, {1, 1}, groups);
+    switch (activation)
+    {
+    case Activation::None:
+        return result;
+    case Activation::Relu:
+        return at::relu_(result);
+    case Activation::Relu6:
+        return at::hardtanh_(result, 0, 6);
+    case Activation::Silu:
+        return at::silu_(result);
+    }
+    return result;
+}
+
+Convolution ConvolutionMaker::folded(const std::string& name, const std::string& norm, int64_t stride) const
+{
+    const auto vector = [&](const char* part) { return weights.at(norm + "." + part).detach().to(at::kDouble); };
+    const at::Tensor variance = vector("running_var");
+    require(variance.min().item<double>() >= 0, "{}.running_var: holds {}, expected no number below 0", norm,
+            variance.min().item<double>());
+    const at::Tensor scale = vector("weight") / (variance + eps).sqrt();
+    const at::Tensor weight = weights.at(name + ".weight").detach().to(at::kDouble) * scale.view({-1, 1, 1, 1});
+    const at::Tensor bias = vector("bias") - vector("running_mean") * scale;
+    Convolution result;
+    // channels last is what oneDNN's convolutions are fastest with, and what tokens are
+    result.weight = weight.to(options.device, typeOf(options)).contiguous(at::MemoryFormat::ChannelsLast);
+    result.bias = bias.to(options.device, typeOf(options)).contiguous();
+    result.stride = stride;
+    result.samePadding = samePadding;
+    return result;
+}
+
+Convolution ConvolutionMaker::plain(const std::string& name) const
+{
+    Convolution result;
+    // clone: never a view into a mapped file, whose pages may have to be read again
+    result.weight = weights.at(name + ".weight").detach().to(options.device, typeOf(options)).clone();
+    result.bias = weights.at(name + ".bias").detach().to(options.device, typeOf(options)).clone();
+    return result;
+}
+
+at::Tensor takeConvolution(NamedWeights& source, StateDict& ours, const std::string& to, const std::string& from)
+{
+    const at::Tensor weight = source.get(from + ".weight", 4);
+    require(weight.size(2) == weight.size(3) && weight.size(2) % 2 == 1, "{}{}.weight: has shape {}, expected a square, odd kernel",
+            source.prefix(), from, shapeText(weight));
+    return ours[to + ".weight"] = weight;
+}
+
+at::Tensor takeConvolution(NamedWeights& source, StateDict& ours, const std::string& to, const std::string& from,
+                           std::initializer_list<int64_t> shape)
+{
+    return ours[to + ".weight"] = source.get(from + ".weight", shape);
+}
+
+void takeNorm(NamedWeights& source, StateDict& ours, const std::string& to, const std::string& from, int64_t channels)
+{
+    for (const char* part : {".weight", ".bias", ".running_mean", ".running_var"})
+        ours[to + part] = source.get(from + part, {channels});
+}
+
+Cnn::Cnn(BackboneFacts facts, const ExtractorOptions& options)
+    : Extractor(std::move(facts)), device_(options.device), type_(typeOf(options))
+{
+}
+
+Cnn::Output Cnn::run(const at::Tensor& image, const std::vector<int>& layers, bool attention, AttentionAggregate /*none*/) const
+{
+    const int64_t batch = image.size(0);
+    const int64_t rows = image.size(2) / facts().stride;
+    const int64_t columns = image.size(3) / facts().stride;
+    Output output;
+    at::Tensor x = stem(image.to(device_, type_).contiguous(at::MemoryFormat::ChannelsLast));
+    size_t next = 0;
+    for (int i = 0; i < layers.back(); i++)
+    {
+        x = stage(static_cast<size_t>(i), x);
+        if (i + 1 != layers[next])
+            continue;
+        next++;
+        const at::Tensor layer = x.to(at::kFloat);
+        output.tokens.push_back(onGrid(layer, rows, columns).permute({0, 2, 3, 1}).reshape({batch, rows * columns, -1}).contiguous());
+        if (attention)
+        {
+            const at::Tensor energy = onGrid(layer.square().mean(1, true), rows, columns).reshape({batch, rows * columns});
+            const at::Tensor low = energy.amin(1, true);
+            const at::Tensor seen = (energy - low) / (energy.amax(1, true) - low).clamp_min(1e-20);
+            output.attention = output.attention.defined() ? output.attention + seen : seen;
+        }
+    }
+    if (attention)
+        output.attention.div_(static_cast<double>(layers.size()));
+    return output;
+}
+
+} // namespace agpnet
