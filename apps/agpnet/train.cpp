@@ -47,7 +47,7 @@ private:
 
 struct Options
 {
-    std::string data, out, backbone, config, size, noise, precision;
+    std::string data, category, split, out, backbone, config, size, noise, precision;
     int steps = 0, batch = 0;
     double learningRate = 0;
     int64_t seed = -1;
@@ -119,7 +119,7 @@ int train(const Options& options)
 {
     const auto start = std::chrono::steady_clock::now();
     requireWritable(options.out);
-    const tools::Dataset data = tools::listTraining(options.data);
+    const tools::Dataset data = tools::listTraining(options.data, {options.category, options.split});
     for (const std::string& warning : data.warnings)
         std::fprintf(stderr, "agpnet: note: %s\n", warning.c_str());
     tools::checkFiles(data);
@@ -176,7 +176,9 @@ void addTrain(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("train", "Learn a model from images of good parts");
-    command->add_option("--data", options->data, "Folder of good images, a folder with good/, or an MVTec layout")->required();
+    command->add_option("--data", options->data, "Folder of good images, one with good/, an MVTec or VisA layout, or a CSV table")->required();
+    command->add_option("--category", options->category, "Class, where --data holds several");
+    command->add_option("--split", options->split, "File that says which good images are for training and which for test");
     command->add_option("--out", options->out, "The .agp file to write")->required();
     command->add_option("--backbone", options->backbone, "Weights: safetensors or .pth (default: AGPNET_BACKBONE, or the fetched one)");
     command->add_option("--config", options->config, "JSON file or text; see 'agpnet operators --config'");
