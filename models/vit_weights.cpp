@@ -349,9 +349,9 @@ BackboneFacts factsOf(const VitConfig& config)
     facts.channels.assign(static_cast<size_t>(std::max(0, depth)), config.width);
     facts.mean = config.mean;
     facts.std = config.std;
-    // a layer at each quarter of the depth
-    for (int quarter = 1; quarter <= 4; quarter++)
-        if (const int layer = quarter * depth / 4; layer > (facts.defaultLayers.empty() ? 0 : facts.defaultLayers.back()))
+    // at half and at three quarters of the depth: docs/method.md has the measurement
+    for (const int layer : {depth / 2, 3 * depth / 4})
+        if (layer > (facts.defaultLayers.empty() ? 0 : facts.defaultLayers.back()))
             facts.defaultLayers.push_back(layer);
     return facts;
 }

@@ -50,7 +50,7 @@ private:
 struct Options
 {
     std::vector<std::string> data, augment;
-    std::string out, backbone, config, size, noise, precision, region;
+    std::string out, backbone, config, size, noise, precision, region, category, split;
     int steps = 0, batch = 0, tile = -1, shots = 0;
     double learningRate = 0, tileOverlap = -1, checkpoint = 60;
     int64_t seed = -1;
@@ -79,10 +79,10 @@ struct Product
     std::string hash;
 };
 
-std::vector<Product> readProducts(const std::vector<std::string>& arguments)
+std::vector<Product> readProducts(const Options& options)
 {
     std::vector<Product> products;
-    for (const std::string& argument : arguments)
+    for (const std::string& argument : options.data)
     {
         Product product;
         product.path = argument;
@@ -93,12 +93,12 @@ std::vector<Product> readProducts(const std::vector<std::string>& arguments)
             product.path = argument.substr(equals + 1);
             require(!product.name.empty(), "--data is '{}', expected NAME=FOLDER or a folder", argument);
         }
-        else if (arguments.size() > 1)
+        else if (options.data.size() > 1)
             product.name = fs::weakly_canonical(argument).filename().string();
         for (const Product& other : products)
             require(other.name != product.name, "two products are called '{}' ({} and {}); name them with --data NAME=FOLDER", product.name, other.path,
                     product.path);
-        product.data = tools::listTraining(product.path);
+        product.data = tools::listTraining(product.path, {options.category, options.split});
         for (const std::string& warning : product.data.warnings)
             std::fprintf(stderr, "agpnet: note: %s\n", warning.c_str());
         tools::checkFiles(product.data);
@@ -294,7 +294,7 @@ int train(const Options& options)
     const std::string state = options.out + ".state";
     removeParts(options.out);
     removeParts(state);
-    const std::vector<Product> products = readProducts(options.data);
+    const std::vector<Product> products = readProducts(options);
     const json data = dataNote(products);
 
     cv::Ptr<Trainer> trainer;
@@ -371,9 +371,11 @@ void addTrain(CLI::App& app, Run& run)
     CLI::App* command = app.add_subcommand("train", "Learn a model from images of good parts");
     command
         ->add_option("--data", options->data,
-                     "Folder of good images, a folder with good/, or an MVTec layout; once for each product, as FOLDER or NAME=FOLDER")
+                     "Folder of good images, one with good/, an MVTec or VisA layout, or a CSV table; once for each product, as FOLDER or NAME=FOLDER")
         ->required()
         ->allow_extra_args(false);
+    command->add_option("--category", options->category, "Class, where --data holds several");
+    command->add_option("--split", options->split, "File that says which good images are for training and which for test");
     command->add_option("--out", options->out, "The .agp file to write")->required();
     command->add_option("--backbone", options->backbone, "Weights: safetensors or .pth (default: AGPNET_BACKBONE, or the fetched one)");
     command->add_option("--config", options->config, "JSON file or text; see 'agpnet operators --config'");

@@ -1,5 +1,6 @@
 #include "apps/tools/image_io.h"
 
+#include "apps/tools/folder_listing.h"
 #include "common/atomic_file.h"
 #include "common/error.h"
 
@@ -356,7 +357,7 @@ Format check(const fs::path& path, const Bytes& bytes, const ReadOptions& option
     require(format != Format::Unknown, "{}: is not an image: its first bytes are those of no known format", path.string());
     require(format != Format::Gif && format != Format::Heif,
             "{}: {} is not supported; PNG, JPEG, BMP, TIFF, WebP or PNM expected", path.string(), nameOf(format));
-    require(format != Format::Exr && format != Format::Hdr && !(format == Format::Tiff && isFloatTiff(in)),
+    require(options.floats || (format != Format::Exr && format != Format::Hdr && !(format == Format::Tiff && isFloatTiff(in))),
             "{}: holds floating-point values, which have no agreed range; 8 or 16 bits expected", path.string());
     if (const auto extent = extentOf(format, in))
     {
@@ -381,15 +382,12 @@ Format check(const fs::path& path, const Bytes& bytes, const ReadOptions& option
     return format;
 }
 
-cv::Mat decode(const fs::path& path, const ReadOptions& options)
+cv::Mat decodeAs(const fs::path& path, const Bytes& bytes, Format format, int mode)
 {
-    const Bytes bytes = readBytes(path, options.maxFileBytes);
-    const Format format = check(path, bytes, options);
     cv::Mat image;
     try
     {
-        // not IMREAD_UNCHANGED: that one leaves EXIF rotation, CMYK and palettes to the caller
-        image = cv::imdecode(bytes, cv::IMREAD_COLOR | cv::IMREAD_ANYDEPTH);
+        image = cv::imdecode(bytes, mode);
     }
     catch (const cv::Exception& error)
     {
@@ -397,11 +395,33 @@ cv::Mat decode(const fs::path& path, const ReadOptions& options)
     }
     require(!image.empty(), "{}: cannot be decoded as {}: the file is damaged, or of a kind this OpenCV cannot read",
             path.string(), nameOf(format));
+    return image;
+}
+
+cv::Mat decode(const fs::path& path, const ReadOptions& options)
+{
+    const Bytes bytes = readBytes(path, options.maxFileBytes);
+    const Format format = check(path, bytes, options);
+    // not IMREAD_UNCHANGED: that one leaves EXIF rotation, CMYK and palettes to the caller
+    cv::Mat image = decodeAs(path, bytes, format, cv::IMREAD_COLOR | cv::IMREAD_ANYDEPTH);
     require(std::min(image.rows, image.cols) >= options.minSide,
             "{}: {}x{} pixels are too small, at least {} on each side expected", path.string(), image.cols, image.rows,
             options.minSide);
     CV_Assert(image.channels() == 3);
     return image;
+}
+
+/// As stored; TIFF, and PNG where that is allowed.
+cv::Mat decodeValues(const fs::path& path, bool png)
+{
+    ReadOptions options;
+    options.minSide = 1;
+    options.floats = true;
+    const Bytes bytes = readBytes(path, options.maxFileBytes);
+    const Format format = check(path, bytes, options);
+    require(format == Format::Tiff || (png && format == Format::Png), "{}: is {}; TIFF{} expected", path.string(), nameOf(format),
+            png ? " of 32-bit floats or grey PNG" : "");
+    return decodeAs(path, bytes, format, cv::IMREAD_UNCHANGED);
 }
 
 void writeEncoded(const fs::path& path, const cv::Mat& image, const std::string& extension)
@@ -445,6 +465,29 @@ cv::Mat readMask(const fs::path& path, cv::Size expected)
     std::array<cv::Mat, 3> channels;
     cv::split(image, channels.data());
     return (channels[0] > 0) | (channels[1] > 0) | (channels[2] > 0);
+}
+
+cv::Mat readFloatTiff(const fs::path& path, int channels)
+{
+    cv::Mat values = decodeValues(path, false);
+    require(values.type() == CV_MAKETYPE(CV_32F, channels), "{}: holds {}; {} of 32-bit floats expected", path.string(),
+            cv::typeToString(values.type()), channels == 1 ? std::string("one channel") : fmt::format("{} channels", channels));
+    return values;
+}
+
+cv::Mat readMap(const fs::path& path, int* storedDepth)
+{
+    cv::Mat map = decodeValues(path, true);
+    const bool tiff = map.type() == CV_32FC1, png = map.type() == CV_8UC1 || map.type() == CV_16UC1;
+    require(tiff || (png && lowerCase(path.extension().string()) == ".png"),
+            "{}: holds {}; a map is a TIFF of one channel of 32-bit floats, or a grey PNG of 8 or 16 bits", path.string(),
+            cv::typeToString(map.type()));
+    require(cv::checkRange(map), "{}: the map holds a value that is not finite", path.string());
+    if (storedDepth)
+        *storedDepth = map.depth();
+    if (png)
+        map.convertTo(map, CV_32F, map.depth() == CV_8U ? 1.0 / 255 : 1.0 / 65535);
+    return map;
 }
 
 std::optional<cv::Size> probeSize(const fs::path& path)

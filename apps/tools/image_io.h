@@ -13,6 +13,7 @@ struct ReadOptions
     int minSide = 8;                  ///< a picture with a shorter side is refused
     int64_t maxPixels = 1LL << 28;    ///< width × height, checked in the header, before anything is decoded
     int64_t maxFileBytes = 1LL << 30; ///< a larger file is not read into memory
+    bool floats = false;              ///< let floating-point values pass
 };
 
 /// 8-bit, 3 channels, BGR, whatever the file holds:
@@ -38,6 +39,14 @@ void checkImageFile(const std::filesystem::path& path, const ReadOptions& option
 
 /// The format follows the extension. Encoded in memory first, then put in place in one step. Errors name the file.
 void writeImage(const std::filesystem::path& path, const cv::Mat& image);
+
+/// A TIFF of 32-bit floats with so many channels, stored as they come (OpenCV turns three of them around: the last comes
+/// first). Values may be anything.
+cv::Mat readFloatTiff(const std::filesystem::path& path, int channels);
+
+/// An anomaly map as CV_32FC1: a TIFF of 32-bit floats as it stands, or a grey PNG of 8 or 16 bits as 0 to 1. Values that are not
+/// finite, colours and damaged files are Errors. `storedDepth`, if given, receives CV_32F, CV_16U or CV_8U.
+cv::Mat readMap(const std::filesystem::path& path, int* storedDepth = nullptr);
 
 /// One channel of 32-bit floats, as TIFF. Atomic like writeImage.
 void writeMapTiff(const std::filesystem::path& path, const cv::Mat& map);

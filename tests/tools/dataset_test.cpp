@@ -213,6 +213,172 @@ TEST(ExpandInputs, FilesFoldersAndGlobs)
     EXPECT_THAT(errorOf([&] { expand({"void"}); }), HasSubstr("holds no images"));
 }
 
+TEST(ListParts, Mvtec3dHasPointCloudsAndValidation)
+{
+    const TempFolder folder;
+    for (const char* place : {"train/good", "validation/good", "test/good", "test/cut"})
+    {
+        put(folder / fmt::format("{}/rgb/000.png", place));
+        writeMapTiff(folder / fmt::format("{}/xyz/000.tiff", place), cv::Mat(16, 16, CV_32F, cv::Scalar(1)));
+    }
+    put(folder / "test/good/gt/000.png", 0);
+    put(folder / "test/cut/gt/000.png");
+    put(folder / "test/cut/rgb/001.png"); // without a cloud
+    EXPECT_THAT(names(listTraining(folder.path())), ElementsAre("train/good/rgb/000.png"));
+    EXPECT_THAT(names(listValidation(folder.path())), ElementsAre("validation/good/rgb/000.png"));
+    const Dataset test = listTest(folder.path());
+    EXPECT_THAT(names(test), ElementsAre("test/cut/rgb/000.png", "test/cut/rgb/001.png", "test/good/rgb/000.png"));
+    EXPECT_EQ(test.items[0].xyz, folder / "test/cut/xyz/000.tiff");
+    EXPECT_EQ(test.items[0].mask, folder / "test/cut/gt/000.png");
+    EXPECT_FALSE(test.items[1].xyz.has_value());
+    EXPECT_FALSE(test.items[2].mask.has_value()) << "a good picture's mask is empty anyway";
+    EXPECT_EQ(listValidation(folder / "test").items.size(), 0u);
+}
+
+TEST(ListParts, CategoryNamesAFolder)
+{
+    const TempFolder folder;
+    putMvtec(folder.path() / "all/bottle");
+    const Dataset dataset = listTest(folder.path() / "all", {"bottle", {}});
+    EXPECT_EQ(dataset.name, "bottle");
+    EXPECT_EQ(dataset.items.size(), 4u);
+    EXPECT_EQ(listTest(folder.path() / "all/bottle/").name, "bottle");
+    EXPECT_THAT(errorOf([&] { listTraining(folder.path() / "all", {"cup", {}}); }), AllOf(HasSubstr("'cup'"), HasSubstr("--category")));
+}
+
+/// The layout as it is published: pictures by label, the split in a table.
+void putVisa(const fs::path& root)
+{
+    std::string table = "object,split,label,image,mask\n";
+    for (const char* object : {"candle", "pcb1"})
+    {
+        for (int i = 0; i < 3; i++)
+        {
+            put(root / fmt::format("{}/Data/Images/Normal/{:04}.JPG", object, i));
+            table += fmt::format("{0},{1},normal,{0}/Data/Images/Normal/{2:04}.JPG,\n", object, i < 2 ? "train" : "test", i);
+        }
+        put(root / fmt::format("{}/Data/Images/Anomaly/000.JPG", object));
+        put(root / fmt::format("{}/Data/Masks/Anomaly/000.png", object));
+        table += fmt::format("{0},test,anomaly,{0}/Data/Images/Anomaly/000.JPG,{0}/Data/Masks/Anomaly/000.png\n", object);
+    }
+    fs::create_directories(root / "split_csv");
+    writeBytes(root / "split_csv/1cls.csv", table);
+    for (size_t at; (at = table.find("test,anomaly")) != std::string::npos;)
+        table.replace(at, 12, "train,anomaly");
+    writeBytes(root / "split_csv/2cls_fewshot.csv", table);
+}
+
+TEST(ListParts, Visa)
+{
+    const TempFolder folder;
+    putVisa(folder.path());
+    const Dataset training = listTraining(folder.path(), {"candle", {}});
+    EXPECT_THAT(names(training), ElementsAre("candle/Data/Images/Normal/0000.JPG", "candle/Data/Images/Normal/0001.JPG"));
+    EXPECT_EQ(training.name, "candle");
+    EXPECT_EQ(training.layout, "VisA (1cls.csv)");
+    const Dataset test = listTest(folder.path() / "", {"candle", {}});
+    EXPECT_THAT(names(test), ElementsAre("candle/Data/Images/Normal/0002.JPG", "candle/Data/Images/Anomaly/000.JPG"));
+    EXPECT_EQ(test.items[1].defect, "anomaly");
+    EXPECT_EQ(fs::canonical(*test.items[1].mask), fs::canonical(folder / "candle/Data/Masks/Anomaly/000.png"));
+    EXPECT_TRUE(test.warnings.empty());
+    checkFiles(test);
+    EXPECT_THAT(errorOf([&] { listTraining(folder.path()); }), AllOf(HasSubstr("2 classes (candle, pcb1)"), HasSubstr("--category")));
+    EXPECT_THAT(errorOf([&] { listTest(folder.path(), {"pcb9", {}}); }), HasSubstr("--category is 'pcb9'"));
+    // of a two-class split the good ones are trained on
+    const Dataset few = listTraining(folder / "split_csv/2cls_fewshot.csv", {"pcb1", {}});
+    EXPECT_THAT(names(few), ElementsAre("pcb1/Data/Images/Normal/0000.JPG", "pcb1/Data/Images/Normal/0001.JPG"));
+}
+
+TEST(ListParts, Table)
+{
+    const TempFolder folder;
+    for (const char* name : {"a.png", "b.png", "c,d.png", "m/a.png", "e/x.png"})
+        put(folder / name);
+    const fs::path table = folder / "parts.csv";
+    writeBytes(table, std::string("\xef\xbb\xbfLabel,Path,mask,split\r\nok,a.png,,train\r\n\r\ngood, b.png ,,test\r\n"
+                                  "scratch,\"c,d.png\",./m/a.png,test\r\n1,e/x.png,,test\r\ngood,m/a.png,,val"));
+    EXPECT_THAT(names(listTraining(table)), ElementsAre("a.png"));
+    EXPECT_THAT(names(listValidation(table)), ElementsAre("m/a.png"));
+    const Dataset test = listTest(table);
+    EXPECT_THAT(names(test), ElementsAre("b.png", "c,d.png", "e/x.png"));
+    EXPECT_EQ(test.items[1].defect, "scratch");
+    EXPECT_EQ(test.items[2].defect, "anomalous");
+    EXPECT_EQ(test.name, "parts");
+    EXPECT_THAT(test.warnings, ElementsAre(HasSubstr("1 of 2 anomalous pictures have no mask")));
+    writeBytes(folder / "plain.csv", std::string("path,label\na.png,good\nb.png,bad\n"));
+    EXPECT_THAT(names(listTraining(folder / "plain.csv")), ElementsAre("a.png"));
+    EXPECT_THAT(listTest(folder / "plain.csv").warnings, Contains(HasSubstr("training takes")));
+    const std::string hash = datasetHash(listTest(folder / "plain.csv"));
+    writeBytes(folder / "plain.csv", std::string("path,label\na.png,good\nb.png,worse\n"));
+    EXPECT_NE(datasetHash(listTest(folder / "plain.csv")), hash) << "another label is another data set";
+}
+
+struct BadTable
+{
+    const char* text;
+    const char* part;
+};
+
+class BadTables : public ::testing::TestWithParam<BadTable>
+{
+};
+
+TEST_P(BadTables, NameTheLine)
+{
+    const TempFolder folder;
+    put(folder / "t/a.png");
+    put(folder / "b.png");
+    writeBytes(folder / "t/t.csv", std::string(GetParam().text));
+    EXPECT_THAT(errorOf([&] { listTest(folder / "t/t.csv"); }), AllOf(HasSubstr("t.csv"), HasSubstr(GetParam().part)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, BadTables,
+                         ::testing::Values(BadTable{"", "is empty"}, BadTable{"file,label\na.png,good\n", "no column 'path'"},
+                                           BadTable{"path\na.png\n", "no column 'label'"},
+                                           BadTable{"path,label,path\na.png,good,x\n", "'path' stands there twice"},
+                                           BadTable{"path,label\na.png\n", "line 2: 1 fields"},
+                                           BadTable{"path,label\n\"a.png,good\n", "line 2: the quote is not closed"},
+                                           BadTable{"path,label\n\"a.png\"x,good\n", "line 2: a comma was expected"},
+                                           BadTable{"path,label\na.png,\n", "line 2: the label is ''"},
+                                           BadTable{"path,label\na.png,../x\n", "line 2: the label is '../x'"},
+                                           BadTable{"path,label\n,good\n", "line 2: the path is empty"},
+                                           BadTable{"path,label\n\n../b.png,good\n", "line 3: the path '../b.png' leads out"},
+                                           BadTable{"path,label\nx/../../b.png,good\n", "leads out"},
+                                           BadTable{"path,label\n/etc/passwd,good\n", "leads out"},
+                                           BadTable{"path,label,mask\na.png,bad,../b.png\n", "leads out"},
+                                           BadTable{"path,label\nc.png,good\n", "c.png: no such file"},
+                                           BadTable{"path,label\na.png,good\n./a.png,good\n", "line 3: a.png stands there twice"},
+                                           BadTable{"path,label,split\na.png,good,tset\n", "the split is 'tset'"}));
+
+TEST(ListParts, SplitFile)
+{
+    const TempFolder folder;
+    putMvtec(folder / "m");
+    put(folder / "m/train/good/t7.png");
+    put(folder / "m/test/good/t8.png");
+    const fs::path split = folder / "split.txt";
+    writeBytes(split, std::string("# comment\ntrain t8\r\n\ntest  t7\ntrain train/good/000\n"));
+    const ListOptions options{"", split};
+    EXPECT_THAT(names(listTraining(folder / "m", options)), ElementsAre("train/good/000.png", "test/good/t8.png"));
+    EXPECT_THAT(names(listTest(folder / "m", options)),
+                ElementsAre("train/good/t7.png", "test/hole/000.bmp", "test/scratch/000.png", "test/scratch/001.png"));
+    EXPECT_TRUE(listTest(folder / "m", options).warnings.empty());
+
+    const auto errorWith = [&](const std::string& text)
+    {
+        writeBytes(split, text);
+        return errorOf([&] { listTraining(folder / "m", options); });
+    };
+    EXPECT_THAT(errorWith("train 000\n"), AllOf(HasSubstr("'000' may be train/good/000.png or test/good/000.png")));
+    EXPECT_THAT(errorWith("train t7\ntest t9\n"), HasSubstr("1 of 2 names are those of no good picture: t9"));
+    EXPECT_THAT(errorWith("train t7\ntest t7\n"), HasSubstr("line 2: t7 is named twice"));
+    EXPECT_THAT(errorWith("train t7\nvalid t8\n"), HasSubstr("line 2: 'valid t8'"));
+    EXPECT_THAT(errorWith("train\n"), HasSubstr("line 1: 'train'"));
+    EXPECT_THAT(errorWith("\n"), HasSubstr("names no picture"));
+    EXPECT_THAT(errorWith("test t7\n"), HasSubstr("names no picture to train on"));
+    EXPECT_THAT(errorOf([&] { listTest(folder / "m", {"", folder / "none.txt"}); }), HasSubstr("none.txt: no such file"));
+}
+
 fs::path shared(const char* name)
 {
     const char* root = std::getenv("AGPNET_SHARED");
@@ -231,6 +397,10 @@ TEST(SharedData, MagneticTiles)
     EXPECT_EQ(testing.count(Label::Anomalous), 392u);
     EXPECT_EQ(testing.masks(), 392u);
     checkFiles(training);
+    const ListOptions options{"", root / "tile_split.txt"};
+    EXPECT_EQ(listTraining(root, options).items.size(), 702u);
+    EXPECT_EQ(listTest(root, options).count(Label::Good), 173u);
+    EXPECT_EQ(listTest(root, options).count(Label::Anomalous), 392u);
     int empty = 0;
     for (const Item& item : testing.items)
     {
@@ -249,9 +419,15 @@ TEST(SharedData, Mvtec3d)
     const Dataset testing = listTest(root);
     EXPECT_EQ(testing.masks(), testing.count(Label::Anomalous));
     EXPECT_GT(testing.masks(), 0u);
+    EXPECT_EQ(testing.items.size(), 11u);
+    EXPECT_EQ(listTraining(root).items.size(), 10u);
+    EXPECT_EQ(listValidation(root).items.size(), 2u);
     for (const Item& item : testing.items)
+    {
+        EXPECT_TRUE(item.xyz.has_value());
         if (item.mask)
             readMask(*item.mask, readImage(item.path).size());
+    }
 }
 
 } // namespace

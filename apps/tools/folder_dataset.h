@@ -1,0 +1,15 @@
+// Data sets that are folders: MVTec AD, MVTec 3D-AD, good/ and <defect>/, or one folder of good pictures.
+#pragma once
+
+#include "apps/tools/dataset.h"
+
+namespace agpnet::tools
+{
+
+/// What of `part` lies there, perhaps nothing. Masks that belong to no picture are noted.
+Dataset readFolders(const std::filesystem::path& path, Part part);
+
+/// Error naming the data sets if the folder holds some instead of being one.
+void requireNoCollection(const std::filesystem::path& path);
+
+} // namespace agpnet::tools

@@ -1,0 +1,140 @@
+#include "apps/tools/folder_listing.h"
+
+#include "common/error.h"
+
+#include <algorithm>
+#include <array>
+
+namespace agpnet::tools
+{
+
+namespace fs = std::filesystem;
+
+namespace
+{
+
+constexpr std::array<const char*, 10> imageExtensions = {".png",  ".bmp",  ".tif", ".tiff", ".jpg",
+                                                         ".jpeg", ".webp", ".pgm", ".ppm",  ".pnm"};
+
+/// Visible entries in natural order; files with a picture's extension, or folders.
+std::vector<fs::path> entries(const fs::path& folder, bool folders)
+{
+    std::error_code error;
+    fs::directory_iterator at(folder, error);
+    require(!error, "{}: the folder cannot be read: {}", folder.string(), error.message());
+    std::vector<fs::path> found;
+    for (; at != fs::directory_iterator(); at.increment(error))
+    {
+        const fs::path& path = at->path();
+        if (path.filename().string().starts_with('.'))
+            continue;
+        if (folders)
+        {
+            if (at->is_directory(error))
+                found.push_back(path);
+        }
+        else if (hasImageExtension(path))
+        {
+            const bool isFile = at->is_regular_file(error);
+            require(isFile || !at->is_symlink(error) || fs::exists(path, error), "{}: the link points to nothing", path.string());
+            if (isFile)
+                found.push_back(path);
+        }
+        error.clear();
+    }
+    require(!error, "{}: the folder cannot be read: {}", folder.string(), error.message());
+    std::sort(found.begin(), found.end(),
+              [](const fs::path& a, const fs::path& b) { return naturalLess(a.filename().string(), b.filename().string()); });
+    return found;
+}
+
+} // namespace
+
+bool naturalLess(const std::string& a, const std::string& b)
+{
+    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+    size_t i = 0, j = 0;
+    while (i < a.size() && j < b.size())
+    {
+        if (digit(a[i]) && digit(b[j]))
+        {
+            size_t startA = i, startB = j;
+            while (startA < a.size() && a[startA] == '0')
+                startA++;
+            while (startB < b.size() && b[startB] == '0')
+                startB++;
+            size_t endA = startA, endB = startB;
+            while (endA < a.size() && digit(a[endA]))
+                endA++;
+            while (endB < b.size() && digit(b[endB]))
+                endB++;
+            if (endA - startA != endB - startB)
+                return endA - startA < endB - startB;
+            if (const int order = a.compare(startA, endA - startA, b, startB, endB - startB))
+                return order < 0;
+            i = endA;
+            j = endB;
+        }
+        else
+        {
+            if (a[i] != b[j])
+                return static_cast<unsigned char>(a[i]) < static_cast<unsigned char>(b[j]);
+            i++;
+            j++;
+        }
+    }
+    if ((a.size() - i) != (b.size() - j))
+        return a.size() - i < b.size() - j;
+    return a < b; // 1 and 01 are equal as numbers, but the order must be total
+}
+
+size_t imageExtensionRank(const fs::path& path)
+{
+    const auto found = std::find(imageExtensions.begin(), imageExtensions.end(), lowerCase(path.extension().string()));
+    return static_cast<size_t>(found - imageExtensions.begin());
+}
+
+bool hasImageExtension(const fs::path& path)
+{
+    return imageExtensionRank(path) < imageExtensions.size();
+}
+
+std::vector<fs::path> imagesIn(const fs::path& folder)
+{
+    return entries(folder, false);
+}
+
+std::vector<fs::path> foldersIn(const fs::path& folder)
+{
+    return entries(folder, true);
+}
+
+bool isFolder(const fs::path& path)
+{
+    std::error_code error;
+    return fs::is_directory(path, error);
+}
+
+void requireFolder(const fs::path& path)
+{
+    std::error_code error;
+    const fs::file_status status = fs::status(path, error);
+    require(status.type() != fs::file_type::not_found, "{}: no such folder", path.string());
+    require(status.type() == fs::file_type::directory, "{}: is not a folder; a folder of images was expected", path.string());
+}
+
+std::string lowerCase(std::string text)
+{
+    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text;
+}
+
+std::string joinNames(const std::vector<std::string>& names, size_t limit)
+{
+    std::string text;
+    for (size_t i = 0; i < names.size() && i < limit; i++)
+        text += (i ? ", " : "") + names[i];
+    return names.size() > limit ? text + ", …" : text;
+}
+
+} // namespace agpnet::tools

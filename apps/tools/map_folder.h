@@ -1,0 +1,51 @@
+// Anomaly maps on disk, so that any tool's maps can be measured the same way, and ours by any other:
+//     DIR/<defect>/<stem>.tiff     one channel of 32-bit floats; or .png, grey, 8 or 16 bits
+//     DIR/test/<defect>/<stem>...  is looked at where the first is not there
+//     DIR/scores.csv               perhaps: columns name,score with <defect>/<stem>; else a map's maximum is its score
+// <defect> and <stem> are the picture's; the defect is "good" for good ones.
+#pragma once
+
+#include "apps/tools/dataset.h"
+
+#include <map>
+#include <opencv2/core.hpp>
+
+namespace agpnet::tools
+{
+
+/// "<defect>/<stem>"
+std::string mapName(const Item& item);
+
+/// Error where two pictures would have one map.
+void requireMapNames(const Dataset& dataset);
+
+class MapFolder
+{
+public:
+    /// Error naming the first few maps, or scores, that are not there, and their number.
+    MapFolder(const std::filesystem::path& folder, const Dataset& dataset);
+
+    cv::Mat read(const Item& item); ///< CV_32FC1. Error for a file of another kind than the others: scales would not compare
+    float score(const Item& item, const cv::Mat& map) const;
+    bool hasScores() const { return !scores_.empty(); }
+
+private:
+    std::filesystem::path folder_;
+    std::map<std::string, std::filesystem::path> files_;
+    std::map<std::string, float> scores_;
+    std::string kind_;
+};
+
+class MapFolderWriter
+{
+public:
+    explicit MapFolderWriter(std::filesystem::path folder); ///< the folder is made
+    void add(const Item& item, const cv::Mat& map, float score);
+    void finish(); ///< writes scores.csv
+
+private:
+    std::filesystem::path folder_;
+    std::string scores_ = "name,score\n";
+};
+
+} // namespace agpnet::tools
