@@ -1,5 +1,6 @@
 // The distance of two feature vectors at each pixel:
 //   l2      sqrt(sum_c (f - g)^2)
+//   scaled  sqrt(sum_c (f - g)^2) / max(sqrt |f|, 1e-6)
 //   cosine  1 - f.g / max(|f| |g|, 1e-12)
 #include "layout.h"
 
@@ -8,6 +9,7 @@ using namespace Halide;
 enum class Metric
 {
     L2,
+    Scaled,
     Cosine
 };
 
@@ -15,7 +17,7 @@ class Residual : public Generator<Residual>
 {
 public:
     GeneratorParam<Layout> layout{"layout", Layout::Any, layoutNames()};
-    GeneratorParam<Metric> metric{"metric", Metric::L2, {{"l2", Metric::L2}, {"cosine", Metric::Cosine}}};
+    GeneratorParam<Metric> metric{"metric", Metric::L2, {{"l2", Metric::L2}, {"scaled", Metric::Scaled}, {"cosine", Metric::Cosine}}};
     GeneratorParam<int> lanes{"lanes", 8};  // vector width
     GeneratorParam<int> sums{"sums", 4};    // tokens: vectors of running sums; planar: vectors of pixels
     GeneratorParam<int> strip{"strip", 32}; // pixels of one task, tokens; GPU: threads of a block along x
@@ -58,6 +60,8 @@ public:
         const FuncRef sum = total(x, y, n);
         if (metric == Metric::L2)
             out(x, y, c, n) = sqrt(part(sum, 0));
+        else if (metric == Metric::Scaled)
+            out(x, y, c, n) = sqrt(part(sum, 0)) / max(sqrt(sqrt(part(sum, 1))), 1e-6f);
         else
             out(x, y, c, n) = 1.0f - part(sum, 2) / max(sqrt(part(sum, 0)) * sqrt(part(sum, 1)), 1e-12f);
     }
@@ -112,7 +116,7 @@ public:
     }
 
 private:
-    int count() const { return metric == Metric::L2 ? 1 : 3; }
+    int count() const { return metric == Metric::L2 ? 1 : metric == Metric::Scaled ? 2 : 3; }
 
     Tuple zero() const { return Tuple(std::vector<Expr>(static_cast<size_t>(count()), Expr(0.0f))); }
 
@@ -123,6 +127,8 @@ private:
         const Expr a = f(px, py, channel, image), b = g(px, py, channel, image);
         if (metric == Metric::L2)
             return {(a - b) * (a - b)};
+        if (metric == Metric::Scaled)
+            return {(a - b) * (a - b), a * a};
         return {a * a, b * b, a * b};
     }
 

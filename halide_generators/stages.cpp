@@ -313,6 +313,24 @@ void perturb(const Device& device, const View& x, const View& attention, const P
         bufferOut.raw());
 }
 
+Metric metricOf(const std::string& name)
+{
+    for (Metric metric : {Metric::L2, Metric::Scaled, Metric::Cosine})
+        if (name == nameOf(metric))
+            return metric;
+    fail("metric is '{}', expected l2, scaled or cosine", name);
+}
+
+const char* nameOf(Metric metric)
+{
+    switch (metric)
+    {
+    case Metric::Scaled: return "scaled";
+    case Metric::Cosine: return "cosine";
+    default: return "l2";
+    }
+}
+
 void residual(const Device& device, const View& f, const View& g, Metric metric, const View& out)
 {
     const char* stage = "residual";
@@ -324,7 +342,7 @@ void residual(const Device& device, const View& f, const View& g, Metric metric,
 
     const bool join = joins(f) && joins(g) && joins(out);
     const View a = join ? joined(f) : f, b = join ? joined(g) : g, to = join ? joined(out) : out;
-    const VariantRow& row = choose(device, stage, metric == Metric::L2 ? "l2" : "cosine", {{&a, &b}, {&a, &b, &to}});
+    const VariantRow& row = choose(device, stage, nameOf(metric), {{&a, &b}, {&a, &b, &to}});
     Call call{device, threadsFor(0.15 * elements(a))};
     Buffer bufferF(call, stage, "f", a, Use::Read), bufferG(call, stage, "g", b, Use::Read),
         bufferOut(call, stage, "out", to, Use::Write);

@@ -49,9 +49,14 @@ enum class Level
 
 enum class Metric
 {
-    L2,
-    Cosine
+    L2,     ///< |f - g|
+    Scaled, ///< |f - g| / sqrt |f|
+    Cosine  ///< 1 - f.g / (|f| |g|)
 };
+
+/// By its name: l2, scaled or cosine; an Error for another.
+Metric metricOf(const std::string& name);
+const char* nameOf(Metric metric);
 
 struct PerturbParams
 {

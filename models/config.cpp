@@ -300,7 +300,7 @@ void validate(const Config& c)
     checkRange("decoder_depth", c.decoderDepth, 1, 64);
     checkRange("decoder_heads", c.decoderHeads, 0, 256);
     checkRange("decoder_mlp_ratio", c.decoderMlpRatio, 0.1, 16);
-    checkChoice("metric", c.metric, {"l2", "cosine"});
+    checkChoice("metric", c.metric, {"l2", "scaled", "cosine"});
     checkRange("sigma", c.sigma, 0, 256);
     checkChoice("score", c.score, {"max", "top1"});
     require(c.tile == 0 || (c.tile >= 32 && c.tile <= 16384), "config: 'tile' is {}, expected 0 (off) or 32 to 16384 pixels", c.tile);

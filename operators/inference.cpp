@@ -50,7 +50,7 @@ at::Tensor residualOf(const Config& config, const Reconstruction& reconstruction
 {
     at::Tensor residual = at::empty({reconstruction.clean.size(0), 1, reconstruction.clean.size(2), reconstruction.clean.size(3)}, at::kFloat);
     stages::residual({}, viewOf(reconstruction.clean), viewOf(reconstruction.reconstructed),
-                     config.metric == "cosine" ? stages::Metric::Cosine : stages::Metric::L2, viewOf(residual));
+                     stages::metricOf(config.metric), viewOf(residual));
     return residual;
 }
 

@@ -10,7 +10,7 @@ class Residual final : public Operator
 {
 public:
     explicit Residual(const Attributes& attributes)
-        : metric_(attributes.text("metric") == "cosine" ? stages::Metric::Cosine : stages::Metric::L2)
+        : metric_(stages::metricOf(attributes.text("metric")))
     {
     }
 
@@ -36,11 +36,11 @@ private:
 OperatorEntry residualOperator()
 {
     OperatorSchema schema{"Residual",
-                          "Distance of features from their reconstruction at each location: the Euclidean distance over channels, or 1 - "
-                          "cosine similarity.",
+                          "Distance of features from their reconstruction at each location: the Euclidean distance over channels (l2), the same "
+                          "over the root of the features' norm (scaled), or 1 - cosine similarity.",
                           {{"features", "[N,C,h,w]", "F", false}, {"reconstructed", "[N,C,h,w]", "its reconstruction", false}},
                           {{"residual", "[N,1,h,w]", "0 where they agree", false}},
-                          {textAttribute("metric", "the distance", "l2", {"l2", "cosine"})}};
+                          {textAttribute("metric", "the distance", "l2", {"l2", "scaled", "cosine"})}};
     return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Residual>(attributes); }};
 }
 

@@ -31,7 +31,9 @@ void residual(cv::InputArray features, cv::InputArray reconstructed, cv::OutputA
         StageCall call({{"features", features}, {"reconstructed", reconstructed}});
         const Shape shape = call.shape(0);
         call.output(distance, {shape[0], 1, shape[2], shape[3]});
-        stages::residual(call.device(), call.input(0), call.input(1), metric == RESIDUAL_COSINE ? stages::Metric::Cosine : stages::Metric::L2,
+        stages::residual(call.device(), call.input(0), call.input(1), metric == RESIDUAL_COSINE   ? stages::Metric::Cosine
+                         : metric == RESIDUAL_SCALED ? stages::Metric::Scaled
+                                                     : stages::Metric::L2,
                          call.outputView(0));
         call.finish();
     });

@@ -182,14 +182,25 @@ void runOnMeta(const c10::OperatorHandle& handle, c10::Stack* stack)
 }
 
 // The gradients. Noise is a constant added to x; attention is where the method stops gradients.
-at::Tensor residualGradient(const at::Tensor& f, const at::Tensor& g, const at::Tensor& distance, const at::Tensor& gradient, bool cosine)
+std::pair<at::Tensor, at::Tensor> residualGradients(const at::Tensor& f, const at::Tensor& g, const at::Tensor& distance,
+                                                     const at::Tensor& gradient, stages::Metric metric)
 {
     constexpr double tiny = 1e-12;
-    if (!cosine)
-        return gradient * (f - g) / distance.clamp_min(tiny);
-    const at::Tensor fNorm = f.norm(2, {1}, true).clamp_min(tiny), gNorm = g.norm(2, {1}, true).clamp_min(tiny);
-    const at::Tensor similarity = 1 - distance;
-    return gradient * (similarity * f / fNorm.square() - g / (fNorm * gNorm));
+    const at::Tensor fNorm = f.norm(2, {1}, true).clamp_min(tiny);
+    if (metric == stages::Metric::Cosine)
+    {
+        const at::Tensor gNorm = g.norm(2, {1}, true).clamp_min(tiny), similarity = 1 - distance;
+        return {gradient * (similarity * f / fNorm.square() - g / (fNorm * gNorm)),
+                gradient * (similarity * g / gNorm.square() - f / (fNorm * gNorm))};
+    }
+    if (metric == stages::Metric::L2)
+    {
+        const at::Tensor towards = gradient * (f - g) / distance.clamp_min(tiny);
+        return {towards, -towards};
+    }
+    // d = |f - g| |f|^-1/2
+    const at::Tensor towards = gradient * (f - g) / (distance.clamp_min(tiny) * fNorm);
+    return {towards - gradient * distance * f / (2 * fNorm.square()), -towards};
 }
 
 class Differentiable : public torch::autograd::Function<Differentiable>
@@ -207,7 +218,7 @@ public:
         context->saved_data["residual"] = residual;
         if (residual)
         {
-            context->saved_data["cosine"] = attributes[0].toStringRef() == "cosine";
+            context->saved_data["metric"] = attributes[0].toStringRef();
             context->save_for_backward({first, second, output});
         }
         return output;
@@ -218,11 +229,9 @@ public:
         if (!context->saved_data["residual"].toBool())
             return {gradients[0], {}, {}, {}};
         const auto saved = context->get_saved_variables();
-        const bool cosine = context->saved_data["cosine"].toBool();
-        return {residualGradient(saved[0], saved[1], saved[2], gradients[0], cosine),
-                residualGradient(saved[1], saved[0], saved[2], gradients[0], cosine),
-                {},
-                {}};
+        auto [first, second] =
+            residualGradients(saved[0], saved[1], saved[2], gradients[0], stages::metricOf(context->saved_data["metric"].toStringRef()));
+        return {first, second, {}, {}};
     }
 };
 

@@ -37,8 +37,9 @@ AGPNET_EXPORT void perturb(cv::InputArray x, cv::InputArray attention, cv::Outpu
 
 enum ResidualMetric
 {
-    RESIDUAL_L2 = 0,    ///< Euclidean distance over channels
-    RESIDUAL_COSINE = 1 ///< 1 - cosine similarity over channels, 0 to 2
+    RESIDUAL_L2 = 0,     ///< Euclidean distance over channels
+    RESIDUAL_COSINE = 1, ///< 1 - cosine similarity over channels, 0 to 2
+    RESIDUAL_SCALED = 2  ///< Euclidean distance over the square root of the features' norm
 };
 
 /// Distance of two feature maps at each location: [N, C, h, w] twice -> [N, 1, h, w].

@@ -189,10 +189,10 @@ TEST_F(Doors, Perturb)
 TEST_F(Doors, Residual)
 {
     const cv::Mat f = randomArray({2, 5, 6, 7}, 1), g = randomArray({2, 5, 6, 7}, 2);
-    for (const char* metric : {"l2", "cosine"})
+    for (const char* metric : {"l2", "scaled", "cosine"})
     {
         cv::Mat expected;
-        residual(f, g, expected, std::string(metric) == "l2" ? RESIDUAL_L2 : RESIDUAL_COSINE);
+        residual(f, g, expected, std::string(metric) == "l2" ? RESIDUAL_L2 : std::string(metric) == "scaled" ? RESIDUAL_SCALED : RESIDUAL_COSINE);
         cv::dnn::LayerParams params;
         params.set("metric", cv::String(metric));
         EXPECT_EQ(difference(expected, throughNet("Residual", params, {f, g}, 1)[0]), 0);
@@ -306,12 +306,14 @@ TEST_F(Doors, TorchHasGradients)
 {
     const at::Tensor f = tensorOf(randomArray({1, 3, 4, 5}, 1)).requires_grad_(true);
     const at::Tensor g = tensorOf(randomArray({1, 3, 4, 5}, 2)).requires_grad_(true);
-    for (const char* metric : {"l2", "cosine"})
+    for (const char* metric : {"l2", "scaled", "cosine"})
     {
         const at::Tensor weight = tensorOf(randomArray({1, 1, 4, 5}, 3));
         const at::Tensor ours = (throughTorch("Residual", {f, g}, {{"metric", metric}})[0].toTensor() * weight).sum();
-        const at::Tensor reference = std::string(metric) == "l2" ? (f - g).square().sum({1}, true).sqrt()
-                                                                 : 1 - at::cosine_similarity(f, g, 1).unsqueeze(1);
+        const at::Tensor l2 = (f - g).square().sum({1}, true).sqrt();
+        const at::Tensor reference = std::string(metric) == "l2"       ? l2
+                                     : std::string(metric) == "scaled" ? l2 / f.square().sum({1}, true).pow(0.25)
+                                                                       : 1 - at::cosine_similarity(f, g, 1).unsqueeze(1);
         const auto found = torch::autograd::grad({ours}, {f, g}), expected = torch::autograd::grad({(reference * weight).sum()}, {f, g});
         for (size_t i = 0; i < 2; i++)
             EXPECT_TRUE(at::allclose(found[i], expected[i], 1e-4, 1e-5)) << metric;

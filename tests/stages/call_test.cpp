@@ -102,7 +102,7 @@ TEST(Calls, EveryStageHasEveryApiAndABaseline)
         seen.insert(fmt::format("{}{} {} {}", variant.stage, variant.metric, static_cast<int>(variant.api), variant.layout));
         EXPECT_TRUE(variant.usable || variant.name != "baseline");
     }
-    for (const char* stage : {"perturb", "residuall2", "residualcosine", "heatmap"})
+    for (const char* stage : {"perturb", "residuall2", "residualscaled", "residualcosine", "heatmap"})
         for (Api api : {Api::Cpu, Api::OpenCL, Api::Cuda})
             EXPECT_TRUE(seen.count(fmt::format("{} {} any", stage, static_cast<int>(api)))) << stage;
 }

@@ -130,8 +130,9 @@ inline Array residual(const Array& f, const Array& g, agpnet::stages::Metric met
                     gg += b * b;
                     fg += a * b;
                 }
-                out.at(n, 0, y, x) = static_cast<float>(metric == agpnet::stages::Metric::L2
-                                                            ? std::sqrt(distance)
+                out.at(n, 0, y, x) = static_cast<float>(metric == agpnet::stages::Metric::L2 ? std::sqrt(distance)
+                                                        : metric == agpnet::stages::Metric::Scaled
+                                                            ? std::sqrt(distance) / std::max(std::pow(ff, 0.25), 1e-6)
                                                             : 1 - fg / std::max(std::sqrt(ff) * std::sqrt(gg), 1e-12));
             }
     return out;

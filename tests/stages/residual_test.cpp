@@ -20,7 +20,7 @@ TEST_P(Residual, EqualsReference)
     const Shape shapes[] = {{1, 1, 1, 1},  {1, 3, 1, 1},   {1, 384, 18, 18}, {3, 5, 7, 9},  {2, 33, 5, 1},
                             {2, 64, 1, 5}, {1, 31, 3, 70}, {1, 272, 4, 5},   {3, 1, 6, 17}, {1, 3, 252, 252}};
     for (const Shape& s : shapes)
-        for (Metric metric : {Metric::L2, Metric::Cosine})
+        for (Metric metric : {Metric::L2, Metric::Scaled, Metric::Cosine})
             for (Order order : allOrders)
             {
                 const Array f = reference::random(s.n, s.c, s.h, s.w, 1), g = reference::random(s.n, s.c, s.h, s.w, 2);
@@ -48,6 +48,7 @@ TEST_P(Residual, EqualFeaturesGiveNothing)
     for (Order order : allOrders)
     {
         EXPECT_EQ(difference(runResidual(*place, f, f, Metric::L2, order), Array(2, 1, 5, 6)), 0);
+        EXPECT_EQ(difference(runResidual(*place, f, f, Metric::Scaled, order), Array(2, 1, 5, 6)), 0);
         EXPECT_LT(difference(runResidual(*place, f, f, Metric::Cosine, order), Array(2, 1, 5, 6)), 1e-6);
     }
 }
