@@ -1,7 +1,5 @@
 #include "operators/augment.h"
 
-#include "common/error.h"
-
 #include <algorithm>
 #include <cmath>
 #include <opencv2/imgproc.hpp>

@@ -122,7 +122,7 @@ void DetectorImpl::setRegionOfInterest(cv::InputArray mask)
     });
 }
 
-void DetectorImpl::setRegionOfInterest(const std::vector<std::vector<cv::Point2f>>& polygons, cv::Size image)
+void DetectorImpl::setRegionPolygons(const std::vector<std::vector<cv::Point2f>>& polygons, cv::Size image)
 {
     guarded([&] { inspection_.region = {sharesOf(polygons, image), {}}; });
 }

@@ -18,7 +18,7 @@ public:
     int tileSide() const override { return inspection_.tiling.side; }
     double tileOverlap() const override { return inspection_.tiling.overlap; }
     void setRegionOfInterest(cv::InputArray mask) override;
-    void setRegionOfInterest(const std::vector<std::vector<cv::Point2f>>& polygons, cv::Size image) override;
+    void setRegionPolygons(const std::vector<std::vector<cv::Point2f>>& polygons, cv::Size image) override;
     std::vector<std::string> products() const override;
     void setProduct(const std::string& name) override;
     std::string product() const override { return product_; }

@@ -5,7 +5,9 @@
 #include "operators/preprocess.h"
 
 #include <ATen/ATen.h>
+#include <algorithm>
 #include <c10/core/InferenceMode.h>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <mutex>

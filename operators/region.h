@@ -16,7 +16,7 @@ struct RegionOfInterest
 
     bool empty() const { return polygons.empty() && mask.empty(); }
 
-    /// CV_8UC1, 255 inside. Refuses a region that holds no pixel at this size.
+    /// CV_8UC1, 255 inside; pixels that a polygon's border touches are inside. Refuses a mask that holds no pixel at this size.
     cv::Mat at(cv::Size size) const;
 };
 

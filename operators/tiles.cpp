@@ -1,7 +1,5 @@
 #include "operators/tiles.h"
 
-#include "common/error.h"
-
 #include <algorithm>
 #include <cmath>
 

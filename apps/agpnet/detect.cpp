@@ -85,7 +85,7 @@ void configure(Detector& detector, const Options& options, const fs::path& examp
     if (options.tile >= 0 || options.tileOverlap >= 0)
         detector.setTiles(options.tile >= 0 ? options.tile : detector.tileSide(), options.tileOverlap >= 0 ? options.tileOverlap : detector.tileOverlap());
     if (!options.region.empty())
-        detector.setRegionOfInterest(readRegion(options.region, example));
+        detector.setRegionPolygons(readRegion(options.region, example));
 }
 
 int detect(const Options& options)

@@ -79,9 +79,10 @@ public:
     /// @throws cv::Exception for another type, and for a mask without a pixel that is not 0
     virtual void setRegionOfInterest(cv::InputArray mask) = 0;
 
-    /// @param polygons  each of 3 points or more; even-odd: one inside another is a hole. None: look everywhere
+    /// @param polygons  each of 3 points or more; even-odd: one inside another is a hole; pixels that a border touches are inside.
+    ///                  None: look everywhere
     /// @param image     size of the image that the points are pixels of; empty: they are shares of its sides, 0 to 1
-    virtual void setRegionOfInterest(const std::vector<std::vector<cv::Point2f>>& polygons, cv::Size image = cv::Size()) = 0;
+    virtual void setRegionPolygons(const std::vector<std::vector<cv::Point2f>>& polygons, cv::Size image = cv::Size()) = 0;
 
     /// The names of the products that the model was trained for, each with thresholds of its own; empty where it has but one.
     virtual std::vector<std::string> products() const = 0;

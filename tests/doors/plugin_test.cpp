@@ -269,6 +269,66 @@ TEST_F(Doors, DetectAndTheStagesGiveTheDetectorsScore)
     }
 }
 
+TEST_F(Doors, DetectLooksWhereAndHowItIsTold)
+{
+    // two products and tiles, so that every attribute has something to choose
+    const auto trainer = Trainer::create(backbone, test::tinyConfig(2, R"("tile":40)"));
+    trainer->fit({{"a", 3, [](size_t i) { return picture(i); }}, {"b", 3, [](size_t i) { return picture(100 + i, {90, 60}); }}});
+    const std::string tiled = *folder / "tiled.agp";
+    trainer->save(tiled);
+    const cv::Mat image = picture(1, {120, 70}), input = cv::dnn::blobFromImage(image, 1 / 255., {}, {}, true);
+
+    struct Case
+    {
+        const char* name;
+        std::function<void(Detector&)> set;
+        std::map<std::string, c10::IValue> attributes;
+    };
+    for (const Case& c : {Case{"as trained", [](Detector&) {}, {}},
+                          Case{"whole", [](Detector& d) { d.setTiles(0); }, {{"tile", 0}}},
+                          Case{"other tiles", [](Detector& d) { d.setTiles(50, 0.5); }, {{"tile", 50}, {"tile_overlap", 0.5}}},
+                          Case{"region in shares", [](Detector& d) { d.setRegionPolygons({{{0, 0}, {0.5f, 0}, {0.5f, 1}, {0, 1}}}); }, {{"roi", "0,0 0.5,0 0.5,1 0,1"}}},
+                          Case{"region in pixels", [](Detector& d) { d.setRegionPolygons({{{0, 0}, {60, 0}, {60, 70}, {0, 70}}}, {120, 70}); }, {{"roi", "0,0 60,0 60,70 0,70"}}},
+                          Case{"product", [](Detector& d) { d.setProduct("b"); }, {{"product", "b"}}}})
+    {
+        const auto detector = Detector::load(tiled);
+        c.set(*detector);
+        cv::Mat map, mask;
+        const Result expected = detector->detect(image, map, mask);
+        cv::dnn::LayerParams params;
+        params.set("model", cv::String(tiled));
+        std::map<std::string, c10::IValue> attributes = c.attributes;
+        attributes["model"] = tiled;
+        for (const auto& [key, value] : c.attributes)
+            if (value.isInt())
+                params.set(key, static_cast<int>(value.toInt()));
+            else if (value.isDouble())
+                params.set(key, value.toDouble());
+            else
+                params.set(key, cv::String(value.toStringRef()));
+        const auto found = throughFactory("Detect", params, {input}, 3);
+        EXPECT_NEAR(found[1].at<float>(0), expected.score, 1e-4) << c.name;
+        EXPECT_LT(cv::norm(map, found[0].reshape(1, map.rows), cv::NORM_INF), 1e-4) << c.name;
+        cv::Mat same;
+        found[2].reshape(1, mask.rows).convertTo(same, CV_8U, 255);
+        EXPECT_LE(cv::countNonZero(same != mask), 2) << c.name; // a value at the threshold may fall either way
+        EXPECT_NEAR(throughTorch("Detect", {tensorOf(input)}, attributes)[1].toTensor().item<double>(), expected.score, 1e-4) << c.name;
+    }
+
+    const auto refused = [&](const char* key, const auto& value, const char* part) {
+        cv::dnn::LayerParams params;
+        params.set("model", cv::String(tiled));
+        params.set(key, value);
+        EXPECT_THAT(opencvMessage([&] { throughFactory("Detect", params, {input}, 2); }), HasSubstr(part));
+    };
+    refused("tile", 31, "'tile' is 31, expected -1 (as the model), 0 (off) or at least 32");
+    refused("tile_overlap", 0.95, "'tile_overlap' is 0.95");
+    refused("roi", cv::String("0,0 1,0"), "2 points, expected at least 3");
+    refused("roi", cv::String("0,0 1,0 200,1"), "the point (200, 1)");
+    refused("product", cv::String("c"), "product is 'c', expected one of a, b");
+    EXPECT_THAT(opencvMessage([&] { writeStageGraph(*folder / "stages.onnx", tiled, 40, 48); }), HasSubstr("tiled.agp: the model looks at tiles"));
+}
+
 TEST_F(Doors, TrainTakesTheSameStepsThroughEveryDoor)
 {
     const cv::Mat batch = cv::dnn::blobFromImages(std::vector<cv::Mat>{picture(1), picture(2)}, 1 / 255., {}, {}, true);
