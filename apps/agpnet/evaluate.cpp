@@ -1,16 +1,15 @@
 #include "agpnet/agpnet.hpp"
 #include "apps/agpnet/commands.h"
+#include "apps/agpnet/evaluation_output.h"
 #include "apps/agpnet/progress.h"
-#include "apps/tools/dataset.h"
 #include "apps/tools/image_io.h"
-#include "apps/tools/metrics.h"
-#include "apps/tools/report.h"
+#include "apps/tools/map_folder.h"
+#include "apps/tools/point_cloud.h"
 #include "common/atomic_file.h"
 #include "common/error.h"
 
 #include <chrono>
-#include <map>
-#include <nlohmann/json.hpp>
+#include <set>
 
 namespace agpnet::app
 {
@@ -22,151 +21,277 @@ namespace fs = std::filesystem;
 
 struct Options
 {
-    std::string model, data, out, report, precision = "auto";
-    int batch = 8;
+    std::string model, split, maps, saveMaps, out, report, precision = "auto";
+    std::vector<std::string> data, categories;
+    double exactPixels = static_cast<double>(tools::PixelAccumulator::defaultExactPixels);
+    int batch = 8, drawings = 1000;
+    uint64_t seed = 1;
     bool asJson = false;
 };
 
-json figure(const std::optional<double>& value)
+/// One picture's map, from the model or from a folder.
+struct Found
 {
-    return value ? json(*value) : json(nullptr);
-}
-
-std::string text(const json& value)
-{
-    return value.is_null() ? "n/a" : fmt::format("{:.4f}", value.get<double>());
-}
-
-int evaluate(const Options& options)
-{
-    const cv::Ptr<Detector> detector = Detector::load(options.model, options.precision);
-    const tools::Dataset data = tools::listTest(options.data);
-    const json header = json::parse(detector->header());
-    std::optional<tools::ReportWriter> page;
-    if (!options.report.empty())
-        page.emplace(options.report);
-
-    tools::Report report;
-    report.title = "Evaluation";
-    report.subtitle = fs::path(options.model).filename().string() + " on " + fs::path(options.data).filename().string();
-    report.warnings = data.warnings;
-    report.unit = header.at("config").at("metric") == "cosine" ? "cosine distance of features" : "distance of features";
-
-    std::vector<float> scores;
-    std::vector<uint8_t> labels;
-    tools::PixelAccumulator pixels;
-    std::map<std::string, std::pair<size_t, size_t>> perDefect; // found as anomalous, of
-    bool everyMask = true;
+    cv::Mat map;
+    float score = 0;
+    std::optional<Result> result; ///< the model's
     double seconds = 0;
-    {
-        Progress progress("image", "images", static_cast<int>(data.items.size()), 0, options.asJson);
-        for (size_t first = 0; first < data.items.size(); first += static_cast<size_t>(options.batch))
+};
+
+std::vector<MeasuredClass> listClasses(const Options& options)
+{
+    require(options.categories.size() <= 1 || options.data.size() == 1, "--category names {} classes, but --data {} folders; one was expected",
+            options.categories.size(), options.data.size());
+    require(options.split.empty() || (options.data.size() == 1 && options.categories.size() <= 1),
+            "--split is '{}', but there are several classes; a split file is for one", options.split);
+    std::vector<MeasuredClass> classes;
+    std::set<std::string> names;
+    for (const std::string& path : options.data)
+        for (const std::string& category : options.categories.empty() ? std::vector<std::string>{""} : options.categories)
         {
-            const size_t count = std::min(static_cast<size_t>(options.batch), data.items.size() - first);
+            MeasuredClass each;
+            each.data = tools::listTest(path, {category, options.split});
+            each.path = path;
+            require(names.insert(each.data.name).second, "--data {}: a second class named '{}'; their names must differ", path,
+                    each.data.name);
+            classes.push_back(std::move(each));
+        }
+    return classes;
+}
+
+cv::Mat maskOf(const tools::Item& item, cv::Size size)
+{
+    return item.mask ? tools::readMask(*item.mask, size) : cv::Mat();
+}
+
+tools::ReportItem reportItem(const tools::Item& item, const std::string& prefix, const cv::Mat& image, const cv::Mat& mask, const Found& found)
+{
+    tools::ReportItem entry;
+    entry.name = prefix + item.name;
+    entry.image = image;
+    entry.map = found.map;
+    entry.mask = mask;
+    entry.score = found.score;
+    entry.label = item.label;
+    entry.defect = item.defect;
+    entry.seconds = found.seconds;
+    return entry;
+}
+
+/// Figures of merit of one model, or of maps on disk, on one or several classes.
+class Evaluator
+{
+public:
+    explicit Evaluator(const Options& options) : options_(options)
+    {
+        require(options.model.empty() != options.maps.empty(), "evaluate takes a model, or --maps DIR; {}",
+                options.model.empty() ? "neither was given" : "both were given");
+        require(options.saveMaps.empty() || options.maps.empty(), "--save-maps writes a model's maps; with --maps there are some already");
+        if (!options.model.empty())
+        {
+            detector_ = Detector::load(options.model, options.precision);
+            header_ = json::parse(detector_->header());
+        }
+        if (!options.report.empty())
+            page_.emplace(options.report);
+        report_.title = "Evaluation";
+        report_.unit = !detector_ ? "score" : (header_.at("config").at("metric") == "cosine" ? "cosine distance of features" : "distance of features");
+    }
+
+    Measurement run()
+    {
+        Measurement result;
+        result.classes = listClasses(options_);
+        several_ = result.classes.size() > 1;
+        for (MeasuredClass& each : result.classes)
+        {
+            for (const std::string& warning : each.data.warnings)
+                result.warnings.push_back(several_ ? fmt::format("{}: {}", each.data.name, warning) : warning);
+            each.figures = detector_ ? measureModel(each.data) : measureMaps(each.data);
+            each.hash = tools::datasetHash(each.data);
+        }
+        std::vector<tools::ClassFigures> figures;
+        for (const MeasuredClass& each : result.classes)
+            figures.push_back(each.figures);
+        result.mean = tools::meanFigures(figures);
+        if (detector_)
+            result.threshold = detector_->threshold();
+        result.about = about();
+        if (page_)
+            finishPage(result);
+        return result;
+    }
+
+private:
+    fs::path classFolder(const std::string& folder, const tools::Dataset& data) const
+    {
+        return several_ ? fs::path(folder) / data.name : fs::path(folder);
+    }
+    tools::EvaluationOptions figureOptions() const
+    {
+        return {static_cast<uint64_t>(options_.exactPixels), options_.drawings, options_.seed};
+    }
+    std::string prefix(const tools::Dataset& data) const { return several_ ? data.name + "/" : ""; }
+
+    tools::ClassFigures measureModel(const tools::Dataset& data)
+    {
+        tools::ClassEvaluation evaluation(data.name, figureOptions());
+        std::optional<tools::MapFolderWriter> writer;
+        if (!options_.saveMaps.empty())
+        {
+            tools::requireMapNames(data);
+            writer.emplace(classFolder(options_.saveMaps, data));
+        }
+        if (!warm_) // the first pass allocates and compiles; it would be the slowest percentile of all
+            detector_->detect(tools::readItem(data.items.front(), tools::Input::Rgb));
+        warm_ = true;
+        Progress progress("image", "images", static_cast<int>(data.items.size()), 0, options_.asJson);
+        for (size_t first = 0; first < data.items.size(); first += static_cast<size_t>(options_.batch))
+        {
+            const size_t count = std::min(static_cast<size_t>(options_.batch), data.items.size() - first);
             std::vector<cv::Mat> images, maps;
             for (size_t i = 0; i < count; i++)
-                images.push_back(tools::readImage(data.items[first + i].path));
+                images.push_back(tools::readItem(data.items[first + i], tools::Input::Rgb));
             const auto start = std::chrono::steady_clock::now();
-            const std::vector<Result> results = detector->detectBatch(images, maps, cv::noArray(), MAP_MODEL);
-            const double spent = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-            seconds += spent;
+            const std::vector<Result> results = detector_->detectBatch(images, maps, cv::noArray(), MAP_MODEL);
+            const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(count);
             for (size_t i = 0; i < count; i++)
             {
                 const tools::Item& item = data.items[first + i];
-                const bool anomalous = item.label == tools::Label::Anomalous;
-                scores.push_back(static_cast<float>(results[i].score));
-                labels.push_back(anomalous);
-                auto& [found, of] = perDefect[item.defect];
-                found += results[i].anomalous;
-                of++;
-                cv::Mat mask;
-                if (item.mask)
-                    mask = tools::readMask(*item.mask, images[i].size());
-                if (anomalous && mask.empty())
-                    everyMask = false;
-                else
-                    pixels.add(maps[i], mask.empty() ? mask : tools::resizeMask(mask, maps[i].size()));
-                if (page)
+                const Found found{maps[i], static_cast<float>(results[i].score), results[i], seconds};
+                const cv::Mat mask = maskOf(item, images[i].size());
+                evaluation.add(item, found.score, found.map, mask, results[i].anomalous, seconds);
+                if (writer)
+                    writer->add(item, found.map, found.score);
+                if (page_)
                 {
-                    tools::ReportItem entry;
-                    entry.name = item.name;
-                    entry.image = images[i];
-                    entry.map = maps[i];
-                    entry.mask = mask;
-                    entry.score = results[i].score;
+                    tools::ReportItem entry = reportItem(item, prefix(data), images[i], mask, found);
                     entry.threshold = results[i].threshold;
                     entry.anomalous = results[i].anomalous;
-                    entry.label = item.label;
-                    entry.defect = item.defect;
-                    entry.seconds = spent / static_cast<double>(count);
-                    page->add(entry, report);
+                    page_->add(entry, report_);
                 }
             }
             progress.update(static_cast<int>(first + count));
         }
+        if (writer)
+            writer->finish();
+        return evaluation.finish();
     }
-    const tools::RankMetrics image = tools::rankMetrics(scores, labels);
-    const tools::PixelMetrics pixel = pixels.finish();
-    std::vector<std::string> warnings = data.warnings;
-    if (!everyMask)
-        warnings.push_back("some anomalous images have no mask; the pixel figures leave those images out");
 
-    json kinds = json::object();
-    for (const auto& [name, counts] : perDefect)
-        kinds[name] = {{"called_anomalous", counts.first}, {"images", counts.second}};
-    const cv::Size size = detector->inputSize();
-    const json result = {{"model", options.model},
-                         {"data", {{"path", options.data}, {"layout", data.layout}, {"sha256", tools::datasetHash(data)},
-                                   {"good", data.count(tools::Label::Good)}, {"anomalous", data.count(tools::Label::Anomalous)}}},
-                         {"image", {{"auroc", figure(image.auroc)}, {"ap", figure(image.ap)}, {"f1_max", figure(image.f1Max)},
-                                    {"f1_threshold", image.f1Threshold ? json(*image.f1Threshold) : json(nullptr)},
-                                    {"score", header.at("config").at("score")}, {"reason", image.reason}}},
-                         {"pixel", {{"auroc", figure(pixel.auroc)}, {"ap", figure(pixel.ap)}, {"f1_max", figure(pixel.f1Max)},
-                                    {"aupro_0.3", figure(pixel.aupro.empty() ? std::nullopt : pixel.aupro[0])},
-                                    {"aupro_0.05", figure(pixel.aupro.size() < 2 ? std::nullopt : pixel.aupro[1])},
-                                    {"components", pixel.components}, {"reason", pixel.reason}}},
-                         {"decisions", kinds},
-                         {"evaluation_size", {size.height, size.width}},
-                         {"precision", detector->precision()},
-                         {"seconds_per_image", seconds / static_cast<double>(data.items.size())},
-                         {"agpnet", version()},
-                         {"warnings", warnings}};
-    if (!options.out.empty())
-        writeFileAtomically(options.out, result.dump(2) + "\n");
-    if (page)
+    tools::ClassFigures measureMaps(const tools::Dataset& data)
     {
-        report.warnings = warnings;
-        report.facts = {{"Model", options.model},
-                        {"Backbone", header.at("backbone").at("name").get<std::string>()},
-                        {"Data", fmt::format("{} good, {} anomalous images", data.count(tools::Label::Good), data.count(tools::Label::Anomalous))},
-                        {"Evaluated at", fmt::format("{} × {}", size.height, size.width)},
-                        {"Precision", detector->precision()},
-                        {"AGPNet", version()}};
-        report.figures = {{"Image AUROC", text(result["image"]["auroc"]), "rank statistic, ties one half"},
-                          {"Pixel AUROC", text(result["pixel"]["auroc"]), "over all pixels"},
-                          {"AUPRO@0.3", text(result["pixel"]["aupro_0.3"]), "8-connected components, up to a false-positive rate of 0.3"},
-                          {"Image F1-max", text(result["image"]["f1_max"]), "at the best threshold"}};
-        page->finish(report);
+        tools::MapFolder maps(classFolder(options_.maps, data), data);
+        scoreName_ = maps.hasScores() ? "scores.csv" : "max";
+        tools::ClassEvaluation evaluation(data.name, figureOptions());
+        Progress progress("map", "maps", static_cast<int>(data.items.size()), 0, options_.asJson);
+        int done = 0;
+        for (const tools::Item& item : data.items)
+        {
+            const cv::Mat map = maps.read(item);
+            const cv::Mat mask = item.mask ? maskOf(item, tools::readImage(item.path).size()) : cv::Mat();
+            evaluation.add(item, maps.score(item, map), map, mask);
+            progress.update(++done);
+        }
+        tools::ClassFigures figures = evaluation.finish();
+        if (page_) // only now is there a threshold to draw outlines at
+            for (const tools::Item& item : data.items)
+            {
+                Found found;
+                found.map = maps.read(item);
+                found.score = maps.score(item, found.map);
+                const cv::Mat image = tools::readImage(item.path);
+                tools::ReportItem entry = reportItem(item, prefix(data), image, maskOf(item, image.size()), found);
+                entry.threshold = figures.image.f1Threshold.value_or(found.score);
+                entry.anomalous = found.score >= entry.threshold;
+                page_->add(entry, report_);
+            }
+        return figures;
     }
+
+    json about() const
+    {
+        const json build = json::parse(buildInformation());
+        json result = {{"agpnet", version()},
+                       {"versions", {{"agpnet", version()}, {"opencv", build["opencv"]["found"]}, {"libtorch", build["libtorch"]["version"]}}},
+                       {"device",
+                        {{"kind", "cpu"},
+                         {"capability", build["cpu"]["capability"]},
+                         {"threads", build["libtorch"]["threads"]}}},
+                       {"bootstrap", {{"drawings", options_.drawings}, {"seed", options_.seed}, {"of", "images; pixel figures have no interval"}}},
+                       {"exact_pixels", static_cast<uint64_t>(options_.exactPixels)}};
+        if (detector_)
+        {
+            result["model"] = options_.model;
+            result["config"] = header_.at("config");
+            result["backbone"] = header_.at("backbone").at("name");
+            result["precision"] = detector_->precision();
+            result["batch"] = options_.batch;
+            result["score"] = header_.at("config").at("score");
+        }
+        else
+        {
+            result["maps"] = options_.maps;
+            result["score"] = scoreName_;
+        }
+        return result;
+    }
+
+    void finishPage(const Measurement& result)
+    {
+        std::string names;
+        size_t good = 0, anomalous = 0;
+        for (const MeasuredClass& each : result.classes)
+        {
+            names += (names.empty() ? "" : ", ") + each.data.name;
+            good += each.figures.good;
+            anomalous += each.figures.anomalous;
+        }
+        const std::string what = detector_ ? options_.model : options_.maps;
+        report_.subtitle = fmt::format("{} on {}", fs::path(what).filename().string(), names);
+        report_.warnings = result.warnings;
+        if (!detector_)
+            report_.warnings.push_back("Decisions on this page are those at the threshold of F1-max, which was chosen on these images.");
+        report_.facts = {{detector_ ? "Model" : "Maps", what}};
+        if (detector_)
+            report_.facts.emplace_back("Backbone", header_.at("backbone").at("name").get<std::string>());
+        report_.facts.emplace_back("Data", fmt::format("{} good, {} anomalous images", good, anomalous));
+        const auto size = several_ ? std::nullopt : result.classes.front().figures.size;
+        if (size)
+            report_.facts.emplace_back("Evaluated at", fmt::format("{} × {}", size->height, size->width));
+        if (detector_)
+            report_.facts.emplace_back("Precision", detector_->precision());
+        report_.facts.emplace_back("Image score", result.about.at("score").get<std::string>());
+        report_.facts.emplace_back("AGPNet", version());
+        fillReport(report_, result);
+        page_->finish(report_);
+    }
+
+    const Options& options_;
+    cv::Ptr<Detector> detector_;
+    json header_;
+    std::optional<tools::ReportWriter> page_;
+    tools::Report report_;
+    std::string scoreName_;
+    bool several_ = false, warm_ = false;
+};
+
+int evaluate(const Options& options)
+{
+    const Measurement result = Evaluator(options).run();
+    const json figures = toJson(result);
+    if (!options.out.empty())
+        writeFileAtomically(options.out, figures.dump(2) + "\n");
     if (options.asJson)
     {
-        std::printf("%s\n", result.dump().c_str());
+        std::printf("%s\n", figures.dump().c_str());
         return exitOk;
     }
-    for (const std::string& warning : warnings)
+    for (const std::string& warning : result.warnings)
         std::fprintf(stderr, "agpnet: note: %s\n", warning.c_str());
-    std::printf("%zu good and %zu anomalous images, evaluated at %dx%d, %s, %.1f ms per image\n\n", data.count(tools::Label::Good),
-                data.count(tools::Label::Anomalous), size.height, size.width, detector->precision().c_str(),
-                1e3 * result["seconds_per_image"].get<double>());
-    std::printf("         AUROC      AP  F1-max  AUPRO@0.3  AUPRO@0.05\n");
-    std::printf("image   %6s  %6s  %6s\n", text(result["image"]["auroc"]).c_str(), text(result["image"]["ap"]).c_str(),
-                text(result["image"]["f1_max"]).c_str());
-    std::printf("pixel   %6s  %6s  %6s  %9s  %10s\n\n", text(result["pixel"]["auroc"]).c_str(), text(result["pixel"]["ap"]).c_str(),
-                text(result["pixel"]["f1_max"]).c_str(), text(result["pixel"]["aupro_0.3"]).c_str(), text(result["pixel"]["aupro_0.05"]).c_str());
-    std::printf("called anomalous at the model's threshold, %.4f:\n", detector->threshold());
-    for (const auto& [name, counts] : perDefect)
-        std::printf("  %-20s %4zu of %4zu\n", name.c_str(), counts.first, counts.second);
-    if (page)
+    printText(result);
+    if (!options.saveMaps.empty())
+        std::printf("maps: %s\n", options.saveMaps.c_str());
+    if (!options.report.empty())
         std::printf("report: %s\n", options.report.c_str());
     return exitOk;
 }
@@ -176,9 +301,19 @@ int evaluate(const Options& options)
 void addEvaluate(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
-    CLI::App* command = app.add_subcommand("evaluate", "Measure a model on labelled images");
-    command->add_option("model", options->model, "The .agp file")->required();
-    command->add_option("--data", options->data, "Folder with test/good, test/<defect> and ground_truth/<defect>")->required();
+    CLI::App* command = app.add_subcommand("evaluate", "Measure a model, or anomaly maps of any tool, on labelled images");
+    command->add_option("model", options->model, "The .agp file; none with --maps");
+    command->add_option("--data", options->data, "MVTec or VisA layout, folder with good/ and <defect>/, or CSV table; several: one class each")
+        ->required();
+    command->add_option("--category", options->categories, "Class or classes, where --data holds several");
+    command->add_option("--split", options->split, "File that says which good images are for training and which for test");
+    command->add_option("--maps", options->maps, "Measure the maps in this folder: <defect>/<stem>.tiff, perhaps scores.csv");
+    command->add_option("--save-maps", options->saveMaps, "Write the model's maps and scores in that layout");
+    command->add_option("--exact-pixels", options->exactPixels, "Above so many, pixel figures have bounds instead of being exact")
+        ->check(CLI::Range(0.0, 1e12));
+    command->add_option("--bootstrap", options->drawings, "Test sets redrawn for the 95 % intervals of image figures")
+        ->check(CLI::Range(0, 100000));
+    command->add_option("--seed", options->seed, "Of the redrawing")->check(CLI::NonNegativeNumber);
     command->add_option("--out", options->out, "Write the figures as JSON");
     command->add_option("--report", options->report, "Write one self-contained HTML page");
     command->add_option("--batch", options->batch, "Images in one pass")->check(CLI::Range(1, 256));

@@ -87,93 +87,323 @@ private:
     double lastX_ = 0, lastY_ = 0;
 };
 
-/// One walk down all unique scores. `defective` carries a component's number in the low half.
-PixelMetrics walk(std::vector<uint32_t>& good, std::vector<uint64_t>& defective, std::span<const uint64_t> sizes,
-                  std::span<const double> limits)
+/// Keeps what a picture of a curve can show.
+class Thinned
 {
-    PixelMetrics result;
-    result.positives = defective.size();
-    result.negatives = good.size();
-    result.components = sizes.size();
-    result.aupro.resize(limits.size());
-    if (good.empty() || defective.empty())
-        return result;
+public:
+    explicit Thinned(Curve* curve) : curve_(curve) {}
 
-    sortDescending(good, 0);
-    sortDescending(defective, 32);
-    const auto positives = static_cast<double>(defective.size());
-    const auto negatives = static_cast<double>(good.size());
-    std::vector<double> weights(sizes.size()); // of one pixel in the mean overlap
-    for (size_t i = 0; i < sizes.size(); i++)
-        weights[i] = 1.0 / (static_cast<double>(sizes[i]) * static_cast<double>(sizes.size()));
-
-    LimitedAreas areas(limits);
-    uint64_t truePositives = 0, falsePositives = 0;
-    double pairs = 0, precisionSum = 0, overlap = 0, bestF1 = -1;
-    uint32_t bestKey = 0;
-    size_t g = 0, d = 0;
-    while (g < good.size() || d < defective.size())
+    void add(double x, double y)
     {
-        const uint32_t nextGood = g < good.size() ? good[g] : 0;
-        const uint32_t nextDefective = d < defective.size() ? static_cast<uint32_t>(defective[d] >> 32) : 0;
-        const uint32_t key = std::max(nextGood, nextDefective);
-        const size_t firstGood = g, firstDefective = d;
-        while (g < good.size() && good[g] == key)
-            g++;
-        for (; d < defective.size() && static_cast<uint32_t>(defective[d] >> 32) == key; d++)
-            if (!weights.empty())
-                overlap += weights[static_cast<uint32_t>(defective[d])];
-        const auto newGood = static_cast<double>(g - firstGood);
-        const auto newDefective = static_cast<double>(d - firstDefective);
-
-        pairs += newGood * (static_cast<double>(truePositives) + newDefective / 2);
-        truePositives = d;
-        falsePositives = g;
-        const auto tp = static_cast<double>(truePositives), fp = static_cast<double>(falsePositives);
-        precisionSum += newDefective * tp / (tp + fp);
-        const double f1 = 2 * tp / (tp + fp + positives);
-        if (f1 > bestF1)
+        if (!curve_)
+            return;
+        last_ = {x, y};
+        if (!curve_->empty() && std::abs(x - kept_.x) + std::abs(y - kept_.y) < 1.0 / 512)
         {
-            bestF1 = f1;
-            bestKey = key;
+            pending_ = true;
+            return;
         }
-        areas.add(fp / negatives, overlap);
+        if (pending_) // the corner before a jump
+            curve_->push_back(before_);
+        curve_->push_back(last_);
+        kept_ = last_;
+        pending_ = false;
     }
-    result.auroc = pairs / (positives * negatives);
-    result.ap = precisionSum / positives;
-    result.f1Max = bestF1;
-    result.f1Threshold = scoreOf(bestKey);
-    for (size_t i = 0; i < limits.size(); i++)
-        result.aupro[i] = areas.normalised(i);
-    return result;
+    void remember() { before_ = last_; }
+    void finish()
+    {
+        if (curve_ && pending_)
+            curve_->push_back(last_);
+    }
+
+private:
+    Curve* curve_;
+    cv::Point2d kept_, last_, before_;
+    bool pending_ = false;
+};
+
+/// All figures from one walk down the scores. A step is one score; or one bin of scores, of which only the counts are known.
+class Walk
+{
+public:
+    Walk(uint64_t positives, uint64_t negatives, size_t components, std::span<const double> limits, Curves* curves)
+        : positives_(static_cast<double>(positives)), negatives_(static_cast<double>(negatives)),
+          perComponent_(components ? 1.0 / static_cast<double>(components) : 0), areas_(limits), lowAreas_(limits), highAreas_(limits),
+          roc_(curves ? &curves->roc : nullptr), pr_(curves ? &curves->pr : nullptr), pro_(curves ? &curves->pro : nullptr)
+    {
+        roc_.add(0, 0);
+        pro_.add(0, 0);
+    }
+
+    /// `overlap` sums the pixels' shares of their components.
+    void step(uint32_t lowestKey, uint64_t good, uint64_t defective, double overlap, bool oneScore)
+    {
+        const auto g = static_cast<double>(good), d = static_cast<double>(defective);
+        pairs_ += g * (tp_ + d / 2);
+        if (oneScore)
+        {
+            apLow_ += d > 0 ? d * (tp_ + d) / (tp_ + d + fp_ + g) : 0;
+            apHigh_ += d > 0 ? d * (tp_ + d) / (tp_ + d + fp_ + g) : 0;
+            bestF1High_ = std::max(bestF1High_, f1(tp_ + d, fp_ + g));
+        }
+        else
+        {
+            doubtfulPairs_ += g * d;
+            // at worst all good ones come first and each defective one is a threshold; at best all defective ones come first, at once
+            for (uint64_t i = 1; i <= defective; i++)
+                apLow_ += (tp_ + static_cast<double>(i)) / (tp_ + static_cast<double>(i) + fp_ + g);
+            apHigh_ += d > 0 ? d * (tp_ + d) / (tp_ + d + fp_) : 0;
+            bestF1High_ = std::max(bestF1High_, f1(tp_ + d, fp_));
+        }
+        tp_ += d;
+        fp_ += g;
+        precisionSum_ += d > 0 ? d * tp_ / (tp_ + fp_) : 0;
+        if (f1(tp_, fp_) > bestF1_)
+        {
+            bestF1_ = f1(tp_, fp_);
+            bestKey_ = lowestKey;
+        }
+        const double x = fp_ / negatives_, before = overlap_;
+        overlap_ += overlap * perComponent_;
+        areas_.add(x, overlap_);
+        if (oneScore)
+        {
+            lowAreas_.add(x, overlap_);
+            highAreas_.add(x, overlap_);
+        }
+        else // a rising curve stays within the corners of its step
+        {
+            lowAreas_.add(x, before);
+            lowAreas_.add(x, overlap_);
+            highAreas_.add(lastX_, overlap_);
+            highAreas_.add(x, overlap_);
+        }
+        lastX_ = x;
+        for (Thinned* curve : {&roc_, &pr_, &pro_})
+            curve->remember();
+        roc_.add(x, tp_ / positives_);
+        pr_.add(tp_ / positives_, tp_ / (tp_ + fp_));
+        pro_.add(x, overlap_);
+    }
+
+    void finish(PixelMetrics& result, bool binned)
+    {
+        const double pairs = positives_ * negatives_;
+        result.auroc = pairs_ / pairs;
+        result.ap = precisionSum_ / positives_;
+        result.f1Max = bestF1_;
+        result.f1Threshold = scoreOf(bestKey_);
+        for (size_t i = 0; i < result.aupro.size(); i++)
+            result.aupro[i] = areas_.normalised(i);
+        if (binned)
+        {
+            PixelBounds bounds;
+            bounds.auroc = {(pairs_ - doubtfulPairs_ / 2) / pairs, (pairs_ + doubtfulPairs_ / 2) / pairs};
+            bounds.ap = {apLow_ / positives_, apHigh_ / positives_};
+            bounds.f1Max = {bestF1_, bestF1High_};
+            for (size_t i = 0; i < result.aupro.size(); i++)
+                bounds.aupro.push_back({lowAreas_.normalised(i), highAreas_.normalised(i)});
+            result.bounds = std::move(bounds);
+        }
+        for (Thinned* curve : {&roc_, &pr_, &pro_})
+            curve->finish();
+    }
+
+private:
+    double f1(double tp, double fp) const { return 2 * tp / (tp + fp + positives_); }
+
+    double positives_, negatives_, perComponent_;
+    double tp_ = 0, fp_ = 0, pairs_ = 0, doubtfulPairs_ = 0, precisionSum_ = 0, apLow_ = 0, apHigh_ = 0;
+    double overlap_ = 0, lastX_ = 0, bestF1_ = -1, bestF1High_ = -1;
+    uint32_t bestKey_ = 0;
+    LimitedAreas areas_, lowAreas_, highAreas_;
+    Thinned roc_, pr_, pro_;
+};
+
+} // namespace
+
+namespace detail
+{
+
+/// Scores as they are, or, once that is too many, their counts: a block for each sign and exponent that occurs.
+struct PixelGroup
+{
+    struct Bin
+    {
+        uint64_t good = 0;
+        uint64_t defective = 0;
+        double overlap = 0;
+        uint32_t low = UINT32_MAX, high = 0; ///< the scores met; where they are the same the bin is exact
+    };
+    static constexpr int binBits = 14, blockBits = 9;
+    using Block = std::array<Bin, size_t{1} << binBits>;
+
+    std::vector<uint32_t> good;      ///< ordered keys of the scores
+    std::vector<uint64_t> defective; ///< the same, above the component's number
+    std::vector<double> shares;      ///< of one pixel in its component
+    uint64_t goodPixels = 0, defectivePixels = 0;
+    bool sorted = false;
+    std::array<std::unique_ptr<Block>, size_t{1} << blockBits> blocks;
+
+    Bin& bin(uint32_t key)
+    {
+        auto& block = blocks[key >> (32 - blockBits)];
+        if (!block)
+            block = std::make_unique<Block>();
+        Bin& found = (*block)[key >> (32 - blockBits - binBits) & ((1u << binBits) - 1)];
+        found.low = std::min(found.low, key);
+        found.high = std::max(found.high, key);
+        return found;
+    }
+    void count(uint32_t key) { bin(key).good++; }
+    void count(uint32_t key, size_t component)
+    {
+        Bin& found = bin(key);
+        found.defective++;
+        found.overlap += shares[component];
+    }
+    void toBins()
+    {
+        for (const uint32_t key : good)
+            count(key);
+        for (const uint64_t entry : defective)
+            count(static_cast<uint32_t>(entry >> 32), static_cast<uint32_t>(entry));
+        std::vector<uint32_t>().swap(good);
+        std::vector<uint64_t>().swap(defective);
+    }
+    void sort()
+    {
+        if (sorted)
+            return;
+        sortDescending(good, 0);
+        sortDescending(defective, 32);
+        sorted = true;
+    }
+};
+
+} // namespace detail
+
+namespace
+{
+
+using detail::PixelGroup;
+
+/// Sorted groups side by side: together they are sorted without a copy of everything.
+void walkScores(const std::vector<PixelGroup*>& groups, Walk& walk)
+{
+    struct Cursor
+    {
+        const PixelGroup* group;
+        size_t good = 0, defective = 0;
+    };
+    std::vector<Cursor> cursors;
+    for (const PixelGroup* group : groups)
+        cursors.push_back({group});
+    const auto goodKey = [](const Cursor& c) { return c.good < c.group->good.size() ? c.group->good[c.good] : 0; };
+    const auto defectiveKey = [](const Cursor& c)
+    { return c.defective < c.group->defective.size() ? static_cast<uint32_t>(c.group->defective[c.defective] >> 32) : 0; };
+    while (true)
+    {
+        uint32_t key = 0; // no score has this one: it would be a NaN
+        for (const Cursor& cursor : cursors)
+            key = std::max({key, goodKey(cursor), defectiveKey(cursor)});
+        if (key == 0)
+            return;
+        uint64_t good = 0, defective = 0;
+        double overlap = 0;
+        for (Cursor& cursor : cursors)
+        {
+            for (; goodKey(cursor) == key; cursor.good++)
+                good++;
+            for (; defectiveKey(cursor) == key; cursor.defective++, defective++)
+                if (!cursor.group->shares.empty())
+                    overlap += cursor.group->shares[static_cast<uint32_t>(cursor.group->defective[cursor.defective])];
+        }
+        walk.step(key, good, defective, overlap, true);
+    }
+}
+
+void walkBins(const std::vector<PixelGroup*>& groups, Walk& walk)
+{
+    for (size_t b = groups.front()->blocks.size(); b-- > 0;)
+        for (size_t i = size_t{1} << PixelGroup::binBits; i-- > 0;)
+        {
+            PixelGroup::Bin all;
+            bool any = false;
+            for (const PixelGroup* group : groups)
+                if (group->blocks[b])
+                {
+                    const PixelGroup::Bin& bin = (*group->blocks[b])[i];
+                    any = true;
+                    all.good += bin.good;
+                    all.defective += bin.defective;
+                    all.overlap += bin.overlap;
+                    all.low = std::min(all.low, bin.low);
+                    all.high = std::max(all.high, bin.high);
+                }
+            if (!any)
+                break; // no group has this block
+            if (all.good + all.defective > 0)
+                walk.step(all.low, all.good, all.defective, all.overlap, all.low == all.high);
+        }
 }
 
 } // namespace
 
-RankMetrics rankMetrics(std::span<const float> scores, std::span<const uint8_t> labels)
+double PixelMetrics::halfWidth() const
+{
+    double widest = 0;
+    if (bounds)
+    {
+        for (const Interval& each : {bounds->auroc, bounds->ap, bounds->f1Max})
+            widest = std::max(widest, each.high - each.low);
+        for (const Interval& each : bounds->aupro)
+            widest = std::max(widest, each.high - each.low);
+    }
+    return widest / 2;
+}
+
+RankMetrics rankMetrics(std::span<const float> scores, std::span<const uint8_t> labels, Curves* curves)
 {
     require(scores.size() == labels.size(), "{} scores, but {} labels", scores.size(), labels.size());
-    std::vector<uint32_t> good;
-    std::vector<uint64_t> defective;
+    PixelGroup group;
     for (size_t i = 0; i < scores.size(); i++)
     {
         require(!std::isnan(scores[i]), "score {} of {} is not a number", i + 1, scores.size());
         if (labels[i])
-            defective.push_back(uint64_t{keyOf(scores[i])} << 32);
+            group.defective.push_back(uint64_t{keyOf(scores[i])} << 32);
         else
-            good.push_back(keyOf(scores[i]));
+            group.good.push_back(keyOf(scores[i]));
     }
-    RankMetrics result = walk(good, defective, {}, {});
+    PixelMetrics result;
+    result.positives = group.defective.size();
+    result.negatives = group.good.size();
     if (scores.empty())
         result.reason = "there are no images";
     else if (result.positives == 0)
         result.reason = "there are no anomalous images";
     else if (result.negatives == 0)
         result.reason = "there are no good images";
+    else
+    {
+        group.sort();
+        Walk walk(result.positives, result.negatives, 0, {}, curves);
+        walkScores({&group}, walk);
+        walk.finish(result, false);
+        if (curves)
+            curves->pro.clear();
+    }
     return result;
 }
 
-void PixelAccumulator::add(const cv::Mat& map, const cv::Mat& mask)
+PixelAccumulator::PixelAccumulator(uint64_t exactPixels) : exactPixels_(exactPixels)
+{
+}
+PixelAccumulator::~PixelAccumulator() = default;
+PixelAccumulator::PixelAccumulator(PixelAccumulator&&) noexcept = default;
+PixelAccumulator& PixelAccumulator::operator=(PixelAccumulator&&) noexcept = default;
+
+void PixelAccumulator::add(const cv::Mat& map, const cv::Mat& mask, const std::string& group)
 {
     maps_++;
     require(map.type() == CV_32FC1 && !map.empty(), "map {}: one channel of 32-bit floats expected, not {}", maps_,
@@ -182,13 +412,26 @@ void PixelAccumulator::add(const cv::Mat& map, const cv::Mat& mask)
             cv::typeToString(mask.type()));
     require(mask.empty() || mask.size() == map.size(), "mask {}: {}x{} pixels, but its map has {}x{}", maps_, mask.cols,
             mask.rows, map.cols, map.rows);
-    cv::Mat labels;
-    const size_t before = sizes_.size();
+    auto& slot = groups_[group];
+    if (!slot)
+        slot = std::make_unique<PixelGroup>();
+    PixelGroup& into = *slot;
+    into.sorted = false;
+    cv::Mat labels, stats, centroids;
+    const size_t before = into.shares.size();
     if (!mask.empty())
     {
-        const int count = cv::connectedComponents(mask > 0, labels, 8, CV_32S);
-        sizes_.resize(before + static_cast<size_t>(count - 1), 0);
-        require(sizes_.size() <= UINT32_MAX, "more ground-truth components than can be numbered");
+        const int count = cv::connectedComponentsWithStats(mask > 0, labels, stats, centroids, 8, CV_32S);
+        require(before + static_cast<size_t>(count) <= UINT32_MAX, "more ground-truth components than can be numbered");
+        for (int i = 1; i < count; i++)
+            into.shares.push_back(1.0 / stats.at<int>(i, cv::CC_STAT_AREA));
+    }
+    pixels_ += map.total();
+    if (!binned_ && pixels_ > exactPixels_)
+    {
+        binned_ = true;
+        for (auto& [name, each] : groups_)
+            each->toBins();
     }
     for (int y = 0; y < map.rows; y++)
     {
@@ -201,28 +444,129 @@ void PixelAccumulator::add(const cv::Mat& map, const cv::Mat& mask)
             if (label && label[x] > 0)
             {
                 const size_t component = before + static_cast<size_t>(label[x]) - 1;
-                sizes_[component]++;
-                defective_.push_back(uint64_t{key} << 32 | component);
+                into.defectivePixels++;
+                if (binned_)
+                    into.count(key, component);
+                else
+                    into.defective.push_back(uint64_t{key} << 32 | component);
             }
             else
-                good_.push_back(key);
+            {
+                into.goodPixels++;
+                if (binned_)
+                    into.count(key);
+                else
+                    into.good.push_back(key);
+            }
         }
     }
 }
 
-PixelMetrics PixelAccumulator::finish(std::span<const double> limits)
+PixelMetrics PixelAccumulator::finish(std::span<const double> limits, Curves* curves)
+{
+    std::vector<PixelGroup*> groups;
+    for (auto& [name, group] : groups_)
+        groups.push_back(group.get());
+    return measure(groups, limits, curves);
+}
+
+PixelMetrics PixelAccumulator::finish(std::span<const std::string> names, std::span<const double> limits, Curves* curves)
+{
+    std::vector<PixelGroup*> groups;
+    for (auto& [name, group] : groups_)
+        if (std::find(names.begin(), names.end(), name) != names.end())
+            groups.push_back(group.get());
+    return measure(groups, limits, curves);
+}
+
+PixelMetrics PixelAccumulator::measure(const std::vector<PixelGroup*>& groups, std::span<const double> limits, Curves* curves)
 {
     for (const double limit : limits)
         require(limit > 0 && limit <= 1, "the limit of the false-positive rate is {}, a value above 0 and up to 1 was expected",
                 limit);
-    PixelMetrics result = walk(good_, defective_, sizes_, limits);
-    if (maps_ == 0)
+    PixelMetrics result;
+    result.aupro.resize(limits.size());
+    for (const PixelGroup* group : groups)
+    {
+        result.positives += group->defectivePixels;
+        result.negatives += group->goodPixels;
+        result.components += group->shares.size();
+    }
+    if (groups.empty())
         result.reason = "there are no maps";
     else if (result.positives == 0)
         result.reason = "there are no anomalous pixels";
     else if (result.negatives == 0)
         result.reason = "there are no good pixels";
+    else
+    {
+        Walk walk(result.positives, result.negatives, result.components, limits, curves);
+        if (binned_)
+            walkBins(groups, walk);
+        else
+        {
+            for (PixelGroup* group : groups)
+                group->sort();
+            walkScores(groups, walk);
+        }
+        walk.finish(result, binned_);
+    }
     return result;
+}
+
+Bootstrap bootstrapImages(std::span<const float> scores, std::span<const uint8_t> labels, int drawings, uint64_t seed)
+{
+    require(scores.size() == labels.size(), "{} scores, but {} labels", scores.size(), labels.size());
+    Bootstrap result;
+    std::vector<size_t> order(scores.size()), kinds[2];
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] > scores[b]; });
+    for (size_t i = 0; i < order.size(); i++)
+        kinds[labels[order[i]] != 0].push_back(i);
+    if (kinds[0].empty() || kinds[1].empty())
+        return result;
+    cv::RNG rng(seed);
+    std::vector<int> times(order.size());
+    for (int drawing = 0; drawing < drawings; drawing++)
+    {
+        std::fill(times.begin(), times.end(), 0);
+        for (const auto& kind : kinds)
+            for (size_t i = 0; i < kind.size(); i++)
+                times[kind[static_cast<size_t>(rng.uniform(0, static_cast<int>(kind.size())))]]++;
+        Walk walk(kinds[1].size(), kinds[0].size(), 0, {}, nullptr);
+        for (size_t i = 0; i < order.size();)
+        {
+            const float score = scores[order[i]];
+            uint64_t counts[2] = {0, 0};
+            for (; i < order.size() && scores[order[i]] == score; i++)
+                counts[labels[order[i]] != 0] += static_cast<uint64_t>(times[i]);
+            if (counts[0] + counts[1] > 0)
+                walk.step(keyOf(score), counts[0], counts[1], 0, true);
+        }
+        PixelMetrics drawn;
+        walk.finish(drawn, false);
+        result.auroc.push_back(*drawn.auroc);
+        result.ap.push_back(*drawn.ap);
+        result.f1Max.push_back(*drawn.f1Max);
+    }
+    return result;
+}
+
+std::optional<Interval> interval95(std::vector<double> drawings)
+{
+    if (drawings.empty())
+        return {};
+    return Interval{percentile(drawings, 0.025), percentile(drawings, 0.975)};
+}
+
+double percentile(std::vector<double> values, double q)
+{
+    if (values.empty())
+        return 0;
+    const auto rank = static_cast<std::ptrdiff_t>(std::ceil(q * static_cast<double>(values.size()))) - 1;
+    const auto at = values.begin() + std::clamp<std::ptrdiff_t>(rank, 0, static_cast<std::ptrdiff_t>(values.size()) - 1);
+    std::nth_element(values.begin(), at, values.end());
+    return *at;
 }
 
 double imageScore(const cv::Mat& map, ScoreKind kind)

@@ -105,6 +105,46 @@ std::string axisTicks(ScoreRange range)
     return text + "</div>";
 }
 
+std::string chartSection(const Report& report)
+{
+    if (report.charts.empty())
+        return "";
+    std::string html = "<section class=\"block\"><h2>Curves</h2>";
+    std::vector<std::pair<std::string, std::string>> keys; // a style and the first name drawn in it
+    for (const Chart& chart : report.charts)
+        for (const ChartLine& line : chart.lines)
+            if (std::none_of(keys.begin(), keys.end(), [&](const auto& key) { return key.first == line.style; }))
+                keys.emplace_back(line.style, line.kind);
+    for (const auto& [style, kind] : keys)
+        html += fmt::format("<span class=\"key\"><i class=\"{}\"></i>{}</span>", style == "line-a" ? "good" : "bad", escapeHtml(kind));
+    html += "<div class=\"charts\">";
+    for (const Chart& chart : report.charts)
+        html += fmt::format("<figure>{}<figcaption>{}</figcaption></figure>", drawChart(chart), escapeHtml(chart.title));
+    html += "</div>";
+    if (!report.chartNote.empty())
+        html += fmt::format("<p class=\"note\">{}</p>", escapeHtml(report.chartNote));
+    return html + "</section>\n";
+}
+
+std::string tableSection(const ReportTable& table)
+{
+    std::string html = fmt::format("<section class=\"block\"><h2>{}</h2><div class=\"wide\"><table><thead><tr>", escapeHtml(table.title));
+    for (const std::string& column : table.columns)
+        html += fmt::format("<th scope=\"col\">{}</th>", escapeHtml(column));
+    html += "</tr></thead><tbody>";
+    for (const auto& row : table.rows)
+    {
+        html += "<tr>";
+        for (size_t i = 0; i < row.size(); i++)
+            html += i ? fmt::format("<td>{}</td>", escapeHtml(row[i])) : fmt::format("<th scope=\"row\">{}</th>", escapeHtml(row[i]));
+        html += "</tr>";
+    }
+    html += "</tbody></table></div>";
+    if (!table.note.empty())
+        html += fmt::format("<p class=\"note\">{}</p>", escapeHtml(table.note));
+    return html + "</section>\n";
+}
+
 std::string cutLine(double threshold, ScoreRange range, int decimals)
 {
     const double at = percent(threshold, range);
@@ -397,6 +437,10 @@ void ReportWriter::finish(const Report& report)
         "<p class=\"note\">{}, per pixel; one scale for all images, higher values in the last colour. Opacity grows with "
         "the value. The white outline encloses what lies above the threshold. Colour map: inferno.</p></section></div>\n",
         escapeHtml(report.unit));
+
+    for (const ReportTable& table : report.tables)
+        head += tableSection(table);
+    head += chartSection(report);
 
     const auto radio = [](const char* group, const char* value, const std::string& text, bool checked)
     {

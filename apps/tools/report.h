@@ -1,6 +1,7 @@
 // One HTML page that stands alone: pictures, styles and script are in the file, and a policy in its head forbids the network.
 #pragma once
 
+#include "apps/tools/chart.h"
 #include "apps/tools/dataset.h"
 #include "common/atomic_file.h"
 
@@ -33,12 +34,24 @@ struct ReportFigure
     std::string note; ///< what exactly was measured; may be empty
 };
 
+/// The first column is text, the others are numbers.
+struct ReportTable
+{
+    std::string title;
+    std::vector<std::string> columns;
+    std::vector<std::vector<std::string>> rows;
+    std::string note; ///< may be empty
+};
+
 struct Report
 {
     std::string title;
     std::string subtitle;
     std::vector<std::pair<std::string, std::string>> facts; ///< model, data, versions: name and value
     std::vector<ReportFigure> figures;                      ///< figures of merit; what follows from the items is added
+    std::vector<ReportTable> tables;
+    std::vector<Chart> charts;
+    std::string chartNote; ///< below them; may be empty
     std::vector<std::string> warnings;
     std::string unit = "feature distance"; ///< of the score, for the legends
     std::optional<ScoreRange> range;       ///< of the colours, the same for all pictures; default 0 to twice the threshold

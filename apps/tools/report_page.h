@@ -52,6 +52,21 @@ h2{font-size:15px;font-weight:600;margin:0}
 .scale{height:14px;border-radius:4px;margin-top:30px}
 .note{color:var(--soft);font-size:13px;margin:12px 0 0;max-width:60ch}
 .note::first-letter{text-transform:uppercase}
+.block{margin:48px 0 0}
+.block .key{margin-top:12px}
+.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,280px),1fr));gap:28px 40px;margin:14px 0 0}
+.charts figure{margin:0;max-width:460px}
+.charts figcaption{font-size:14px;padding-left:13%}
+.chart{display:block;width:100%;height:auto}
+.chart text{font-size:11px;fill:var(--soft)}
+.chart .grid{stroke:var(--line)}
+.chart .line{fill:none;stroke-width:2;stroke-linejoin:round}
+.chart .line-a{stroke:var(--good)}.chart .line-b{stroke:var(--bad)}
+.wide{overflow-x:auto;margin:10px 0 0}
+table{border-collapse:collapse;font-size:14px;white-space:nowrap}
+th,td{padding:6px 0 6px 28px;text-align:right;font-weight:400;border-bottom:1px solid var(--line)}
+thead th{color:var(--soft);font-size:13px}
+tr>:first-child{padding-left:0;text-align:left}
 .tools{position:sticky;top:0;z-index:2;display:flex;flex-wrap:wrap;align-items:center;gap:10px 16px;
  margin:48px calc(-1*clamp(16px,4vw,56px)) 0;padding:12px clamp(16px,4vw,56px);
  background:var(--paper);border-bottom:1px solid var(--line)}

@@ -1,6 +1,7 @@
 #include "apps/tools/dataset.h"
 
 #include "apps/tools/image_io.h"
+#include "tests/support/shared_data.h"
 #include "tests/support/temp_folder.h"
 
 #include <opencv2/core.hpp>
@@ -379,15 +380,9 @@ TEST(ListParts, SplitFile)
     EXPECT_THAT(errorOf([&] { listTest(folder / "m", {"", folder / "none.txt"}); }), HasSubstr("none.txt: no such file"));
 }
 
-fs::path shared(const char* name)
-{
-    const char* root = std::getenv("AGPNET_SHARED");
-    return fs::path(root ? root : AGPNET_SOURCE_DIR "/../shared") / name;
-}
-
 TEST(SharedData, MagneticTiles)
 {
-    const fs::path root = shared("data/mtd");
+    const fs::path root = test::sharedData("data/mtd");
     if (!fs::exists(root))
         GTEST_SKIP() << "no " << root << "; set AGPNET_SHARED to the folder that holds data/mtd";
     const Dataset training = listTraining(root);
@@ -413,7 +408,7 @@ TEST(SharedData, MagneticTiles)
 
 TEST(SharedData, Mvtec3d)
 {
-    const fs::path root = shared("data/mvtec3d/cable_gland");
+    const fs::path root = test::sharedData("data/mvtec3d/cable_gland");
     if (!fs::exists(root))
         GTEST_SKIP() << "no " << root << "; set AGPNET_SHARED to the folder that holds data/mvtec3d";
     const Dataset testing = listTest(root);

@@ -187,6 +187,127 @@ TEST(PixelMetrics, AgreesWithTheDefinitionsSpelledOut)
     EXPECT_NEAR(*m.aupro[0], area / limit, 1e-12);
 }
 
+/// Random maps with ties, of a span of values that makes bins share scores.
+Case randomCase(cv::RNG& rng, double spread)
+{
+    Case data;
+    for (int n = 0; n < 4; n++)
+    {
+        cv::Mat map(48, 40, CV_32F), mask(48, 40, CV_8U, cv::Scalar(0));
+        rng.fill(map, cv::RNG::NORMAL, 1, spread);
+        for (int blob = 0; n > 0 && blob < 3; blob++)
+            cv::circle(mask, {rng.uniform(0, 40), rng.uniform(0, 48)}, rng.uniform(0, 6), cv::Scalar(255), cv::FILLED);
+        cv::add(map, spread * rng.uniform(0.0, 2.0), map, mask);
+        map(cv::Rect(0, 0, 40, 12)) *= 64 / spread; // a part of it in steps
+        cv::Mat part = map(cv::Rect(0, 0, 40, 12)), steps;
+        part.convertTo(steps, CV_32S);
+        steps.convertTo(part, CV_32F, spread / 64);
+        data.maps.push_back(map);
+        data.masks.push_back(mask);
+    }
+    return data;
+}
+
+TEST(PixelMetrics, BoundsHoldTheExactFigures)
+{
+    cv::RNG rng(21);
+    double widest = 0;
+    for (int round = 0; round < 40; round++)
+    {
+        const Case data = randomCase(rng, round % 2 ? 1e-3 : 0.2); // close together, many scores share a bin
+        const std::vector<double> limits = {0.3, 0.05, 1.0};
+        const PixelMetrics exact = measure(data, limits);
+        PixelAccumulator pixels(static_cast<uint64_t>(rng.uniform(0, 4 * 40 * 48)));
+        for (size_t i = 0; i < data.maps.size(); i++)
+            pixels.add(data.maps[i], data.masks[i]);
+        const PixelMetrics binned = pixels.finish(limits);
+        ASSERT_TRUE(binned.bounds.has_value());
+        ASSERT_FALSE(exact.bounds.has_value());
+        const auto within = [&](double value, const Interval& bounds, double shown)
+        {
+            EXPECT_GE(value, bounds.low - 1e-12);
+            EXPECT_LE(value, bounds.high + 1e-12);
+            EXPECT_GE(shown, bounds.low - 1e-12);
+            EXPECT_LE(shown, bounds.high + 1e-12);
+        };
+        within(*exact.auroc, binned.bounds->auroc, *binned.auroc);
+        within(*exact.ap, binned.bounds->ap, *binned.ap);
+        within(*exact.f1Max, binned.bounds->f1Max, *binned.f1Max);
+        for (size_t i = 0; i < limits.size(); i++)
+            within(*exact.aupro[i], binned.bounds->aupro[i], *binned.aupro[i]);
+        EXPECT_EQ(exact.components, binned.components);
+        EXPECT_EQ(exact.positives, binned.positives);
+        EXPECT_EQ(exact.negatives, binned.negatives);
+        EXPECT_LT(binned.halfWidth(), round % 2 ? 0.5 : 2e-3);
+        widest = std::max(widest, binned.halfWidth());
+    }
+    EXPECT_GT(widest, 1e-3) << "else the test has tested nothing";
+}
+
+TEST(PixelMetrics, BinsOfOneScoreAreExact)
+{
+    const Case data = goldenCase();
+    PixelAccumulator pixels(100);
+    for (size_t i = 0; i < data.maps.size(); i++)
+        pixels.add(data.maps[i], data.masks[i]);
+    const PixelMetrics m = pixels.finish();
+    EXPECT_EQ(m.halfWidth(), 0);
+    EXPECT_NEAR(*m.auroc, 0.825731290701, tight);
+    EXPECT_NEAR(*m.ap, 0.544615096757, tight);
+    EXPECT_NEAR(*m.aupro[0], 0.698043223871, tight);
+    EXPECT_EQ(*m.f1Threshold, 1.015625f);
+}
+
+TEST(PixelMetrics, GroupsGiveWhatTheirMapsAloneGive)
+{
+    const Case data = goldenCase();
+    for (const uint64_t exact : {uint64_t{1} << 30, uint64_t{0}})
+    {
+        PixelAccumulator pixels(exact), pair;
+        for (size_t i = 0; i < data.maps.size(); i++)
+            pixels.add(data.maps[i], data.masks[i], i == 1 ? "a" : (i == 2 ? "b" : "good"));
+        for (const size_t i : {0, 2, 3})
+            pair.add(data.maps[i], data.masks[i]);
+        const PixelMetrics expected = pair.finish();
+        for (int again = 0; again < 2; again++)
+        {
+            const std::vector<std::string> names = {"good", "b"};
+            const PixelMetrics m = pixels.finish(std::span<const std::string>(names));
+            EXPECT_NEAR(*m.auroc, *expected.auroc, tight);
+            EXPECT_NEAR(*m.aupro[0], *expected.aupro[0], tight);
+            EXPECT_EQ(m.components, 2u);
+            EXPECT_NEAR(*pixels.finish().aupro[0], 0.698043223871, tight);
+        }
+        const std::vector<std::string> none = {"c"};
+        EXPECT_EQ(pixels.finish(std::span<const std::string>(none)).reason, "there are no maps");
+    }
+}
+
+double areaUnder(const Curve& curve)
+{
+    double area = 0;
+    for (size_t i = 1; i < curve.size(); i++)
+        area += (curve[i].x - curve[i - 1].x) * (curve[i].y + curve[i - 1].y) / 2;
+    return area;
+}
+
+TEST(Curves, ThinnedOnesEncloseTheSameArea)
+{
+    cv::RNG rng(2);
+    const Case data = randomCase(rng, 0.2);
+    PixelAccumulator pixels;
+    for (size_t i = 0; i < data.maps.size(); i++)
+        pixels.add(data.maps[i], data.masks[i]);
+    Curves curves;
+    const std::vector<double> limits = {1.0};
+    const PixelMetrics m = pixels.finish(limits, &curves);
+    EXPECT_EQ(curves.roc.front(), cv::Point2d(0, 0));
+    EXPECT_EQ(curves.roc.back(), cv::Point2d(1, 1));
+    EXPECT_NEAR(areaUnder(curves.roc), *m.auroc, 1e-3);
+    EXPECT_NEAR(areaUnder(curves.pro), *m.aupro[0], 1e-3);
+    EXPECT_LT(curves.roc.size() + curves.pr.size() + curves.pro.size(), 8000u);
+}
+
 TEST(PixelMetrics, OneClassHasNoFiguresButAReason)
 {
     Case data = goldenCase();
@@ -267,6 +388,41 @@ TEST(RankMetrics, AllTied)
     EXPECT_DOUBLE_EQ(*m.f1Max, 2.0 / 3);
 }
 
+struct SklearnCase
+{
+    int n, every, levels;
+    double auroc, ap, f1Max;
+};
+
+class Sklearn : public ::testing::TestWithParam<SklearnCase>
+{
+};
+
+/// The figures are scikit-learn's (roc_auc_score, average_precision_score, the best F1 of precision_recall_curve).
+TEST_P(Sklearn, GivesTheSameFigures)
+{
+    const SklearnCase& c = GetParam();
+    std::vector<float> scores;
+    std::vector<uint8_t> labels;
+    for (int i = 0; i < c.n; i++)
+    {
+        const bool anomalous = i % c.every == 0;
+        const double score = (i * 7919 + 104729) % 1009 / 1009.0 + (anomalous ? 0.25 : 0);
+        scores.push_back(static_cast<float>(std::floor(score * c.levels) / c.levels));
+        labels.push_back(anomalous);
+    }
+    const RankMetrics m = rankMetrics(scores, labels);
+    EXPECT_NEAR(*m.auroc, c.auroc, tight);
+    EXPECT_NEAR(*m.ap, c.ap, tight);
+    EXPECT_NEAR(*m.f1Max, c.f1Max, tight);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, Sklearn,
+                         ::testing::Values(SklearnCase{300, 3, 64, 0.734025000000, 0.646102503131, 0.584795321637},
+                                           SklearnCase{1000, 7, 16, 0.714106780034, 0.420960500090, 0.384180790960},
+                                           SklearnCase{500, 2, 4, 0.719248000000, 0.709403785360, 0.726744186047},
+                                           SklearnCase{2000, 50, 1024, 0.719655612245, 0.293200691262, 0.400000000000}));
+
 TEST(RankMetrics, OneClassAndNaN)
 {
     const std::vector<float> scores = {1, 2};
@@ -277,6 +433,51 @@ TEST(RankMetrics, OneClassAndNaN)
     const std::vector<float> bad = {1, NAN};
     EXPECT_THAT(errorOf([&] { rankMetrics(bad, std::vector<uint8_t>{0, 1}); }), HasSubstr("score 2 of 2"));
     EXPECT_THAT(errorOf([&] { rankMetrics(bad, std::vector<uint8_t>{0}); }), HasSubstr("2 scores, but 1 labels"));
+}
+
+TEST(Bootstrap, HoldsTheFigureAndFollowsTheSeed)
+{
+    cv::RNG rng(4);
+    std::vector<float> scores;
+    std::vector<uint8_t> labels;
+    for (int i = 0; i < 200; i++)
+    {
+        labels.push_back(i % 4 == 0);
+        scores.push_back(static_cast<float>(rng.gaussian(1) + (labels.back() ? 1.5 : 0)));
+    }
+    const RankMetrics m = rankMetrics(scores, labels);
+    const Bootstrap drawn = bootstrapImages(scores, labels, 1000, 7);
+    ASSERT_EQ(drawn.auroc.size(), 1000u);
+    const Interval auroc = *interval95(drawn.auroc), ap = *interval95(drawn.ap), f1 = *interval95(drawn.f1Max);
+    EXPECT_LT(auroc.low, *m.auroc);
+    EXPECT_GT(auroc.high, *m.auroc);
+    EXPECT_LT(ap.low, *m.ap);
+    EXPECT_GT(ap.high, *m.ap);
+    EXPECT_GT(f1.high, *m.f1Max);
+    // Hanley and McNeil's standard error of this AUROC is about 0.03
+    EXPECT_NEAR((auroc.high - auroc.low) / (2 * 1.96), 0.03, 0.01);
+    EXPECT_EQ(bootstrapImages(scores, labels, 1000, 7).auroc, drawn.auroc);
+    EXPECT_NE(bootstrapImages(scores, labels, 1000, 8).auroc, drawn.auroc);
+    EXPECT_TRUE(bootstrapImages(scores, std::vector<uint8_t>(200, 0)).auroc.empty());
+    EXPECT_FALSE(interval95({}).has_value());
+}
+
+TEST(Bootstrap, PerfectStaysPerfect)
+{
+    const std::vector<float> scores = {1, 2, 3, 4, 5};
+    const std::vector<uint8_t> labels = {0, 0, 1, 1, 1};
+    const Interval interval = *interval95(bootstrapImages(scores, labels, 200).auroc);
+    EXPECT_EQ(interval.low, 1);
+    EXPECT_EQ(interval.high, 1);
+}
+
+TEST(Percentile, NearestRank)
+{
+    EXPECT_EQ(percentile({15, 20, 35, 40, 50}, 0.3), 20);
+    EXPECT_EQ(percentile({15, 20, 35, 40, 50}, 0.5), 35);
+    EXPECT_EQ(percentile({50, 15, 40, 20, 35}, 1), 50);
+    EXPECT_EQ(percentile({7}, 0.99), 7);
+    EXPECT_EQ(percentile({}, 0.5), 0);
 }
 
 TEST(ImageScore, GoldenCase)

@@ -143,6 +143,24 @@ TEST(Report, IsOneWellFormedPageWithoutLinks)
     EXPECT_LT(html.find("data-score=\"0.4\""), html.find("data-score=\"0.2\""));
 }
 
+TEST(Report, TablesAndCharts)
+{
+    const TempFolder folder;
+    Report facts = report();
+    facts.tables = {{"Kinds <of> defect", {"Defect", "AUROC"}, {{"hole & crack", "0.9"}}, "note"}};
+    facts.charts = {{"ROC", "false", "true", 1, {{"images <a>", "images", "line-a", {{0, 0}, {0.2, 0.8}, {1, 1}}}}},
+                    {"PRO", "false", "overlap", 0.3, {{"pixels", "pixels", "line-b", {{0, 0}, {0.2, 0.5}, {0.4, 0.7}, {1, 1}}}}}};
+    writeReport(folder / "r.html", facts, {item("a.png", 0.2, Label::Good)});
+    const std::string html = test::readBytes(folder / "r.html");
+    EXPECT_EQ(unbalanced(html), "");
+    EXPECT_EQ(count(html, "<svg"), 2u);
+    EXPECT_EQ(count(html, "<table>"), 1u);
+    EXPECT_THAT(html, HasSubstr("hole &amp; crack"));
+    EXPECT_THAT(html, HasSubstr("images &lt;a&gt;"));
+    // 0 to 0.3 spans 46 to 328 of 340: the line ends on the edge, half way between 0.5 and 0.7
+    EXPECT_THAT(html, HasSubstr("M46.0 256.0L234.0 133.0L328.0 108.4\""));
+}
+
 TEST(Report, OddCases)
 {
     const TempFolder folder;

@@ -273,22 +273,26 @@ TEST(Backbones, AHeaderWithoutArchitectureIsAVits)
     EXPECT_EQ(config.family, "vit");
     EXPECT_EQ(config.stride, 4);
     EXPECT_EQ(config.depth(), 3);
-    EXPECT_EQ(config.defaultLayers, (std::vector{1, 2, 3}));
+    EXPECT_EQ(config.defaultLayers, (std::vector{1, 2}));
 }
 
 TEST(Backbones, ConfigsLayersAreTheBackbonesWhereTheUsualOnesAreNotThere)
 {
     const auto config = recogniseBackbone(load("wide_resnet").weights).first;
     const Config usual = completed(Config(), config);
-    EXPECT_EQ(usual.layers, (std::vector{1, 2, 3}));
+    EXPECT_EQ(usual.layers, (LayerGroups{{1}, {2}, {3}}));
     EXPECT_EQ(usual.height, 256);
     const DecoderShape shape = decoderShape(usual, config);
-    EXPECT_EQ(shape.width, config.channels[0] + config.channels[1] + config.channels[2]);
+    EXPECT_EQ(shape.channels, config.channels[0] + config.channels[1] + config.channels[2]);
     EXPECT_EQ(shape.width % shape.heads, 0);
     EXPECT_EQ(shape.rows, 16);
     Config asked;
-    asked.layers = {9};
+    asked.layers = {{4}};
     EXPECT_EQ(completed(asked, config).layers, asked.layers);
+    asked.layers = {{9}};
+    EXPECT_THAT(errorOf([&] { completed(asked, config); }), HasSubstr("asks for block 9, the backbone has 4"));
+    asked.layers = {{1, 2}};
+    EXPECT_THAT(errorOf([&] { completed(asked, config); }), HasSubstr("only the same number can be summed"));
 }
 
 /// What CONTRIBUTING.md says about adding a backbone, done: its program is compiled into this test.
@@ -310,6 +314,7 @@ TEST(Backbones, OneCanBeAddedAsContributingSays)
     ModelFile file;
     file.config = training.config();
     file.backbone = training.backbone();
+    file.scale = training.scale();
     for (const auto& [name, tensor] : training.decoder().parameters())
         file.decoder.emplace_back(name, tensor.detach());
     file.record = nlohmann::json::object();
@@ -318,7 +323,7 @@ TEST(Backbones, OneCanBeAddedAsContributingSays)
     const ModelFile read = readModel(path);
     std::filesystem::remove(path);
     EXPECT_EQ(read.backbone.config.family, "toy");
-    const AgpNet net(read.config, read.backbone, Decoder(decoderShape(read.config, read.backbone.config), read.decoder),
+    const AgpNet net(read.config, read.backbone, read.scale, Decoder(decoderShape(read.config, read.backbone.config), read.decoder),
                      ComputeType::Float32);
     EXPECT_EQ(net.reconstruct(at::rand({1, 3, 16, 24})).reconstructed.sizes(), (at::IntArrayRef{1, 8, 4, 6}));
 }

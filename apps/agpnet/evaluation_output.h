@@ -1,0 +1,36 @@
+// What `agpnet evaluate` found, as JSON, as text, and as parts of the report.
+#pragma once
+
+#include "apps/tools/evaluation.h"
+#include "apps/tools/report.h"
+
+#include <nlohmann/json.hpp>
+
+namespace agpnet::app
+{
+
+/// One class and the data it was measured on.
+struct MeasuredClass
+{
+    tools::Dataset data;
+    std::string path; ///< as given on the command line
+    std::string hash;
+    tools::ClassFigures figures;
+};
+
+struct Measurement
+{
+    std::vector<MeasuredClass> classes;
+    tools::MeanFigures mean; ///< of one class: that class's figures
+    nlohmann::json about;    ///< model or maps, versions, device, options: goes into the JSON as it stands
+    std::vector<std::string> warnings;
+    std::optional<double> threshold; ///< of the decisions
+};
+
+nlohmann::json toJson(const Measurement& measurement);
+void printText(const Measurement& measurement);
+
+/// Figures, tables and charts.
+void fillReport(tools::Report& report, const Measurement& measurement);
+
+} // namespace agpnet::app
