@@ -10,6 +10,7 @@ import harness
 
 SIGMA = 4  # of the Gaussian over the map
 PROJECTED = 128  # numbers per token while the coreset is chosen
+CANDIDATES = 4096  # tokens at a time while it is chosen
 
 
 def described(model, batch, args):
@@ -24,18 +25,32 @@ def described(model, batch, args):
     return F.avg_pool2d(tokens, 3, stride=1, padding=1, count_include_pad=False).flatten(2).transpose(1, 2)
 
 
+def squared_distances(tokens, centres):
+    return torch.addmm(centres.square().sum(1), tokens, centres.T, alpha=-2) + tokens.square().sum(1, keepdim=True)
+
+
 def k_centre(tokens, count):
-    """Indices of `count` tokens, each the farthest from those before it; distances after a random projection, as in PatchCore."""
+    """Indices of `count` tokens, each the farthest from those before it; distances after a random projection, as in PatchCore.
+
+    Distances to the chosen only shrink. So the choice is made among the tokens that are farthest now, until the farthest of them is
+    nearer than all others were; only then are the others brought up to date, in one matrix product. The result is the plain loop's.
+    """
     projected = tokens @ (torch.randn(tokens.shape[1], PROJECTED) / PROJECTED**0.5)
-    squares = projected.square().sum(1)
-    nearest = torch.full((len(tokens),), torch.inf)
-    chosen = [int(torch.randint(len(tokens), ()))]
+    distance = torch.full((len(tokens),), torch.inf)  # squared, to the nearest chosen one
+    chosen, known = [int(torch.randint(len(tokens), ()))], 0
     while len(chosen) < count:
-        last = chosen[-1]
-        distance = torch.addmv(squares + squares[last], projected, projected[last], alpha=-2)
-        torch.minimum(nearest, distance, out=nearest)
-        nearest[last] = -torch.inf  # never twice, not even among equal tokens
-        chosen.append(int(nearest.argmax()))
+        centres = projected[chosen[known:]]
+        for near, part in zip(distance.split(CANDIDATES), projected.split(CANDIDATES), strict=True):
+            torch.minimum(near, squared_distances(part, centres).amin(1), out=near)
+        distance[chosen[known:]] = -torch.inf  # never twice, not even among equal tokens
+        known = len(chosen)
+        farthest, candidates = distance.topk(min(CANDIDATES + 1, len(tokens)))
+        others, near, part = farthest[-1], farthest[:-1].clone(), projected[candidates[:-1]]
+        while len(chosen) < count and near.max() >= others:
+            best = near.argmax()
+            chosen.append(int(candidates[best]))
+            torch.minimum(near, squared_distances(part, part[best : best + 1])[:, 0], out=near)
+            near[best] = -torch.inf
     return torch.tensor(chosen)
 
 
