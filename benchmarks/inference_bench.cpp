@@ -83,7 +83,7 @@ void addBenchmarks(const Setting& s)
         add("backbone and decoder, plain eager/" + batch, [=](benchmark::State& state) {
             timed(state, "eager " + batch, n, [&] {
                 const c10::InferenceMode mode;
-                decoder->forward(extractFeatures(*eager, config, images, false).clean, scalarType(compute));
+                decoder->forward(extractFeatures(*eager, config, images, false).tokens, scalarType(compute));
             });
         });
         const auto reconstruction = std::make_shared<Reconstruction>(inference->net().reconstruct(images));

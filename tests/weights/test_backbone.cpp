@@ -4,6 +4,7 @@
 #include "models/efficientnet.h"
 #include "models/model_file.h"
 #include "models/resnet.h"
+#include "models/vit.h"
 #include "network_fixture.h"
 #include "support.h"
 #include "toy_backbone.h" // cut out of CONTRIBUTING.md
@@ -267,7 +268,9 @@ TEST(Backbones, WrongRequestsAreNamed)
 TEST(Backbones, AHeaderWithoutArchitectureIsAVits)
 {
     const StateDict weights = load("timm").weights;
-    nlohmann::json json = recogniseVit(weights, {.heads = 2}).first;
+    VitOverrides overrides;
+    overrides.heads = 2;
+    nlohmann::json json = recogniseVit(weights, overrides).first;
     EXPECT_FALSE(json.contains("architecture"));
     const auto config = json.get<BackboneConfig>();
     EXPECT_EQ(config.family, "vit");

@@ -434,7 +434,7 @@ TEST(VitPublished, DeitTiny)
     EXPECT_EQ(config.gridH, 14);
     EXPECT_EQ(config.registers, 0);
     EXPECT_FALSE(config.normPre);
-    EXPECT_EQ(recogniseBackbone(weights).first.defaultLayers, (std::vector{3, 6, 9, 12}));
+    EXPECT_EQ(recogniseBackbone(weights).first.defaultLayers, (std::vector{6, 9}));
     compareTypes(weights, 256, {3, 6, 9, 12}, 0.03);
 }
 
