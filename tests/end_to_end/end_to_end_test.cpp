@@ -120,7 +120,7 @@ TEST_F(EndToEnd, FindsTheDefects)
 TEST_F(EndToEnd, SavedMapsGiveTheSameFigures)
 {
     const std::string maps = *folder / "maps";
-    const Outcome model_ = run(agpnetProgram + " evaluate --json " + shellQuoted(model) + " --data " + shellQuoted(data) + " --save-maps " +
+    const Outcome model_ = run(agpnetProgram + " evaluate --json --data " + shellQuoted(data) + " " + shellQuoted(model) + " --save-maps " +
                                shellQuoted(maps) + " --report " + shellQuoted(*folder / "model.html"));
     ASSERT_EQ(model_.code, 0) << model_.text;
     const Outcome maps_ = run(agpnetProgram + " evaluate --json --maps " + shellQuoted(maps) + " --data " + shellQuoted(data) + " --report " +
