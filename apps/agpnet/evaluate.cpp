@@ -304,8 +304,9 @@ void addEvaluate(CLI::App& app, Run& run)
     CLI::App* command = app.add_subcommand("evaluate", "Measure a model, or anomaly maps of any tool, on labelled images");
     command->add_option("model", options->model, "The .agp file; none with --maps");
     command->add_option("--data", options->data, "MVTec or VisA layout, folder with good/ and <defect>/, or CSV table; several: one class each")
-        ->required();
-    command->add_option("--category", options->categories, "Class or classes, where --data holds several");
+        ->required()
+        ->allow_extra_args(false); // or a model named after it would be taken for data
+    command->add_option("--category", options->categories, "Class, where --data holds several; again for another")->allow_extra_args(false);
     command->add_option("--split", options->split, "File that says which good images are for training and which for test");
     command->add_option("--maps", options->maps, "Measure the maps in this folder: <defect>/<stem>.tiff, perhaps scores.csv");
     command->add_option("--save-maps", options->saveMaps, "Write the model's maps and scores in that layout");

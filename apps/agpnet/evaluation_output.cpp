@@ -52,7 +52,7 @@ json pixelJson(const tools::PixelMetrics& pixel)
                    {"aupro_0.05", value(pixel.aupro.at(1))},
                    {"components", pixel.components},
                    {"pixels", pixel.positives + pixel.negatives},
-                   {"half_width", pixel.halfWidth()},
+                   {"max_error", pixel.maxError()},
                    {"reason", pixel.reason}};
     if (pixel.bounds)
         result["bounds"] = {{"auroc", range(pixel.bounds->auroc)},
@@ -108,9 +108,9 @@ std::string sizeText(const tools::ClassFigures& figures)
     return figures.size ? fmt::format("{}x{}", figures.size->height, figures.size->width) : "the maps' own sizes";
 }
 
-std::string boundText(double halfWidth)
+std::string boundText(double maxError)
 {
-    return halfWidth > 0 ? fmt::format("scores in bins, exact to {:.1e} either way", halfWidth) : "every score a threshold";
+    return maxError > 0 ? fmt::format("scores in bins, figures off by {:.1e} at the most", maxError) : "every score a threshold";
 }
 
 void printClass(const MeasuredClass& measured)
@@ -128,7 +128,7 @@ void printClass(const MeasuredClass& measured)
     fmt::print("{:<8}{:>16}{:>16}{:>16}{:>11}{:>12}\n", "pixel", text(f.pixel.auroc), text(f.pixel.ap), text(f.pixel.f1Max),
                text(f.pixel.aupro.at(0)), text(f.pixel.aupro.at(1)));
     if (f.pixel.bounds)
-        fmt::print("pixel figures: {} pixels, {}\n", f.pixel.positives + f.pixel.negatives, boundText(f.pixel.halfWidth()));
+        fmt::print("pixel figures: {} pixels, {}\n", f.pixel.positives + f.pixel.negatives, boundText(f.pixel.maxError()));
     fmt::print("\n{:<24}{:>8}{:>8}{:>13}{:>16}{:>13}{:>11}\n", "defect", "images", f.decided ? "called" : "", "image AUROC", "95 %",
                "pixel AUROC", "AUPRO@0.3");
     if (f.decided && f.good > 0)
@@ -183,7 +183,7 @@ json toJson(const Measurement& measurement)
         result["image"] = {{"auroc", value(m.imageAuroc)},      {"ap", value(m.imageAp)},      {"f1_max", value(m.imageF1Max)},
                            {"auroc_95", range(m.imageAuroc95)}, {"ap_95", range(m.imageAp95)}, {"f1_max_95", range(m.imageF1Max95)}};
         result["pixel"] = {{"auroc", value(m.pixelAuroc)},      {"ap", value(m.pixelAp)},         {"f1_max", value(m.pixelF1Max)},
-                           {"aupro_0.3", value(m.aupro.at(0))}, {"aupro_0.05", value(m.aupro.at(1))}, {"half_width", m.halfWidth}};
+                           {"aupro_0.3", value(m.aupro.at(0))}, {"aupro_0.05", value(m.aupro.at(1))}, {"max_error", m.maxError}};
         result["mean"] = "unweighted, over the classes";
     }
     result["classes"] = classes;
@@ -224,7 +224,7 @@ void fillReport(tools::Report& report, const Measurement& measurement)
     report.figures = {{"Image AUROC", text(mean.imageAuroc), within(mean.imageAuroc95)},
                       {"Image AP", text(mean.imageAp), within(mean.imageAp95)},
                       {"Image F1-max", text(mean.imageF1Max), within(mean.imageF1Max95)},
-                      {"Pixel AUROC", text(mean.pixelAuroc), fmt::format("{}{}", over, boundText(mean.halfWidth))},
+                      {"Pixel AUROC", text(mean.pixelAuroc), fmt::format("{}{}", over, boundText(mean.maxError))},
                       {"AUPRO@0.3", text(mean.aupro.at(0)), fmt::format("{}8-connected components", over)},
                       {"AUPRO@0.05", text(mean.aupro.at(1)), fmt::format("{}8-connected components", over)}};
     if (!several && measurement.classes.front().figures.latency)
@@ -246,13 +246,20 @@ void fillReport(tools::Report& report, const Measurement& measurement)
     }
     tools::ReportTable defects;
     defects.title = "Kinds of defect";
-    defects.columns = {"Defect", "Images", "Called anomalous", "Image AUROC", "95 %", "Pixel AUROC", "AUPRO@0.3", "AUPRO@0.05"};
+    defects.columns = {"Defect", "Images", "Image AUROC", "95 %", "Pixel AUROC", "AUPRO@0.3", "AUPRO@0.05"};
+    const bool decided = measurement.threshold.has_value();
+    if (decided)
+        defects.columns.push_back("Called anomalous");
     defects.note = "Each against all good images of its class.";
     for (const MeasuredClass& each : measurement.classes)
         for (const tools::DefectFigures& d : each.figures.defects)
+        {
             defects.rows.push_back({several ? fmt::format("{}: {}", each.figures.name, d.name) : d.name, std::to_string(d.images),
-                                    each.figures.decided ? std::to_string(d.called) : "", text(d.image.auroc), text(d.auroc95),
-                                    text(d.pixel.auroc), text(d.pixel.aupro.at(0)), text(d.pixel.aupro.at(1))});
+                                    text(d.image.auroc), text(d.auroc95), text(d.pixel.auroc), text(d.pixel.aupro.at(0)),
+                                    text(d.pixel.aupro.at(1))});
+            if (decided)
+                defects.rows.back().push_back(std::to_string(d.called));
+        }
     if (!defects.rows.empty())
         report.tables.push_back(std::move(defects));
 

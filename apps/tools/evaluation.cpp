@@ -126,7 +126,7 @@ MeanFigures meanFigures(const std::vector<ClassFigures>& classes)
     mean.imageAp95 = intervalOfMean(classes, [](const Bootstrap& b) -> const auto& { return b.ap; });
     mean.imageF1Max95 = intervalOfMean(classes, [](const Bootstrap& b) -> const auto& { return b.f1Max; });
     for (const ClassFigures& each : classes)
-        mean.halfWidth = std::max(mean.halfWidth, each.pixel.halfWidth());
+        mean.maxError = std::max(mean.maxError, each.pixel.maxError());
     return mean;
 }
 

@@ -73,7 +73,7 @@ struct MeanFigures
     std::optional<double> imageAuroc, imageAp, imageF1Max, pixelAuroc, pixelAp, pixelF1Max;
     std::vector<std::optional<double>> aupro;
     std::optional<Interval> imageAuroc95, imageAp95, imageF1Max95; ///< of the mean of the classes' drawings
-    double halfWidth = 0;
+    double maxError = 0;
 };
 
 MeanFigures meanFigures(const std::vector<ClassFigures>& classes);

@@ -350,17 +350,19 @@ void walkBins(const std::vector<PixelGroup*>& groups, Walk& walk)
 
 } // namespace
 
-double PixelMetrics::halfWidth() const
+double PixelMetrics::maxError() const
 {
-    double widest = 0;
-    if (bounds)
-    {
-        for (const Interval& each : {bounds->auroc, bounds->ap, bounds->f1Max})
-            widest = std::max(widest, each.high - each.low);
-        for (const Interval& each : bounds->aupro)
-            widest = std::max(widest, each.high - each.low);
-    }
-    return widest / 2;
+    if (!bounds)
+        return 0;
+    double most = 0;
+    const auto take = [&](const Interval& each, const std::optional<double>& shown)
+    { most = std::max({most, *shown - each.low, each.high - *shown}); };
+    take(bounds->auroc, auroc);
+    take(bounds->ap, ap);
+    take(bounds->f1Max, f1Max);
+    for (size_t i = 0; i < aupro.size(); i++)
+        take(bounds->aupro[i], aupro[i]);
+    return most;
 }
 
 RankMetrics rankMetrics(std::span<const float> scores, std::span<const uint8_t> labels, Curves* curves)

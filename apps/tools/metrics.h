@@ -60,7 +60,7 @@ struct PixelMetrics : RankMetrics
     size_t components = 0;
     std::optional<PixelBounds> bounds; ///< where scores were put into bins
 
-    double halfWidth() const; ///< half of the widest of the bounds; 0 without
+    double maxError() const; ///< how far an exact figure can be from ours at the most, of any kind; 0 without bounds
 };
 
 /// `curves`, if given, receives ROC and PR.

@@ -5,6 +5,7 @@
 #include "common/error.h"
 
 #include <array>
+#include <cmath>
 #include <opencv2/imgproc.hpp>
 
 namespace agpnet::tools
@@ -54,10 +55,13 @@ cv::Mat readPointCloud(const fs::path& path)
 {
     cv::Mat cloud = readFloatTiff(path, 3);
     cv::cvtColor(cloud, cloud, cv::COLOR_BGR2RGB); // the codec takes x, y, z for red, green, blue
-    cv::Mat difference = cloud - cloud;            // not zero where a value is not finite
-    std::array<cv::Mat, 3> axes;
-    cv::split(difference, axes.data());
-    cloud.setTo(cv::Scalar::all(0), (axes[0] != 0) | (axes[1] != 0) | (axes[2] != 0));
+    for (int y = 0; y < cloud.rows; y++)
+        for (int x = 0; x < cloud.cols; x++)
+        {
+            cv::Vec3f& point = cloud.at<cv::Vec3f>(y, x);
+            if (!std::isfinite(point[0]) || !std::isfinite(point[1]) || !std::isfinite(point[2]))
+                point = cv::Vec3f(0, 0, 0);
+        }
     require(cv::countNonZero(validPoints(cloud)) > 0, "{}: holds no point; all are (0, 0, 0) or not finite", path.string());
     return cloud;
 }
@@ -102,20 +106,35 @@ cv::Mat surfaceNormals(const cv::Mat& cloud, double sigma)
         cv::Sobel(axes[i], along[i], CV_64F, 1, 0, 1, 1, 0, cv::BORDER_REPLICATE);
         cv::Sobel(axes[i], down[i], CV_64F, 0, 1, 1, 1, 0, cv::BORDER_REPLICATE);
     }
-    cv::Mat normals(cloud.size(), CV_32FC3, cv::Scalar(0, 0, -1));
+    cv::Mat normals(cloud.size(), CV_32FC3, cv::Scalar::all(0)), found(cloud.size(), CV_8U, cv::Scalar(0));
     for (int y = 0; y < cloud.rows; y++)
         for (int x = 0; x < cloud.cols; x++)
         {
-            if (!valid.at<uchar>(y, x))
+            if (weight.at<double>(y, x) < 0.1) // a scanner's single missing points are bridged, a hole's middle is not
                 continue;
             const auto at = [&](const std::array<cv::Mat, 3>& field)
             { return cv::Vec3d(field[0].at<double>(y, x), field[1].at<double>(y, x), field[2].at<double>(y, x)); };
             cv::Vec3d normal = at(along).cross(at(down));
             const double length = cv::norm(normal);
-            if (length < 1e-300) // a lone point has no surface
+            if (length < 1e-300) // lone points have no surface
                 continue;
-            normal /= normal.dot(cv::Vec3d(cloud.at<cv::Vec3f>(y, x))) > 0 ? -length : length;
+            normal /= normal.dot(at(axes)) > 0 ? -length : length;
             normals.at<cv::Vec3f>(y, x) = normal;
+            found.at<uchar>(y, x) = 255;
+        }
+    if (cv::countNonZero(found) == 0)
+        return cv::Mat(cloud.size(), CV_32FC3, cv::Scalar(0, 0, -1));
+    std::array<cv::Mat, 3> parts;
+    cv::split(normals, parts.data());
+    for (cv::Mat& part : parts)
+        fillHoles(part, found);
+    cv::merge(parts.data(), parts.size(), normals);
+    for (int y = 0; y < cloud.rows; y++)
+        for (int x = 0; x < cloud.cols; x++)
+        {
+            cv::Vec3f& normal = normals.at<cv::Vec3f>(y, x);
+            const double length = cv::norm(normal);
+            normal = length > 1e-6 ? cv::Vec3f(cv::Vec3d(normal) / length) : cv::Vec3f(0, 0, -1);
         }
     return normals;
 }

@@ -34,9 +34,9 @@ cv::Mat validPoints(const cv::Mat& cloud);
 cv::Mat depthImage(const cv::Mat& cloud);
 
 /// CV_32FC3, unit vectors in the cloud's coordinates, towards the camera at its origin: the cross product of the surface's
-/// directions along columns and rows. Before, z is smoothed by a Gaussian of `sigma` pixels that leaves holes out. Holes get
-/// (0, 0, -1), the normal of a plane seen straight on.
-cv::Mat surfaceNormals(const cv::Mat& cloud, double sigma = 1.5);
+/// directions along columns and rows. Before, the points are smoothed by a Gaussian of `sigma` pixels that leaves holes out.
+/// Holes get the normals around them; (0, 0, -1), a plane seen straight on, where there is no surface at all.
+cv::Mat surfaceNormals(const cv::Mat& cloud, double sigma = 2);
 
 /// CV_32FC6, 0 to 1, at the picture's size: BGR, then three channels of geometry (depth three times, or the normals n as
 /// (n + 1) / 2). Error where the cloud has another size than the picture.

@@ -54,7 +54,7 @@ h2{font-size:15px;font-weight:600;margin:0}
 .note::first-letter{text-transform:uppercase}
 .block{margin:48px 0 0}
 .block .key{margin-top:12px}
-.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,280px),1fr));gap:28px 40px;margin:14px 0 0}
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,280px),1fr));gap:28px 40px;margin:14px 0 0}
 .charts figure{margin:0;max-width:460px}
 .charts figcaption{font-size:14px;padding-left:13%}
 .chart{display:block;width:100%;height:auto}

@@ -99,6 +99,52 @@ TEST_F(EndToEnd, FindsTheDefects)
     EXPECT_GT(fs::file_size(*folder / "report.html"), 100'000u);
 }
 
+TEST_F(EndToEnd, SavedMapsGiveTheSameFigures)
+{
+    const std::string maps = *folder / "maps";
+    const Outcome model_ = run(agpnetProgram + " evaluate --json --data " + shellQuoted(data) + " " + shellQuoted(model) + " --save-maps " +
+                               shellQuoted(maps) + " --report " + shellQuoted(*folder / "model.html"));
+    ASSERT_EQ(model_.code, 0) << model_.text;
+    const Outcome maps_ = run(agpnetProgram + " evaluate --json --maps " + shellQuoted(maps) + " --data " + shellQuoted(data) + " --report " +
+                              shellQuoted(*folder / "maps.html"));
+    ASSERT_EQ(maps_.code, 0) << maps_.text;
+    const json a = json::parse(model_.text), b = json::parse(maps_.text);
+    for (const char* part : {"image", "pixel", "defects", "data", "evaluation_size"})
+        EXPECT_EQ(a.at(part), b.at(part)) << part;
+    EXPECT_TRUE(a.at("latency_seconds").at("p99") >= a.at("latency_seconds").at("p50"));
+    EXPECT_EQ(b.at("score"), "scores.csv");
+    EXPECT_FALSE(a.at("config").empty());
+    for (const char* version : {"agpnet", "opencv", "libtorch"})
+        EXPECT_FALSE(a.at("versions").at(version).get<std::string>().empty());
+    EXPECT_GT(fs::file_size(*folder / "maps.html"), 100'000u);
+
+    // two classes: the same one twice, under two names, has the same mean
+    fs::create_directory_symlink(data, *folder / "two/a");
+    fs::create_directory_symlink(data, *folder / "two/b");
+    fs::create_directory_symlink(maps, *folder / "twomaps/a");
+    fs::create_directory_symlink(maps, *folder / "twomaps/b");
+    const Outcome two = run(agpnetProgram + " evaluate --json --maps " + shellQuoted(*folder / "twomaps") + " --data " +
+                            shellQuoted(*folder / "two") + " --category a --category b");
+    ASSERT_EQ(two.code, 0) << two.text;
+    const json c = json::parse(two.text);
+    ASSERT_EQ(c.at("classes").size(), 2u);
+    EXPECT_NEAR(c["image"]["auroc"].get<double>(), a["image"]["auroc"].get<double>(), 1e-12);
+    EXPECT_EQ(c["classes"][1]["pixel"], a["pixel"]);
+
+    // few pixels exact: the figures lie within their bounds
+    const Outcome binned = run(agpnetProgram + " evaluate --json --maps " + shellQuoted(maps) + " --data " + shellQuoted(data) + " --exact-pixels 1000");
+    const json d = json::parse(binned.text);
+    EXPECT_GT(d["pixel"]["max_error"].get<double>(), 0);
+    EXPECT_LT(d["pixel"]["max_error"].get<double>(), 1e-3);
+    EXPECT_NEAR(d["pixel"]["auroc"].get<double>(), a["pixel"]["auroc"].get<double>(), d["pixel"]["max_error"].get<double>() + 1e-12);
+
+    // a missing map is named
+    fs::remove(maps + "/crack/" + fs::path(defective[0]).stem().string() + ".tiff");
+    const Outcome missing = run(agpnetProgram + " evaluate --maps " + shellQuoted(maps) + " --data " + shellQuoted(data));
+    EXPECT_EQ(missing.code, 1);
+    EXPECT_THAT(missing.text, HasSubstr("crack/" + fs::path(defective[0]).stem().string()));
+}
+
 TEST_F(EndToEnd, StockProgramsPrintTheScoreOfDetect)
 {
     const std::string onnx = *folder / "tile.onnx";
@@ -312,6 +358,13 @@ INSTANTIATE_TEST_SUITE_P(
                       BadCommand{"BadAugmentation", "train --data {data} --out {tmp}/m.agp --augment mirror", 1, "'augment' names 'mirror'"},
                       BadCommand{"UnknownProduct", "detect {model} {data}/test/crack --product bolt", 1, "product is 'bolt'"},
                       BadCommand{"EvaluateNothing", "evaluate {model} --data {tmp}/empty", 1, "empty"},
+                      BadCommand{"EvaluateNoModel", "evaluate --data {data}", 1, "neither was given"},
+                      BadCommand{"EvaluateModelAndMaps", "evaluate {model} --maps {tmp} --data {data}", 1, "both were given"},
+                      BadCommand{"EvaluateNoMaps", "evaluate --maps {tmp}/none --data {data}", 1, "no such folder"},
+                      BadCommand{"EvaluateTwice", "evaluate {model} --data {data} --data {data}", 1, "a second class named"},
+                      BadCommand{"CategoryMissing", "train --data {data} --category cup --out {tmp}/m.agp", 1, "'cup'"},
+                      BadCommand{"SplitMissing", "train --data {data} --split {tmp}/none.txt --out {tmp}/m.agp", 1, "none.txt"},
+                      BadCommand{"SplitIsText", "evaluate {model} --data {data} --split {tmp}/notes.txt", 1, "line 1: 'text'"},
                       BadCommand{"ReportUnwritable", "detect {model} {data}/test/crack --report {tmp}/none/r.html", 1, "r.html"},
                       BadCommand{"ExportUnwritable", "export {model} --onnx-graph {tmp}/none/g.onnx", 1, "g.onnx"}),
     [](const auto& parameter) { return parameter.param.name; });

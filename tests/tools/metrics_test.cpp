@@ -229,6 +229,7 @@ TEST(PixelMetrics, BoundsHoldTheExactFigures)
             EXPECT_LE(value, bounds.high + 1e-12);
             EXPECT_GE(shown, bounds.low - 1e-12);
             EXPECT_LE(shown, bounds.high + 1e-12);
+            EXPECT_LE(std::abs(shown - value), binned.maxError() + 1e-12);
         };
         within(*exact.auroc, binned.bounds->auroc, *binned.auroc);
         within(*exact.ap, binned.bounds->ap, *binned.ap);
@@ -238,8 +239,8 @@ TEST(PixelMetrics, BoundsHoldTheExactFigures)
         EXPECT_EQ(exact.components, binned.components);
         EXPECT_EQ(exact.positives, binned.positives);
         EXPECT_EQ(exact.negatives, binned.negatives);
-        EXPECT_LT(binned.halfWidth(), round % 2 ? 0.5 : 2e-3);
-        widest = std::max(widest, binned.halfWidth());
+        EXPECT_LT(binned.maxError(), round % 2 ? 0.5 : 2e-3);
+        widest = std::max(widest, binned.maxError());
     }
     EXPECT_GT(widest, 1e-3) << "else the test has tested nothing";
 }
@@ -251,7 +252,7 @@ TEST(PixelMetrics, BinsOfOneScoreAreExact)
     for (size_t i = 0; i < data.maps.size(); i++)
         pixels.add(data.maps[i], data.masks[i]);
     const PixelMetrics m = pixels.finish();
-    EXPECT_EQ(m.halfWidth(), 0);
+    EXPECT_EQ(m.maxError(), 0);
     EXPECT_NEAR(*m.auroc, 0.825731290701, tight);
     EXPECT_NEAR(*m.ap, 0.544615096757, tight);
     EXPECT_NEAR(*m.aupro[0], 0.698043223871, tight);
