@@ -97,7 +97,7 @@ DecoderShape decoderShape(const Config& config, const BackboneFacts& backbone)
             "config: the input size {}x{} is no multiple of the backbone's patch, {}", config.height, config.width, backbone.stride);
     require(!config.layers.empty() && config.decoderWidth > 0, "config: 'layers' or 'decoder_width' is left open, expected a completed config");
     DecoderShape shape;
-    shape.channels = static_cast<int>(channelsOf(backbone, config.layers));
+    shape.channels = static_cast<int>(channelsOf(backbone, config.layers) * inputChannels(config) / 3);
     shape.width = config.decoderWidth;
     shape.depth = config.decoderDepth;
     shape.heads = config.decoderHeads ? config.decoderHeads : std::max(1, shape.width / 64);
@@ -114,32 +114,41 @@ at::Tensor normalised(const BackboneFacts& backbone, const at::Tensor& images)
     const auto perChannel = [](const auto& values) {
         return at::tensor(at::ArrayRef<double>(values), at::kFloat).view({1, 3, 1, 1});
     };
-    return (images - perChannel(backbone.mean)) / perChannel(backbone.std);
+    std::vector<at::Tensor> pictures; // geometry is shown to the backbone as one more
+    for (const at::Tensor& picture : images.split(3, 1))
+        pictures.push_back((picture - perChannel(backbone.mean)) / perChannel(backbone.std));
+    return pictures.size() == 1 ? pictures[0] : at::cat(pictures, 1);
 }
 
 Features extractNormalised(const Extractor& extractor, const Config& config, const at::Tensor& images, bool attention)
 {
     const auto aggregate = config.priorMeanQuery ? AttentionAggregate::MeanQuery : AttentionAggregate::ClassToken;
     const std::vector<int> layers = allLayers(config.layers);
-    const Extractor::Output out = extractor.forward(images, layers, attention, aggregate);
-    std::vector<at::Tensor> groups;
-    for (const std::vector<int>& group : config.layers)
-    {
-        at::Tensor sum;
-        for (int layer : group)
-        {
-            const auto place = std::lower_bound(layers.begin(), layers.end(), layer) - layers.begin();
-            at::Tensor tokens = out.tokens[static_cast<size_t>(place)].to(at::kFloat);
-            if (config.target == "layernorm") // over channels, without parameters
-                tokens = at::layer_norm(tokens, {tokens.size(2)}, {}, {}, 1e-6);
-            sum = sum.defined() ? sum + tokens : tokens;
-        }
-        groups.push_back(sum);
-    }
     Features features;
+    std::vector<at::Tensor> groups;
+    for (const at::Tensor& picture : images.split(3, 1))
+    {
+        const Extractor::Output out = extractor.forward(picture, layers, attention, aggregate);
+        for (const std::vector<int>& group : config.layers)
+        {
+            at::Tensor sum;
+            for (int layer : group)
+            {
+                const auto place = std::lower_bound(layers.begin(), layers.end(), layer) - layers.begin();
+                at::Tensor tokens = out.tokens[static_cast<size_t>(place)].to(at::kFloat);
+                if (config.target == "layernorm") // over channels, without parameters
+                    tokens = at::layer_norm(tokens, {tokens.size(2)}, {}, {}, 1e-6);
+                sum = sum.defined() ? sum + tokens : tokens;
+            }
+            groups.push_back(sum);
+        }
+        if (attention)
+        {
+            const at::Tensor prior = out.attention.to(at::kFloat);
+            features.prior = features.prior.defined() ? features.prior + prior : prior;
+        }
+    }
     features.tokens = groups.size() == 1 ? groups[0] : at::cat(groups, 2);
-    if (attention)
-        features.prior = out.attention.to(at::kFloat);
     return features;
 }
 
@@ -176,8 +185,9 @@ AgpNet::AgpNet(const Config& config, const Backbone& backbone, const FeatureScal
 
 Reconstruction AgpNet::reconstruct(const at::Tensor& images) const
 {
-    require(images.dim() == 4 && images.size(1) == 3 && images.size(2) == config_.height && images.size(3) == config_.width,
-            "the model takes images of shape [N, 3, {}, {}], found [{}]", config_.height, config_.width,
+    require(images.dim() == 4 && images.size(1) == inputChannels(config_) && images.size(2) == config_.height &&
+                images.size(3) == config_.width,
+            "the model takes images of shape [N, {}, {}, {}], found [{}]", inputChannels(config_), config_.height, config_.width,
             fmt::join(images.sizes(), ", "));
     c10::InferenceMode inference;
     const at::Tensor clean = scale_.applied(extractFeatures(*extractor_, config_, images, false).tokens);

@@ -50,7 +50,7 @@ struct FeatureScale
     at::Tensor applied(const at::Tensor& tokens) const;     ///< float32
 };
 
-/// images: [N, 3, H, W], RGB, 0 to 1, at the config's size.
+/// images: [N, 3 or 6, H, W], RGB and perhaps geometry, 0 to 1, at the config's size.
 Features extractFeatures(const Extractor& extractor, const Config& config, const at::Tensor& images, bool attention);
 
 /// images in 0 to 1 → what the backbone expects.

@@ -25,6 +25,7 @@ void forEachField(ConfigType& c, Visit visit)
 {
     visit("height", c.height);
     visit("width", c.width);
+    visit("input", c.input);
     visit("layers", c.layers);
     visit("target", c.target);
     visit("decoder_depth", c.decoderDepth);
@@ -223,6 +224,11 @@ void checkRegion(const std::vector<Polygon>& roi)
 
 } // namespace
 
+int inputChannels(const Config& config)
+{
+    return config.input == "rgb" ? 3 : 6;
+}
+
 std::vector<int> allLayers(const LayerGroups& groups)
 {
     std::set<int> all;
@@ -295,6 +301,7 @@ void validate(const Config& c)
             require(i == 0 || group[i] > group[i - 1], "config: 'layers' must rise, found {} after {}", group[i], group[i - (i > 0)]);
         }
     }
+    checkChoice("input", c.input, {"rgb", "rgb+depth", "rgb+normals"});
     checkChoice("target", c.target, {"standardised", "layernorm"});
     checkRange("decoder_width", c.decoderWidth, 0, 8192);
     checkRange("decoder_depth", c.decoderDepth, 1, 64);

@@ -30,6 +30,7 @@ struct Config
     // the model
     int height = 0;             ///< input height, a multiple of the backbone's patch; 0: the one nearest to 252
     int width = 0;              ///< input width, likewise
+    std::string input = "rgb";  ///< rgb: 3 channels; rgb+depth, rgb+normals: 6, the geometry goes through the backbone as a second picture
     LayerGroups layers;         ///< empty: what the backbone's family proposes. JSON: [3,6,9,12] is one sum, [[6],[9]] two groups
     std::string target = "standardised"; ///< F_clean from tokens as they are, each channel to mean 0 and deviation 1 over normal
                                          ///< images; or layernorm: each token normed over its channels, as published
@@ -75,6 +76,9 @@ struct Config
     std::string precision = "auto"; ///< auto, fp32 or bf16
     int cacheMiB = 1024;            ///< memory for features of unperturbed images
 };
+
+/// Channels of an image: 3, or 6 with geometry.
+int inputChannels(const Config& config);
 
 /// All wanted layers, rising, each once.
 std::vector<int> allLayers(const LayerGroups& groups);

@@ -126,9 +126,9 @@ struct Training::Impl
 
 void Training::Impl::checkImages(const at::Tensor& images01) const
 {
-    require(images01.defined() && images01.dim() == 4 && images01.size(0) > 0 && images01.size(1) == 3 &&
+    require(images01.defined() && images01.dim() == 4 && images01.size(0) > 0 && images01.size(1) == inputChannels(config) &&
                 images01.size(2) == config.height && images01.size(3) == config.width,
-            "training takes images of shape [N, 3, {}, {}], found [{}]", config.height, config.width,
+            "training takes images of shape [N, {}, {}, {}], found [{}]", inputChannels(config), config.height, config.width,
             images01.defined() ? fmt::format("{}", fmt::join(images01.sizes(), ", ")) : "");
 }
 

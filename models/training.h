@@ -19,7 +19,7 @@ public:
     Training(Training&&) noexcept;
     Training& operator=(Training&&) noexcept;
 
-    /// Tokens and prior attention of unperturbed images [N, 3, H, W], RGB, 0 to 1, at the config's size. Tokens come in half
+    /// Tokens and prior attention of unperturbed images [N, 3 or 6, H, W], 0 to 1, at the config's size. Tokens come in half
     /// precision, so that what a caller keeps between steps and what it computes afresh are the same.
     Features features(const at::Tensor& images) const;
 

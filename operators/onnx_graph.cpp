@@ -117,8 +117,9 @@ void writeDetectGraph(const std::string& onnxPath, const std::string& model, int
 {
     guarded([&] {
         require(height > 0 && width > 0, "graph input of {}x{}, expected at least 1x1", height, width);
+        const int channels = inputChannels(sharedHeader(model)->at("config").get<Config>());
         const GraphNode node{"Detect", "detect", {"image"}, {"map", "score"}, {{"model", model}, {"sensitivity", sensitivity}}};
-        writeFileAtomically(onnxPath, onnxGraph("agpnet", {node}, {{"image", {1, 3, height, width}}},
+        writeFileAtomically(onnxPath, onnxGraph("agpnet", {node}, {{"image", {1, channels, height, width}}},
                                                 {{"map", {1, 1, height, width}}, {"score", {1, 1}}}));
     });
 }
@@ -131,6 +132,7 @@ void writeStageGraph(const std::string& onnxPath, const std::string& model, int 
         require(config.tile == 0 && config.roi.empty(),
                 "{}: the model looks at {}, which separate stages do not; expected a model of whole images, or a graph of one Detect", model,
                 config.tile > 0 ? "tiles" : "a region of interest");
+        const int channels = inputChannels(config);
         const std::vector<GraphNode> nodes = {
             {"Reconstruct", "reconstruct", {"image"}, {"features", "reconstructed"}, {{"model", model}}},
             {"Residual", "residual", {"features", "reconstructed"}, {"residual_map"}, {{"metric", config.metric}}},
@@ -139,7 +141,7 @@ void writeStageGraph(const std::string& onnxPath, const std::string& model, int 
              {"residual_map"},
              {"map", "score"},
              {{"height", int64_t{config.height}}, {"width", int64_t{config.width}}, {"sigma", config.sigma}, {"score", config.score}}}};
-        writeFileAtomically(onnxPath, onnxGraph("agpnet", nodes, {{"image", {1, 3, height, width}}},
+        writeFileAtomically(onnxPath, onnxGraph("agpnet", nodes, {{"image", {1, channels, height, width}}},
                                                 {{"map", {1, 1, config.height, config.width}}, {"score", {1, 1}}}));
     });
 }

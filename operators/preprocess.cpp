@@ -27,7 +27,8 @@ at::Tensor imageToTensor(const cv::Mat& image, const std::string& what)
     require(image.rows >= smallestSide && image.cols >= smallestSide, "{} is {}x{} pixels, expected at least {}x{}", what, image.cols,
             image.rows, smallestSide, smallestSide);
     const int channels = image.channels();
-    require(channels == 1 || channels == 3 || channels == 4, "{} has {} channels, expected 1 (grey), 3 (BGR) or 4 (BGRA)", what, channels);
+    require(channels == 1 || channels == 3 || channels == 4 || channels == 6,
+            "{} has {} channels, expected 1 (grey), 3 (BGR), 4 (BGRA) or 6 (BGR and geometry)", what, channels);
     double scale = 1;
     switch (image.depth())
     {
@@ -38,10 +39,14 @@ at::Tensor imageToTensor(const cv::Mat& image, const std::string& what)
     }
     cv::Mat scaled;
     image.convertTo(scaled, CV_MAKETYPE(CV_32F, channels), scale);
-    at::Tensor tensor = at::empty({1, 3, image.rows, image.cols}, at::kFloat);
-    // BGR(A) to RGB planes; grey three times
-    std::vector<cv::Mat> planes = {plane(tensor, 0, 0), plane(tensor, 0, 1), plane(tensor, 0, 2)};
-    const std::vector<int> order = channels == 1 ? std::vector<int>{0, 0, 0, 1, 0, 2} : std::vector<int>{2, 0, 1, 1, 0, 2};
+    at::Tensor tensor = at::empty({1, channels == 6 ? 6 : 3, image.rows, image.cols}, at::kFloat);
+    std::vector<cv::Mat> planes;
+    for (int64_t c = 0; c < tensor.size(1); c++)
+        planes.push_back(plane(tensor, 0, c));
+    // BGR(A) to RGB planes; grey three times; geometry as it is
+    std::vector<int> order = channels == 1 ? std::vector<int>{0, 0, 0, 1, 0, 2} : std::vector<int>{2, 0, 1, 1, 0, 2};
+    for (int c = 3; c < tensor.size(1); c++)
+        order.insert(order.end(), {c, c});
     cv::mixChannels(std::vector<cv::Mat>{scaled}, planes, order);
     if (image.depth() == CV_32F)
         checkBlob(tensor, what.c_str());

@@ -8,7 +8,7 @@
 namespace agpnet
 {
 
-/// 8-bit, 16-bit or float (0 to 1) Mat of 1 (grey), 3 (BGR) or 4 (BGRA) channels → [1, 3, rows, columns], its own size.
+/// 8-bit, 16-bit or float (0 to 1) Mat of 1 (grey), 3 (BGR) or 4 (BGRA) channels → [1, 3, rows, columns], of 6 (BGR and geometry) → [1, 6, rows, columns], its own size.
 at::Tensor imageToTensor(const cv::Mat& image, const std::string& what);
 
 /// [N, 3, h, w] → [N, 3, size]: area average where both sides shrink, bilinear otherwise; unchanged if it fits.

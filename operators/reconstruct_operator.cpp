@@ -23,10 +23,10 @@ public:
     std::vector<Shape> outputShapes(const std::vector<Shape>& inputs) const override
     {
         requireInputs("Reconstruct", inputs, 1);
-        require(inputs[0][1] == 3, "Reconstruct: image has shape {}, expected [N, 3, H, W]", toText(inputs[0]));
+        require(inputs[0][1] == 3 || inputs[0][1] == 6, "Reconstruct: image has shape {}, expected [N, 3, H, W], or 6 channels with geometry", toText(inputs[0]));
         const auto header = sharedHeader(model_);
         const DecoderShape shape = decoderShape(header->at("config").get<Config>(), header->at("backbone").at("config").get<BackboneConfig>());
-        const Shape features = {inputs[0][0], shape.width, shape.rows, shape.columns};
+        const Shape features = {inputs[0][0], shape.channels, shape.rows, shape.columns};
         return {features, features};
     }
 
@@ -53,7 +53,7 @@ OperatorEntry reconstructOperator()
 {
     OperatorSchema schema{"Reconstruct",
                           "Features of images, and what a model trained on normal images makes of them.",
-                          {{"image", "[N,3,H,W]", "RGB, 0 to 1, as blobFromImage(image, 1/255., size, Scalar(), true) makes; resized to the model", false}},
+                          {{"image", "[N,3,H,W]", "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImage(image, 1/255., size, Scalar(), true) makes; resized to the model", false}},
                           {{"features", "[N,C,h,w]", "F_clean, the sum over layers of the backbone's normalised features", false},
                            {"reconstructed", "[N,C,h,w]", "the decoder's reconstruction of them", false}},
                           {requiredText("model", "path of a .agp file"),

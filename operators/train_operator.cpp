@@ -26,7 +26,7 @@ public:
     std::vector<Shape> outputShapes(const std::vector<Shape>& inputs) const override
     {
         requireInputs("Train", inputs, 1);
-        require(inputs[0][1] == 3, "Train: images have shape {}, expected [N, 3, H, W]", toText(inputs[0]));
+        require(inputs[0][1] == 3 || inputs[0][1] == 6, "Train: images have shape {}, expected [N, 3, H, W], or 6 channels with geometry", toText(inputs[0]));
         return {{1, 1}};
     }
 
@@ -53,7 +53,7 @@ OperatorEntry trainOperator()
     OperatorSchema schema{"Train",
                           "One optimisation step on a batch of images of normal parts; the state belongs to the operator. After the last step "
                           "the model is written, with thresholds from the last images seen.",
-                          {{"images", "[N,3,H,W]", "RGB, 0 to 1, as blobFromImages(images, 1/255., size, Scalar(), true) makes; resized to the model, neither tiled nor augmented", false}},
+                          {{"images", "[N,3,H,W]", "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImages(images, 1/255., size, Scalar(), true) makes; resized to the model, neither tiled nor augmented", false}},
                           {{"loss", "[1,1]", "of this step", false}},
                           {requiredText("model", "path of the .agp file to write"),
                            requiredText("backbone", "path of the frozen vision transformer: safetensors, or a .pth state dict"),

@@ -125,7 +125,9 @@ double TrainerImpl::recorded(double loss, double seconds, int64_t images)
 
 double TrainerImpl::stepTensor(const at::Tensor& images, const char* what)
 {
-    require(images.dim() == 4 && images.size(1) == 3, "{}: shape [{}], expected [N, 3, H, W]", what, fmt::join(images.sizes(), ", "));
+    const int channels = inputChannels(training_.config());
+    require(images.dim() == 4 && images.size(1) == channels, "{}: shape [{}], expected [N, {}, H, W]", what, fmt::join(images.sizes(), ", "),
+            channels);
     checkBlob(images, what);
     const at::Tensor batch = resized(images, inputSize());
     return stepBatch(batch.is_alias_of(images) ? batch.clone() : batch);

@@ -4,6 +4,7 @@
 #include "apps/agpnet/region.h"
 #include "apps/tools/dataset.h"
 #include "apps/tools/image_io.h"
+#include "apps/tools/point_cloud.h"
 #include "apps/tools/report.h"
 #include "common/error.h"
 
@@ -105,6 +106,7 @@ int detect(const Options& options)
         page.emplace(options.report);
     const bool all = !options.overlays && !options.maps && !options.masks;
 
+    const tools::Input input = tools::inputOf(json::parse(detector->header()).at("config").at("input"));
     OutputNames names;
     size_t anomalous = 0, failed = 0;
     Progress progress("image", "images", static_cast<int>(images.size()), 0, options.asJson || images.size() < 8 || options.out.empty());
@@ -115,10 +117,11 @@ int detect(const Options& options)
         double seconds = 0;
         try
         {
-            image = tools::readImage(images[i]);
+            const cv::Mat read = tools::readItem(tools::itemOf(images[i]), input);
             const auto start = std::chrono::steady_clock::now();
-            result = detector->detect(image, map, mask);
+            result = detector->detect(read, map, mask);
             seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+            image = tools::pictureOf(read);
         }
         catch (const cv::Exception& error) // one bad image must not cost the others
         {

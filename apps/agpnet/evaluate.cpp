@@ -142,8 +142,9 @@ private:
             tools::requireMapNames(data);
             writer.emplace(classFolder(options_.saveMaps, data));
         }
+        const tools::Input input = tools::inputOf(json::parse(detector_->header()).at("config").at("input"));
         if (!warm_) // the first pass allocates and compiles; it would be the slowest percentile of all
-            detector_->detect(tools::readItem(data.items.front(), tools::Input::Rgb));
+            detector_->detect(tools::readItem(data.items.front(), input));
         warm_ = true;
         Progress progress("image", "images", static_cast<int>(data.items.size()), 0, options_.asJson);
         for (size_t first = 0; first < data.items.size(); first += static_cast<size_t>(options_.batch))
@@ -151,7 +152,7 @@ private:
             const size_t count = std::min(static_cast<size_t>(options_.batch), data.items.size() - first);
             std::vector<cv::Mat> images, maps;
             for (size_t i = 0; i < count; i++)
-                images.push_back(tools::readItem(data.items[first + i], tools::Input::Rgb));
+                images.push_back(tools::readItem(data.items[first + i], input));
             const auto start = std::chrono::steady_clock::now();
             const std::vector<Result> results = detector_->detectBatch(images, maps, cv::noArray(), MAP_MODEL);
             const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(count);
@@ -165,7 +166,7 @@ private:
                     writer->add(item, found.map, found.score);
                 if (page_)
                 {
-                    tools::ReportItem entry = reportItem(item, prefix(data), images[i], mask, found);
+                    tools::ReportItem entry = reportItem(item, prefix(data), tools::pictureOf(images[i]), mask, found);
                     entry.threshold = results[i].threshold;
                     entry.anomalous = results[i].anomalous;
                     page_->add(entry, report_);

@@ -5,6 +5,7 @@
 #include "apps/agpnet/region.h"
 #include "apps/tools/dataset.h"
 #include "apps/tools/image_io.h"
+#include "apps/tools/point_cloud.h"
 #include "common/error.h"
 
 #include <algorithm>
@@ -50,7 +51,7 @@ private:
 struct Options
 {
     std::vector<std::string> data, augment;
-    std::string out, backbone, config, size, noise, precision, region, category, split;
+    std::string out, backbone, config, size, noise, precision, region, category, split, input, preset;
     int steps = 0, batch = 0, tile = -1, shots = 0;
     double learningRate = 0, tileOverlap = -1, checkpoint = 60;
     int64_t seed = -1;
@@ -226,6 +227,10 @@ std::string configText(const Options& options, const fs::path& example)
         config["noise"] = options.noise;
     if (!options.precision.empty())
         config["precision"] = options.precision;
+    if (!options.input.empty())
+        config["input"] = options.input;
+    if (!options.preset.empty())
+        config["preset"] = options.preset;
     if (options.noImageNoise)
         config["image_noise"] = false;
     if (options.tile >= 0)
@@ -307,10 +312,11 @@ int train(const Options& options)
         trainer = Trainer::create(findBackbone(options.backbone), configText(options, products[0].data.items[0].path));
     trainer->note("data", data.dump());
 
+    const tools::Input input = tools::inputOf(json::parse(trainer->config()).at("input"));
     std::vector<ImageSet> sets;
     for (const Product& product : products)
     {
-        sets.push_back({product.name, product.data.items.size(), [&product](size_t i) { return tools::readImage(product.data.items[i].path); }});
+        sets.push_back({product.name, product.data.items.size(), [&product, input](size_t i) { return tools::readItem(product.data.items[i], input); }});
         if (!options.asJson)
             std::fprintf(stderr, "%s%zu good images (%s)\n", product.name.empty() ? "" : (product.name + ": ").c_str(), product.data.items.size(),
                          product.data.layout.c_str());
@@ -379,6 +385,8 @@ void addTrain(CLI::App& app, Run& run)
     command->add_option("--out", options->out, "The .agp file to write")->required();
     command->add_option("--backbone", options->backbone, "Weights: safetensors or .pth (default: AGPNET_BACKBONE, or the fetched one)");
     command->add_option("--config", options->config, "JSON file or text; see 'agpnet operators --config'");
+    command->add_option("--preset", options->preset, "default, paper (as published) or fast")->check(CLI::IsMember({"default", "paper", "fast"}));
+    command->add_option("--input", options->input, "rgb, rgb+depth or rgb+normals (MVTec 3D-AD)")->check(CLI::IsMember({"rgb", "rgb+depth", "rgb+normals"}));
     command->add_option("--steps", options->steps, "Optimisation steps")->check(CLI::PositiveNumber);
     command->add_option("--batch", options->batch, "Images a step")->check(CLI::PositiveNumber);
     command->add_option("--size", options->size, "Input HEIGHTxWIDTH, multiples of the backbone's patch");

@@ -1,5 +1,6 @@
 #include "apps/tools/folder_dataset.h"
 
+#include "apps/tools/point_cloud.h"
 #include "common/error.h"
 
 #include <algorithm>
@@ -53,19 +54,10 @@ fs::path pictureFolder(const fs::path& folder)
 
 Item makeItem(const fs::path& root, const fs::path& path, Label label, std::string defect)
 {
-    Item item;
-    item.path = path;
+    Item item = itemOf(path);
     item.name = path.lexically_relative(root).generic_string();
     item.label = label;
     item.defect = std::move(defect);
-    if (path.parent_path().filename() == "rgb")
-        for (const char* extension : {".tiff", ".tif"})
-        {
-            const fs::path cloud = path.parent_path().parent_path() / "xyz" / (path.stem().string() + extension);
-            std::error_code error;
-            if (!item.xyz && fs::is_regular_file(cloud, error))
-                item.xyz = cloud;
-        }
     return item;
 }
 

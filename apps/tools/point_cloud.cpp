@@ -156,6 +156,43 @@ cv::Mat readRgbAndGeometry(const fs::path& rgb, const fs::path& xyz, Geometry ge
     return both;
 }
 
+Input inputOf(const std::string& name)
+{
+    if (name == "rgb")
+        return Input::Rgb;
+    if (name == "rgb+depth")
+        return Input::RgbDepth;
+    require(name == "rgb+normals", "input is '{}', expected rgb, rgb+depth or rgb+normals", name);
+    return Input::RgbNormals;
+}
+
+cv::Mat pictureOf(const cv::Mat& read)
+{
+    if (read.channels() != 6)
+        return read;
+    std::array<cv::Mat, 2> parts{cv::Mat(read.size(), CV_32FC3), cv::Mat(read.size(), CV_32FC3)};
+    const int order[] = {0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5};
+    cv::mixChannels(&read, 1, parts.data(), parts.size(), order, 6);
+    cv::Mat picture;
+    parts[0].convertTo(picture, CV_8U, 255);
+    return picture;
+}
+
+Item itemOf(const fs::path& path)
+{
+    Item item;
+    item.path = path;
+    if (path.parent_path().filename() == "rgb")
+        for (const char* extension : {".tiff", ".tif"})
+        {
+            const fs::path cloud = path.parent_path().parent_path() / "xyz" / (path.stem().string() + extension);
+            std::error_code error;
+            if (!item.xyz && fs::is_regular_file(cloud, error))
+                item.xyz = cloud;
+        }
+    return item;
+}
+
 cv::Mat readItem(const Item& item, Input input)
 {
     if (input == Input::Rgb)

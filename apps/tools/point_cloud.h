@@ -42,6 +42,15 @@ cv::Mat surfaceNormals(const cv::Mat& cloud, double sigma = 2);
 /// (n + 1) / 2). Error where the cloud has another size than the picture.
 cv::Mat readRgbAndGeometry(const std::filesystem::path& rgb, const std::filesystem::path& xyz, Geometry geometry);
 
+/// By its name in a model's config: rgb, rgb+depth or rgb+normals.
+Input inputOf(const std::string& name);
+
+/// The picture alone, for people, of what readItem() gave: 8-bit BGR.
+cv::Mat pictureOf(const cv::Mat& read);
+
+/// A picture named on a command line; with its point cloud, where xyz/ lies beside its folder rgb/.
+Item itemOf(const std::filesystem::path& path);
+
 /// What `input` says, of one picture. Error where it needs a point cloud and the picture has none.
 cv::Mat readItem(const Item& item, Input input);
 
