@@ -115,6 +115,7 @@ class TinyModel : public ::testing::Test
 protected:
     static void SetUpTestSuite()
     {
+        ::setenv("OMP_NUM_THREADS", "1", 1); // so small a model only waits for more threads
         folder = new test::TempFolder;
         backbone = test::writeTinyBackbone(*folder);
         for (const auto& [name, most] : {std::pair<const char*, double>{"nuts", 256}, {"bolts", 120}})
@@ -129,6 +130,7 @@ protected:
     {
         delete folder;
         folder = nullptr;
+        ::unsetenv("OMP_NUM_THREADS");
     }
 
     static Arguments train(const std::string& out, int steps, const Arguments& more = {})
