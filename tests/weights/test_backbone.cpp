@@ -4,11 +4,13 @@
 #include "models/efficientnet.h"
 #include "models/model_file.h"
 #include "models/resnet.h"
+#include "models/vit.h"
 #include "network_fixture.h"
 #include "support.h"
 #include "toy_backbone.h" // cut out of CONTRIBUTING.md
 
 #include <ATen/ATen.h>
+#include <unistd.h>
 
 namespace agpnet::test
 {
@@ -267,7 +269,9 @@ TEST(Backbones, WrongRequestsAreNamed)
 TEST(Backbones, AHeaderWithoutArchitectureIsAVits)
 {
     const StateDict weights = load("timm").weights;
-    nlohmann::json json = recogniseVit(weights, {.heads = 2}).first;
+    VitOverrides overrides;
+    overrides.heads = 2;
+    const nlohmann::json json = recogniseVit(weights, overrides).first;
     EXPECT_FALSE(json.contains("architecture"));
     const auto config = json.get<BackboneConfig>();
     EXPECT_EQ(config.family, "vit");
