@@ -145,7 +145,7 @@ def randomise_cnn(model, seed):
 
 def run_cnn(model, stages, call, generator):
     result = {}
-    for size, image in images(generator, {"small": (16, 32), "odd": (48, 32)}).items():
+    for size, image in images(generator, {"small": (16, 48), "odd": (48, 32)}).items():
         layers, handles = [], [stage.register_forward_hook(lambda m, args, out: layers.append(out)) for stage in stages]
         with torch.no_grad():
             call(image)
@@ -182,7 +182,7 @@ def cnns(folder, generator):
               run_cnn(model, [model.layer1, model.layer2, model.layer3, model.layer4], model.forward_features, generator))
 
     # few channels, but other ones in every stage, as it is in all published networks
-    few = {16: 3, 24: 4, 40: 5, 80: 8, 112: 9, 192: 12, 320: 16}
+    few = {16: 4, 24: 8, 40: 4, 80: 8, 112: 12, 192: 8, 320: 12}
     timm.models.efficientnet.round_channels = lambda channels, *args, **options: few.get(channels, 8)
     common = dict(pretrained=False, num_classes=2)
     lite = timm.models.efficientnet._gen_efficientnet_lite

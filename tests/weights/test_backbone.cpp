@@ -10,6 +10,7 @@
 #include "toy_backbone.h" // cut out of CONTRIBUTING.md
 
 #include <ATen/ATen.h>
+#include <unistd.h>
 
 namespace agpnet::test
 {
@@ -270,7 +271,7 @@ TEST(Backbones, AHeaderWithoutArchitectureIsAVits)
     const StateDict weights = load("timm").weights;
     VitOverrides overrides;
     overrides.heads = 2;
-    nlohmann::json json = recogniseVit(weights, overrides).first;
+    const nlohmann::json json = recogniseVit(weights, overrides).first;
     EXPECT_FALSE(json.contains("architecture"));
     const auto config = json.get<BackboneConfig>();
     EXPECT_EQ(config.family, "vit");

@@ -282,7 +282,7 @@ TEST_F(TimmVit, OtherArchitecturesAreNamed)
     StateDict two = data.weights;
     for (const auto& [name, tensor] : data.weights)
         two["student." + name] = tensor;
-    EXPECT_THAT(errorOf([&] { vitFromStateDict(two, overrides); }), HasSubstr("more than one transformer"));
+    EXPECT_THAT(errorOf([&] { vitFromStateDict(two, overrides); }), HasSubstr("more than one vision transformer"));
     StateDict teacher;
     for (const auto& [name, tensor] : data.weights)
     {
