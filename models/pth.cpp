@@ -123,6 +123,10 @@ ZipEntries readZip(const Bytes& bytes)
         const std::string name(reinterpret_cast<const char*>(bytes.data) + nameAt, nameSize);
         readZip64Extra(bytes, nameAt + nameSize, nameAt + nameSize + extraSize, {&size, &packed, &local});
 
+        require(name.find("/code/") == std::string::npos && !name.ends_with("/constants.pkl"), // before more is asked of them
+                "{}: is a TorchScript program (as OpenAI distributes CLIP), not weights; take them out of it once, in Python: "
+                "torch.save(torch.jit.load(\"{}\", map_location=\"cpu\").state_dict(), \"weights.pth\")",
+                bytes.name, bytes.name);
         require((flags & 1) == 0, "{}: {} is encrypted", bytes.name, name);
         require(method == 0 && packed == size, "{}: {} is compressed; torch.save() stores without compression", bytes.name, name);
         require(readNumber<uint32_t>(bytes, local) == localHeader, "{}: {} is not where the zip's directory says", bytes.name,
@@ -627,10 +631,6 @@ StateDict readPth(const Bytes& bytes)
             root = name.substr(0, name.size() - pickleName.size());
         }
     require(pickle != nullptr, "{}: is a zip without {}, so not a .pth of torch.save()", bytes.name, pickleName);
-    require(!entries.contains(root + "constants.pkl"),
-            "{}: is a TorchScript program (as OpenAI distributes CLIP), not weights; take them out of it once, in Python: "
-            "torch.save(torch.jit.load(\"{}\", map_location=\"cpu\").state_dict(), \"weights.pth\")",
-            bytes.name, bytes.name);
     if (const auto order = entries.find(root + "byteorder"); order != entries.end())
         require(std::string_view(reinterpret_cast<const char*>(bytes.data) + order->second.offset, order->second.size) ==
                     "little",

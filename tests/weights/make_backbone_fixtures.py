@@ -213,6 +213,7 @@ def main(folder):
     generator = torch.Generator().manual_seed(8)
     transformers_with(folder, generator)
     cnns(folder, generator)
+    torch.jit.script(torch.nn.Linear(2, 2)).save(folder / "program.pt")  # to be refused
 
 
 if __name__ == "__main__":

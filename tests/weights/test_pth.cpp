@@ -128,6 +128,7 @@ TEST(Pth, TheHandMadeFileIsRead)
 TEST(Pth, OtherPicklesAreRefusedByName)
 {
     EXPECT_THAT(errorOf([] { readPth(fixture("legacy.pth")); }), HasSubstr("before version 1.6"));
+    EXPECT_THAT(errorOf([] { readPth(fixture("program.pt")); }), HasSubstr("torch.jit.load"));
     EXPECT_THAT(errorOf([] { readPth(fixture("object.pth")); }), HasSubstr("pathlib.PurePosixPath"));
     EXPECT_THAT(errorOf(
                     []
