@@ -348,11 +348,12 @@ Config preset(const std::string& name)
         config.target = "layernorm";
         config.metric = "l2";
         config.sigma = 0;
+        config.score = "max";
+        config.imageNoise = true;
         return config;
     }
     if (name == "fast")
     {
-        config.imageNoise = false;
         config.steps = 150;
         return config;
     }

@@ -41,9 +41,9 @@ struct Config
     bool priorMeanQuery = false; ///< prior attention: mean over queries instead of the class token's row
 
     // the map
-    std::string metric = "cosine"; ///< cosine, or l2 as published
+    std::string metric = "scaled"; ///< scaled: the residual over the root of the features' norm; cosine; or l2 as published
     double sigma = 4;           ///< Gaussian smoothing of the map, pixels at input size; 0: none
-    std::string score = "max";  ///< image score: max, or top1 (mean of the top 1 %)
+    std::string score = "top1"; ///< image score: top1 (mean of the top 1 %), or max as published
 
     // what of an image the model is shown
     int tile = 0;               ///< side in image pixels of the square tiles that are resized to the input; 0: the whole image is
@@ -58,14 +58,14 @@ struct Config
     Noise noise = Noise::Guided;
     double alpha = 1;           ///< reached at the last step, in units of the RMS of F_clean
     double beta = 0.1;          ///< noise where attention is least, same unit
-    bool imageNoise = true;     ///< also perturb the image, and learn from it with half the loss
+    bool imageNoise = false;    ///< also perturb the image, and learn from it with half the loss, as published: twice the time or more
     double imageSigma = 0.3;    ///< inside the mask, in normalised pixel units
     double imageShare = 0.5;    ///< masked share of the image reached at the last step
     double ema = 0.999;         ///< decay of the decoder's moving average
 
     // the optimisation
     std::string loss = "mse";   ///< mse as published; cosine, per token and group; hard: mse with the easiest 90 % of tokens at a tenth
-    int steps = 300;
+    int steps = 400;
     int batch = 8;
     double learningRate = 2e-3;
     double weightDecay = 1e-4;
