@@ -46,6 +46,7 @@ protected:
         ModelFile file;
         file.config = run.config();
         file.backbone = run.backbone();
+        file.scale = run.scale();
         for (const auto& [name, tensor] : run.decoder().parameters())
             file.decoder.emplace_back(name, tensor.detach());
         file.scores = {"training", 4, 1, 0.5, 0.5, 2, 2.5, 3};
