@@ -136,7 +136,7 @@ def write_maps(args, test, detect):
                 raise SystemExit(f"{file}: cannot be written")
             rows.append((name, f"{score:.9g}"))
     with open(args.out / "scores.csv", "w", newline="") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("name", "score"))
         writer.writerows(rows)
     return clock
