@@ -106,6 +106,21 @@ struct BackboneFamily
                                        const ExtractorOptions& options) = nullptr;
 };
 
+/// A family of which Config is the configuration, with JSON and a factsOf(), and Network the extractor made from it.
+template <typename Config, typename Network>
+BackboneFamily familyOf(std::string name, std::vector<std::string> signs, decltype(BackboneFamily::recognise) recognise)
+{
+    BackboneFamily family;
+    family.name = std::move(name);
+    family.signs = std::move(signs);
+    family.recognise = recognise;
+    family.facts = [](const nlohmann::json& config) { return factsOf(config.get<Config>()); };
+    family.make = [](const nlohmann::json& config, const StateDict& weights,
+                     const ExtractorOptions& options) -> std::unique_ptr<Extractor>
+    { return std::make_unique<Network>(config.get<Config>(), weights, options); };
+    return family;
+}
+
 /// Adds a family to those of this library (vit, resnet, efficientnet). Its name must be new.
 void addBackboneFamily(BackboneFamily family);
 

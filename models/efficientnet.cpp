@@ -121,17 +121,6 @@ private:
     std::string sign_;
 };
 
-BackboneFacts factsOf(const EfficientNetConfig& config)
-{
-    BackboneFacts facts;
-    facts.stride = 16;
-    facts.channels = config.channels;
-    facts.mean = config.mean;
-    facts.std = config.std;
-    facts.defaultLayers = {1, 2, 3, 5}; // the last of each size up to the grid's, 272 channels of a b4
-    return facts;
-}
-
 class EfficientNet final : public Cnn
 {
 public:
@@ -295,6 +284,17 @@ std::pair<EfficientNetConfig, StateDict> recogniseEfficientNet(const StateDict& 
     return {config, std::move(ours)};
 }
 
+BackboneFacts factsOf(const EfficientNetConfig& config)
+{
+    BackboneFacts facts;
+    facts.stride = 16;
+    facts.channels = config.channels;
+    facts.mean = config.mean;
+    facts.std = config.std;
+    facts.defaultLayers = {1, 2, 3, 5}; // the last of each size up to the grid's, 272 channels of a b4
+    return facts;
+}
+
 void to_json(nlohmann::json& json, const EfficientNetConfig& config)
 {
     json = {{"stem", config.stem},
@@ -324,16 +324,10 @@ void from_json(const nlohmann::json& json, EfficientNetConfig& config)
 
 BackboneFamily efficientNetFamily()
 {
-    BackboneFamily family;
-    family.name = "efficientnet";
-    family.signs = signs();
-    family.recognise = [](const StateDict& weights, const std::string& file) -> std::pair<nlohmann::json, StateDict>
-    { return recogniseEfficientNet(weights, file); };
-    family.facts = [](const nlohmann::json& config) { return factsOf(config.get<EfficientNetConfig>()); };
-    family.make = [](const nlohmann::json& config, const StateDict& weights,
-                     const ExtractorOptions& options) -> std::unique_ptr<Extractor>
-    { return std::make_unique<EfficientNet>(config.get<EfficientNetConfig>(), weights, options); };
-    return family;
+    return familyOf<EfficientNetConfig, EfficientNet>(
+        "efficientnet", signs(),
+        [](const StateDict& weights, const std::string& file) -> std::pair<nlohmann::json, StateDict>
+        { return recogniseEfficientNet(weights, file); });
 }
 
 } // namespace agpnet

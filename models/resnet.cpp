@@ -51,17 +51,6 @@ private:
     std::vector<std::vector<Block>> stages_;
 };
 
-BackboneFacts factsOf(const ResNetConfig& config)
-{
-    BackboneFacts facts;
-    facts.stride = 16;
-    facts.channels = config.channels;
-    facts.mean = config.mean;
-    facts.std = config.std;
-    facts.defaultLayers = {1, 2, 3}; // the last one is the classifier's more than the picture's
-    return facts;
-}
-
 ResNet::ResNet(const ResNetConfig& config, const StateDict& weights, const ExtractorOptions& options) : Cnn(factsOf(config), options)
 {
     ResNetConfig found = recogniseResNet(weights).first; // checks every shape
@@ -167,6 +156,17 @@ std::pair<ResNetConfig, StateDict> recogniseResNet(const StateDict& weights)
     return {config, std::move(ours)};
 }
 
+BackboneFacts factsOf(const ResNetConfig& config)
+{
+    BackboneFacts facts;
+    facts.stride = 16;
+    facts.channels = config.channels;
+    facts.mean = config.mean;
+    facts.std = config.std;
+    facts.defaultLayers = {1, 2, 3}; // the last one is the classifier's more than the picture's
+    return facts;
+}
+
 void to_json(nlohmann::json& json, const ResNetConfig& config)
 {
     json = {{"stem", config.stem}, {"blocks", config.blocks}, {"channels", config.channels}, {"mean", config.mean}, {"std", config.std}};
@@ -186,16 +186,9 @@ void from_json(const nlohmann::json& json, ResNetConfig& config)
 
 BackboneFamily resNetFamily()
 {
-    BackboneFamily family;
-    family.name = "resnet";
-    family.signs = signs();
-    family.recognise = [](const StateDict& weights, const std::string&) -> std::pair<nlohmann::json, StateDict>
-    { return recogniseResNet(weights); };
-    family.facts = [](const nlohmann::json& config) { return factsOf(config.get<ResNetConfig>()); };
-    family.make = [](const nlohmann::json& config, const StateDict& weights,
-                     const ExtractorOptions& options) -> std::unique_ptr<Extractor>
-    { return std::make_unique<ResNet>(config.get<ResNetConfig>(), weights, options); };
-    return family;
+    return familyOf<ResNetConfig, ResNet>("resnet", signs(),
+                                          [](const StateDict& weights, const std::string&) -> std::pair<nlohmann::json, StateDict>
+                                          { return recogniseResNet(weights); });
 }
 
 } // namespace agpnet

@@ -358,23 +358,18 @@ BackboneFacts factsOf(const VitConfig& config)
 
 BackboneFamily vitFamily()
 {
-    BackboneFamily family;
-    family.name = "vit";
-    family.signs = signs();
-    family.recognise = [](const StateDict& weights, const std::string& file) -> std::pair<nlohmann::json, StateDict>
-    {
-        VitOverrides overrides;
-        // timm has OpenAI's CLIP under its own names twice, with one activation and with the other; only the first is as trained
-        if (file.find("clip") != std::string::npos &&
-            (file.find("quickgelu") != std::string::npos || file.ends_with(".openai") || file.ends_with("_openai")))
-            overrides.quickGelu = true;
-        return recogniseVit(weights, overrides);
-    };
-    family.facts = [](const nlohmann::json& config) { return factsOf(config.get<VitConfig>()); };
-    family.make = [](const nlohmann::json& config, const StateDict& weights,
-                     const ExtractorOptions& options) -> std::unique_ptr<Extractor>
-    { return std::make_unique<Vit>(config.get<VitConfig>(), weights, options); };
-    return family;
+    return familyOf<VitConfig, Vit>(
+        "vit", signs(),
+        [](const StateDict& weights, const std::string& file) -> std::pair<nlohmann::json, StateDict>
+        {
+            VitOverrides overrides;
+            // timm has OpenAI's CLIP under its own names twice, with one activation and with the other; only the first is as
+            // trained
+            if (file.find("clip") != std::string::npos &&
+                (file.find("quickgelu") != std::string::npos || file.ends_with(".openai") || file.ends_with("_openai")))
+                overrides.quickGelu = true;
+            return recogniseVit(weights, overrides);
+        });
 }
 
 } // namespace agpnet
