@@ -1,4 +1,4 @@
-// Whole inference beside the bare backbone and decoder, batch 1 and 8, and one training step. Real weights where the default backbone
+// Whole inference beside the bare backbone and decoder, batch 1 and 8, and training steps beside their parts. Real weights where the default backbone
 // is fetched, else the run says that it cannot.
 #include "models/agpnet.h"
 #include "models/model_file.h"
@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <map>
 #include <opencv2/core.hpp>
+#include <tuple>
 
 namespace
 {
@@ -94,17 +95,57 @@ void addBenchmarks(const Setting& s)
             });
         });
     }
-    for (const char* noise : {"guided", "none"})
-    {
-        Config trained = config;
-        trained.noise = std::string(noise) == "none" ? Noise::None : Noise::Guided;
-        trained.steps = 1'000'000;
-        const auto training = std::make_shared<Training>(trained, s.backbone);
-        const at::Tensor images = at::rand({8, 3, config.height, config.width});
-        add(std::string("training step, batch 8, noise ") + noise, [=](benchmark::State& state) {
-            timed(state, std::string("step ") + noise, 8, [&] { training->step(images); });
+}
+
+/// One training step beside what it cannot do without: its backbone's forward pass where it has one, and its decoder's forward and
+/// backward pass, each alone in LibTorch at the same precision.
+void addTrainingBenchmarks(const Setting& s)
+{
+    constexpr int64_t batch = 8;
+    Config config = s.model.config;
+    config.steps = 1'000'000;
+    const auto add = [](const std::string& name, auto function) {
+        benchmark::RegisterBenchmark(("training, batch 8/" + name).c_str(), [=](benchmark::State& state) {
+            timed(state, name, batch, function);
+        })->UseManualTime()->Unit(benchmark::kMillisecond)->MinTime(3);
+    };
+    const at::Tensor images = at::rand({batch, 3, config.height, config.width});
+    const auto training = std::make_shared<Training>(config, s.backbone);
+    const Features features = training->features(images);
+    config.imageNoise = true;
+    const auto withImages = std::make_shared<Training>(config, s.backbone);
+    const auto backbone = std::shared_ptr<Extractor>(makeExtractor(s.backbone.config, s.backbone.weights, {.compute = computeType(config.precision)}));
+    add("step, features kept", [=] { training->step(features, {}); });
+    add("step, features computed", [=] { training->step(images); });
+    add("step, noise on images too, features kept", [=] { withImages->step(features, images); });
+    add("backbone", [=] {
+        const c10::InferenceMode mode;
+        extractFeatures(*backbone, config, images, false);
+    });
+    const auto decoder = std::make_shared<Decoder>(decoderShape(config, s.backbone.config), 0);
+    for (const auto& [name, tensor] : decoder->parameters())
+        tensor.set_requires_grad(true);
+    const at::Tensor once = at::randn({batch, features.tokens.size(1), features.tokens.size(2)}), twice = at::cat({once, once});
+    const at::ScalarType compute = scalarType(computeType(config.precision));
+    for (const auto& [name, tokens] : {std::pair("decoder", once), std::pair("decoder, two branches", twice)})
+        add(name, [=] {
+            for (const auto& [parameter, tensor] : decoder->parameters())
+                tensor.mutable_grad().reset();
+            at::mse_loss(decoder->forward(tokens, compute), tokens).backward();
         });
-    }
+}
+
+void printTrainingRatios()
+{
+    const std::tuple<const char*, const char*, const char*> rows[] = {
+        {"step, features kept", "", "decoder"},
+        {"step, features computed", "backbone", "decoder"},
+        {"step, noise on images too, features kept", "backbone", "decoder, two branches"},
+    };
+    for (const auto& [step, backbone, decoder] : rows)
+        if (fastest.count(step) && fastest.count(decoder) && (*backbone == 0 || fastest.count(backbone)))
+            std::printf("%s: %.3f of %s%s%s\n", step, fastest[step] / (fastest[decoder] + (*backbone ? fastest[backbone] : 0)), backbone,
+                        *backbone ? " + " : "", decoder);
 }
 
 } // namespace
@@ -115,15 +156,19 @@ int main(int argc, char** argv)
     if (!std::filesystem::exists(path))
         return std::fprintf(stderr, "%s is not there: ./scripts/fetch-backbone focus-vits14\n", path), 1;
     benchmark::Initialize(&argc, argv);
-    addBenchmarks(setting(path));
+    const Setting s = setting(path);
+    addBenchmarks(s);
+    addTrainingBenchmarks(s);
     benchmark::RunSpecifiedBenchmarks();
     std::printf("\nfastest, ms per image:\n");
     for (const auto& [name, ms] : fastest)
-        std::printf("  %-24s %8.3f\n", name.c_str(), ms);
+        std::printf("  %-42s %8.3f\n", name.c_str(), ms);
     for (const char* batch : {"batch 1", "batch 8"})
     {
-        const auto at = [&](const char* what) { return fastest.at(std::string(what) + " " + batch); };
-        std::printf("%s: whole / model %.3f, whole / plain eager %.3f, stages %.2f %% of the whole\n", batch, at("whole") / at("model"),
-                    at("whole") / at("eager"), 100 * at("stages") / at("whole"));
+        const auto at = [&](const char* what) { return fastest[std::string(what) + " " + batch]; };
+        if (at("whole") > 0) // unless --benchmark_filter left it out
+            std::printf("%s: whole / model %.3f, whole / plain eager %.3f, stages %.2f %% of the whole\n", batch, at("whole") / at("model"),
+                        at("whole") / at("eager"), 100 * at("stages") / at("whole"));
     }
+    printTrainingRatios();
 }

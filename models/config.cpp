@@ -40,6 +40,7 @@ void forEachField(ConfigType& c, Visit visit)
     visit("tile_overlap", c.tileOverlap);
     visit("roi", c.roi);
     visit("augment", c.augment);
+    visit("early_stop", c.earlyStop);
     visit("shots", c.shots);
     visit("noise", c.noise);
     visit("alpha", c.alpha);

@@ -52,6 +52,7 @@ struct Config
 
     // the pictures of a training
     std::vector<std::string> augment; ///< names of augmentationNames(), applied to training images only; empty: none
+    bool earlyStop = false;           ///< end sooner where drawn-in defects are no longer told better; then a tenth of the rate to the end
     int shots = 0;              ///< train on so many chosen pictures of each product; 0: on all. Changes the defaults of steps, augment
 
     // the noise

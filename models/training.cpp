@@ -1,6 +1,7 @@
 #include "models/training.h"
 
 #include "common/error.h"
+#include "common/stopwatch.h"
 #include "models/adamw.h"
 #include "models/tensor_view.h"
 
@@ -31,7 +32,7 @@ struct Training::Impl
         : config(completed(c, b.config)), backbone(std::move(b)), compute(scalarType(computeType(config.precision))),
           extractor(makeExtractor(backbone.config, backbone.weights, {.compute = computeType(config.precision)})),
           decoder(decoderShape(config, backbone.config), config.seed),
-          ema(decoder.clone()), optimiser(decoder.parameters())
+          ema(decoder.clone()), optimiser(decoder.parameters()), last(config.steps)
     {
     }
 
@@ -40,9 +41,8 @@ struct Training::Impl
 
     double learningRate() const
     {
-        const double at = static_cast<double>(done) / config.steps;
         const double rise = config.warmup > 0 ? std::min(1.0, (done + 1) / std::max(1.0, config.warmup * config.steps)) : 1;
-        return config.learningRate * rise * (at >= config.dropAt ? 0.1 : 1);
+        return config.learningRate * rise * (static_cast<double>(done) >= config.dropAt * static_cast<double>(last) ? 0.1 : 1);
     }
 
     int rows() const { return decoder.shape().rows; }
@@ -120,8 +120,9 @@ struct Training::Impl
     Decoder decoder, ema;
     AdamW optimiser;
     FeatureScale scale;
-    int64_t done = 0;
+    int64_t done = 0, last = 0;
     double unit = 0;
+    Times times;
 };
 
 void Training::Impl::checkImages(const at::Tensor& images01) const
@@ -165,7 +166,7 @@ at::Tensor Training::Impl::lossOf(const at::Tensor& output, const at::Tensor& ta
 
 double Training::Impl::step(const Features& features, const at::Tensor& images01)
 {
-    require(done < config.steps, "training is complete after {} steps; a further step needs a config with more", config.steps);
+    require(done < last, "training is complete after {} steps; a further step needs a config with more", last);
     const bool fromImages = config.noise != Noise::None && config.imageNoise;
     if (fromImages)
         checkImages(images01);
@@ -175,6 +176,7 @@ double Training::Impl::step(const Features& features, const at::Tensor& images01
 
     at::Tensor clean, plain, fromImage; // the decoder's inputs: feature noise alone, image and feature noise
     {
+        const TimeInto time(times.noise);
         at::NoGradGuard noGradient;
         clean = scale.applied(features.tokens);
         if (config.noise == Noise::None)
@@ -196,6 +198,7 @@ double Training::Impl::step(const Features& features, const at::Tensor& images01
     const at::AutoGradMode withGradient(true);
 
     // L = ½ (L_feat + L_img,feat); both branches in one pass of the decoder
+    const Stopwatch decoding;
     const at::Tensor input = fromImage.defined() ? at::cat({plain, fromImage}) : plain;
     const at::Tensor output = decoder.forward(input, compute);
     const at::Tensor loss = lossOf(output, fromImage.defined() ? at::cat({clean, clean}) : clean);
@@ -203,6 +206,8 @@ double Training::Impl::step(const Features& features, const at::Tensor& images01
     require(std::isfinite(value), "the loss is {} at step {} with {} images: the learning rate of {} is too high, or an image is not finite",
             value, done, n, config.learningRate);
     loss.backward();
+    times.decoder += decoding.seconds();
+    const TimeInto time(times.optimiser);
     optimiser.step(learningRate(), config.weightDecay, config.gradientClip);
     updateAverage();
     done++;
@@ -240,6 +245,31 @@ void Training::measure(const Features& features)
 double Training::step(const Features& features, const at::Tensor& images)
 {
     return impl_->step(features, images);
+}
+
+Reconstruction Training::reconstruct(const Features& features) const
+{
+    require(measured(), "a model that was not trained reconstructs nothing: no step was taken");
+    at::NoGradGuard noGradient;
+    const at::Tensor clean = impl_->scale.applied(features.tokens);
+    const at::Tensor output = impl_->decoder.forward(clean, impl_->compute);
+    return {asGrid(clean, impl_->rows(), impl_->columns()), asGrid(output, impl_->rows(), impl_->columns())};
+}
+
+void Training::beginEnd()
+{
+    const double share = std::max(impl_->config.dropAt, 1.0 / static_cast<double>(impl_->last));
+    impl_->last = std::min(impl_->last, static_cast<int64_t>(std::ceil(static_cast<double>(impl_->done) / share)));
+}
+
+int64_t Training::lastStep() const
+{
+    return impl_->last;
+}
+
+const Training::Times& Training::times() const
+{
+    return impl_->times;
 }
 
 bool Training::needsImages() const
@@ -299,6 +329,7 @@ Decoder::NamedTensors Training::state() const
         state.emplace_back("scale.deviation", impl_->scale.deviation);
     }
     state.emplace_back("steps_done", at::tensor({impl_->done}, at::kLong));
+    state.emplace_back("last_step", at::tensor({impl_->last}, at::kLong));
     state.emplace_back("noise_unit", at::tensor({impl_->unit}, at::kDouble));
     return state;
 }
@@ -324,9 +355,11 @@ void Training::restore(const Decoder::NamedTensors& state)
         return tensor.clone();
     };
     const int64_t done = scalar("steps_done").item<int64_t>();
+    const int64_t last = scalar("last_step").item<int64_t>();
     const double unit = scalar("noise_unit").item<double>();
-    require(done >= 0 && std::isfinite(unit) && unit >= 0, "training state: {} steps done with noise unit {}, expected neither negative",
-            done, unit);
+    require(done >= 0 && last > 0 && last <= config().steps && std::isfinite(unit) && unit >= 0,
+            "training state: {} steps done of {} with noise unit {}, expected none negative and no more steps than {}", done, last, unit,
+            config().steps);
 
     // everything is read before anything changes
     Decoder::NamedTensors decoder, ema;
@@ -349,6 +382,7 @@ void Training::restore(const Decoder::NamedTensors& state)
     impl_->optimiser = AdamW(impl_->decoder.parameters(), std::move(first), std::move(second), done);
     impl_->scale = std::move(scale);
     impl_->done = done;
+    impl_->last = last;
     impl_->unit = unit;
 }
 

@@ -29,13 +29,30 @@ public:
     bool measured() const { return noiseUnit() > 0; }
 
     /// One optimisation step on the features of images; the images themselves are wanted where needsImages(), else ignored.
-    /// Returns the loss. After the config's number of steps it refuses.
+    /// Returns the loss. After lastStep() steps it refuses.
     double step(const Features& features, const at::Tensor& images);
     double step(const at::Tensor& images) { return step(features(images), images); }
     bool needsImages() const;
 
+    /// What the decoder, as it stands, makes of features.
+    Reconstruction reconstruct(const Features& features) const;
+
+    /// Enough: from here on the last part of the schedule, at a tenth of the rate, as long in proportion to the steps done as it would
+    /// have been to all. May come too late to change anything.
+    void beginEnd();
+
     int64_t stepsDone() const;
-    bool finished() const { return stepsDone() >= config().steps; }
+    int64_t lastStep() const; ///< steps in all: the config's, or fewer after beginEnd()
+    bool finished() const { return stepsDone() >= lastStep(); }
+
+    /// Where the time of the steps went, seconds.
+    struct Times
+    {
+        double noise = 0;    ///< attention, perturbation and what the backbone says of perturbed images
+        double decoder = 0;  ///< forward, loss, backward
+        double optimiser = 0;
+    };
+    const Times& times() const;
     double noiseUnit() const; ///< RMS of F_clean; 0 before measure()
     const FeatureScale& scale() const;
     const Config& config() const;

@@ -2,15 +2,16 @@
 
 #include "agpnet/version.hpp"
 #include "common/error.h"
+#include "common/stopwatch.h"
 #include "operators/augment.h"
 #include "operators/detector_impl.h"
+#include "operators/early_stopping.h"
 #include "operators/guard.h"
 #include "operators/preprocess.h"
 #include "operators/training_pictures.h"
 
 #include <ATen/ATen.h>
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <ctime>
 #include <numeric>
@@ -26,16 +27,8 @@ namespace
 constexpr size_t recentImages = 32;    ///< kept for thresholds when batches come one by one
 constexpr double thresholdDeviations = 3;
 constexpr size_t mostMeasured = 64;    ///< pictures that the scale of the features is taken from
+constexpr size_t mostChecked = 32;     ///< pictures of all products together that early stopping looks at
 constexpr size_t copiesOfShot = 16;    ///< augmented copies of a few-shot picture that thresholds are taken from
-
-class Stopwatch
-{
-public:
-    double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
-
-private:
-    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 std::string now()
 {
@@ -97,6 +90,8 @@ struct NormalScores
 } // namespace
 
 TrainerImpl::TrainerImpl(Training training, nlohmann::json record) : training_(std::move(training)), record_(std::move(record)) {}
+
+TrainerImpl::~TrainerImpl() = default;
 
 double TrainerImpl::stepBatch(const at::Tensor& batch)
 {
@@ -161,16 +156,26 @@ bool TrainerImpl::fit(const std::vector<ImageSet>& products, const std::function
         TrainingPictures pictures(products, order, training_);
         if (!training_.measured())
             measureOn(pictures);
+        const std::vector<Normals> normals = normalsOf(products, order);
+        const nlohmann::json before = record_.value("profile", nlohmann::json::object());
+        double checking = 0;
         while (!training_.finished())
         {
             TrainProgress progress;
             progress.loss = stepOn(pictures);
+            {
+                const TimeInto time(checking);
+                checkGain(normals);
+            }
+            recordTimes(before, pictures, checking);
             progress.step = stepsDone();
             progress.steps = steps();
             if (keepGoing && !keepGoing(progress) && !training_.finished())
                 return false;
         }
-        calibrateOn(normalsOf(products, order), inspectionOf(training_.config()));
+        const Stopwatch watch;
+        calibrateOn(normals, inspectionOf(training_.config()));
+        record_["profile"]["thresholds"] = before.value("thresholds", 0.0) + watch.seconds();
         return true;
     });
 }
@@ -231,6 +236,39 @@ double TrainerImpl::stepOn(TrainingPictures& pictures)
     }
     const Features features = config.augment.empty() ? pictures.features(views) : training_.features(images);
     return recorded(training_.step(features, images), watch.seconds(), static_cast<int64_t>(size));
+}
+
+void TrainerImpl::checkGain(const std::vector<Normals>& normals)
+{
+    const Config& config = training_.config();
+    if (!config.earlyStop || training_.lastStep() < config.steps || stepsDone() % stepsBetweenChecks != 0)
+        return;
+    if (!check_)
+    {
+        std::vector<std::pair<size_t, size_t>> chosen; // product and picture: the products by turns
+        for (size_t i = 0; i < mostCalibrated && chosen.size() < mostChecked; i++)
+            for (size_t product = 0; product < normals.size() && chosen.size() < mostChecked; product++)
+                if (i < normals[product].count)
+                    chosen.emplace_back(product, i);
+        check_ = std::make_unique<DefectCheck>(
+            training_, chosen.size(), [&](size_t i) { return normals[chosen[i].first].image(chosen[i].second); }, inspectionOf(config).tiling);
+    }
+    nlohmann::json& note = record_["early_stop"]; // in the saved state too, so that a resumed training decides alike
+    note["checks"].push_back(check_->separation(training_));
+    if (!noLongerRises(note["checks"].get<std::vector<double>>()))
+        return;
+    training_.beginEnd();
+    note["seen_at"] = stepsDone();
+}
+
+void TrainerImpl::recordTimes(const nlohmann::json& before, const TrainingPictures& pictures, double checking)
+{
+    const Training::Times& steps = training_.times();
+    const std::pair<const char*, double> times[] = {{"reading", pictures.times().reading}, {"backbone", pictures.times().backbone},
+                                                    {"noise", steps.noise},                {"decoder", steps.decoder},
+                                                    {"optimiser", steps.optimiser},        {"checks", checking}};
+    for (const auto& [name, seconds] : times)
+        record_["profile"][name] = before.value(name, 0.0) + seconds;
 }
 
 void TrainerImpl::measureOn(TrainingPictures& pictures)

@@ -11,12 +11,14 @@
 namespace agpnet
 {
 
+class DefectCheck;
 class TrainingPictures;
 
 class TrainerImpl final : public Trainer
 {
 public:
     explicit TrainerImpl(Training training, nlohmann::json record = nlohmann::json::object());
+    ~TrainerImpl() override;
 
     double step(cv::InputArrayOfArrays images) override;
     double stepBlob(cv::InputArray blob) override;
@@ -24,7 +26,7 @@ public:
     bool fit(const std::vector<ImageSet>& products, const std::function<bool(const TrainProgress&)>& keepGoing) override;
     void calibrate(size_t count, const std::function<cv::Mat(size_t)>& image, bool heldBack) override;
     int stepsDone() const override { return static_cast<int>(training_.stepsDone()); }
-    int steps() const override { return training_.config().steps; }
+    int steps() const override { return static_cast<int>(training_.lastStep()); }
     int batchSize() const override { return training_.config().batch; }
     cv::Size inputSize() const override { return {training_.config().width, training_.config().height}; }
     std::string config() const override;
@@ -56,6 +58,8 @@ private:
     void recordImages(const std::vector<ImageSet>& products, const TrainingOrder& order);
     double stepOn(TrainingPictures& pictures);
     void measureOn(TrainingPictures& pictures);
+    void checkGain(const std::vector<Normals>& normals); ///< begins the end where drawn-in defects are no longer told better
+    void recordTimes(const nlohmann::json& before, const TrainingPictures& pictures, double checking);
     std::vector<Normals> normalsOf(const std::vector<ImageSet>& products, const TrainingOrder& order) const;
 
     void calibrateOn(const std::vector<Normals>& products, const Inspection& inspection) const;
@@ -66,6 +70,7 @@ private:
     mutable ScoreStatistics scores_; ///< taken when first needed; count 0: not yet
     mutable std::vector<ProductScores> products_;
     mutable double bf16Error_ = -1;
+    std::unique_ptr<DefectCheck> check_; ///< made when first needed
     std::deque<at::Tensor> recent_;      ///< the last images, should nobody calibrate
 };
 

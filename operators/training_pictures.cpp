@@ -1,5 +1,6 @@
 #include "operators/training_pictures.h"
 
+#include "common/stopwatch.h"
 #include "operators/inference.h"
 #include "operators/preprocess.h"
 
@@ -36,8 +37,9 @@ View TrainingPictures::view(size_t place)
     return view;
 }
 
-cv::Mat TrainingPictures::read(const View& view) const
+cv::Mat TrainingPictures::read(const View& view)
 {
+    const TimeInto time(times_.reading);
     const cv::Mat image = products_[view.product].image(view.image);
     return tiling_.side == 0 || image.empty() ? image : image(TileGrid(image.size(), tiling_)[view.tile]);
 }
@@ -61,7 +63,9 @@ Features TrainingPictures::featuresOf(const View& view)
     // One by one, never with its neighbours of the batch: those that are not known yet are others after a resumed start, and the
     // last bit of a matrix product may depend on the number of its rows.
     const Config& config = training_.config();
-    const Features fresh = training_.features(imagesToBatch({read(view)}, {config.width, config.height}));
+    const at::Tensor picture = imagesToBatch({read(view)}, {config.width, config.height});
+    const TimeInto time(times_.backbone);
+    const Features fresh = training_.features(picture);
     store_.keep(view, fresh, 0);
     return {fresh.tokens[0], fresh.prior[0]};
 }

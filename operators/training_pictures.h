@@ -22,10 +22,17 @@ public:
     /// use, in an order of the picture's own.
     View view(size_t place);
 
-    cv::Mat read(const View& view) const;
+    cv::Mat read(const View& view);
 
     /// Of the views as they are, without augmentation.
     Features features(const std::vector<View>& views);
+
+    /// Where the time went, seconds.
+    struct Times
+    {
+        double reading = 0, backbone = 0;
+    };
+    const Times& times() const { return times_; }
 
 private:
     Features featuresOf(const View& view);
@@ -35,6 +42,7 @@ private:
     const Training& training_;
     Tiling tiling_;
     FeatureStore store_;
+    Times times_;
     std::map<std::pair<size_t, size_t>, size_t> tiles_; ///< of each picture met so far
 };
 

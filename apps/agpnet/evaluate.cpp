@@ -1,6 +1,7 @@
 #include "agpnet/agpnet.hpp"
 #include "apps/agpnet/commands.h"
 #include "apps/agpnet/evaluation_output.h"
+#include "apps/agpnet/named_folder.h"
 #include "apps/agpnet/progress.h"
 #include "apps/tools/image_io.h"
 #include "apps/tools/map_folder.h"
@@ -8,6 +9,7 @@
 #include "common/atomic_file.h"
 #include "common/error.h"
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 
@@ -46,16 +48,22 @@ std::vector<MeasuredClass> listClasses(const Options& options)
             "--split is '{}', but there are several classes; a split file is for one", options.split);
     std::vector<MeasuredClass> classes;
     std::set<std::string> names;
-    for (const std::string& path : options.data)
+    for (const std::string& argument : options.data)
+    {
+        const auto [name, path] = namedFolder(argument);
+        require(name.empty() || options.categories.size() <= 1, "--data {}: one name for {} classes", argument, options.categories.size());
         for (const std::string& category : options.categories.empty() ? std::vector<std::string>{""} : options.categories)
         {
             MeasuredClass each;
             each.data = tools::listTest(path, {category, options.split});
             each.path = path;
+            if (!name.empty())
+                each.data.name = name;
             require(names.insert(each.data.name).second, "--data {}: a second class named '{}'; their names must differ", path,
                     each.data.name);
             classes.push_back(std::move(each));
         }
+    }
     return classes;
 }
 
@@ -107,6 +115,8 @@ public:
         {
             for (const std::string& warning : each.data.warnings)
                 result.warnings.push_back(several_ ? fmt::format("{}: {}", each.data.name, warning) : warning);
+            if (detector_)
+                chooseProduct(each, result.warnings);
             each.figures = detector_ ? measureModel(each.data) : measureMaps(each.data);
             each.hash = tools::datasetHash(each.data);
         }
@@ -114,8 +124,6 @@ public:
         for (const MeasuredClass& each : result.classes)
             figures.push_back(each.figures);
         result.mean = tools::meanFigures(figures);
-        if (detector_)
-            result.threshold = detector_->threshold();
         result.about = about();
         if (page_)
             finishPage(result);
@@ -132,6 +140,20 @@ private:
         return {static_cast<uint64_t>(options_.exactPixels), options_.drawings, options_.seed};
     }
     std::string prefix(const tools::Dataset& data) const { return several_ ? data.name + "/" : ""; }
+
+    /// The thresholds of the product that the class is named after, if the model has several.
+    void chooseProduct(MeasuredClass& each, std::vector<std::string>& warnings)
+    {
+        const std::vector<std::string> products = detector_->products();
+        if (std::find(products.begin(), products.end(), each.data.name) != products.end())
+            each.product = each.data.name;
+        else if (!products.empty())
+            warnings.push_back(fmt::format("the model knows no product '{}', only {}: decisions are at the threshold of all together; "
+                                           "--data NAME=FOLDER names the product",
+                                           each.data.name, fmt::join(products, ", ")));
+        detector_->setProduct(each.product);
+        each.threshold = detector_->threshold();
+    }
 
     tools::ClassFigures measureModel(const tools::Dataset& data)
     {
@@ -304,7 +326,7 @@ void addEvaluate(CLI::App& app, Run& run)
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("evaluate", "Measure a model, or anomaly maps of any tool, on labelled images");
     command->add_option("model", options->model, "The .agp file; none with --maps");
-    command->add_option("--data", options->data, "MVTec or VisA layout, folder with good/ and <defect>/, or CSV table; several: one class each")
+    command->add_option("--data", options->data, "MVTec or VisA layout, folder with good/ and <defect>/, or CSV table; several: one class each, as FOLDER or NAME=FOLDER")
         ->required()
         ->allow_extra_args(false); // or a model named after it would be taken for data
     command->add_option("--category", options->categories, "Class, where --data holds several; again for another")->allow_extra_args(false);

@@ -99,6 +99,8 @@ json classJson(const MeasuredClass& measured)
             {"pixel", pixelJson(figures.pixel)},
             {"defects", defects},
             {"decisions", decisions},
+            {"threshold", value(measured.threshold)},
+            {"product", measured.product.empty() ? json(nullptr) : json(measured.product)},
             {"evaluation_size", figures.size ? json{figures.size->height, figures.size->width} : json(nullptr)},
             {"latency_seconds", latencyJson(figures.latency)}};
 }
@@ -137,6 +139,9 @@ void printClass(const MeasuredClass& measured)
         fmt::print("{:<24}{:>8}{:>8}{:>13}{:>16}{:>13}{:>11}\n", d.name, d.images, f.decided ? std::to_string(d.called) : "",
                    text(d.image.auroc), text(d.auroc95), text(d.pixel.auroc), text(d.pixel.aupro.at(0)));
     fmt::print("\n");
+    if (measured.threshold)
+        fmt::print("called: anomalous above {:.4f}, the model's threshold{}\n", *measured.threshold,
+                   measured.product.empty() ? "" : fmt::format(" for {}", measured.product));
 }
 
 std::vector<std::string> classRow(const tools::ClassFigures& f)
@@ -187,7 +192,6 @@ json toJson(const Measurement& measurement)
         result["mean"] = "unweighted, over the classes";
     }
     result["classes"] = classes;
-    result["threshold"] = value(measurement.threshold);
     result["warnings"] = measurement.warnings;
     return result;
 }
@@ -196,8 +200,6 @@ void printText(const Measurement& measurement)
 {
     for (const MeasuredClass& each : measurement.classes)
         printClass(each);
-    if (measurement.threshold)
-        fmt::print("called: anomalous at the model's threshold, {:.4f}\n", *measurement.threshold);
     if (measurement.classes.size() > 1)
     {
         fmt::print("\n{:<16}{:>8}{:>13}{:>16}{:>9}{:>9}{:>13}{:>9}{:>11}{:>12}\n", "class", "images", "image AUROC", "95 %", "AP", "F1-max",
@@ -247,7 +249,7 @@ void fillReport(tools::Report& report, const Measurement& measurement)
     tools::ReportTable defects;
     defects.title = "Kinds of defect";
     defects.columns = {"Defect", "Images", "Image AUROC", "95 %", "Pixel AUROC", "AUPRO@0.3", "AUPRO@0.05"};
-    const bool decided = measurement.threshold.has_value();
+    const bool decided = measurement.classes.front().threshold.has_value();
     if (decided)
         defects.columns.push_back("Called anomalous");
     defects.note = "Each against all good images of its class.";

@@ -16,6 +16,8 @@ struct MeasuredClass
     std::string path; ///< as given on the command line
     std::string hash;
     tools::ClassFigures figures;
+    std::optional<double> threshold; ///< of the decisions
+    std::string product;             ///< of the model, whose threshold it is; empty: of all its products together
 };
 
 struct Measurement
@@ -24,7 +26,6 @@ struct Measurement
     tools::MeanFigures mean; ///< of one class: that class's figures
     nlohmann::json about;    ///< model or maps, versions, device, options: goes into the JSON as it stands
     std::vector<std::string> warnings;
-    std::optional<double> threshold; ///< of the decisions
 };
 
 nlohmann::json toJson(const Measurement& measurement);

@@ -14,6 +14,7 @@ public:
     Progress(std::string what, std::string unit, int total, int done = 0, bool quiet = false);
     ~Progress(); ///< leaves the line, if one is open
 
+    void setTotal(int total) { total_ = total; }
     void update(int done, const std::string& note = std::string());
 
 private:

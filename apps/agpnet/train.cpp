@@ -1,6 +1,7 @@
 #include "agpnet/agpnet.hpp"
 #include "apps/agpnet/backbone_search.h"
 #include "apps/agpnet/commands.h"
+#include "apps/agpnet/named_folder.h"
 #include "apps/agpnet/progress.h"
 #include "apps/agpnet/region.h"
 #include "apps/tools/dataset.h"
@@ -55,7 +56,7 @@ struct Options
     int steps = 0, batch = 0, tile = -1, shots = 0;
     double learningRate = 0, tileOverlap = -1, checkpoint = 60;
     int64_t seed = -1;
-    bool noImageNoise = false, reference = false, resume = false, asJson = false;
+    bool noImageNoise = false, reference = false, resume = false, asJson = false, earlyStop = false, profile = false;
 };
 
 /// "252" or "252x504" (height x width)
@@ -86,16 +87,11 @@ std::vector<Product> readProducts(const Options& options)
     for (const std::string& argument : options.data)
     {
         Product product;
-        product.path = argument;
-        std::error_code ignored;
-        if (const size_t equals = argument.find('='); equals != std::string::npos && !fs::exists(argument, ignored))
-        {
-            product.name = argument.substr(0, equals);
-            product.path = argument.substr(equals + 1);
-            require(!product.name.empty(), "--data is '{}', expected NAME=FOLDER or a folder", argument);
-        }
-        else if (options.data.size() > 1)
-            product.name = fs::weakly_canonical(argument).filename().string();
+        const NamedFolder given = namedFolder(argument);
+        product.name = given.name;
+        product.path = given.path;
+        if (product.name.empty() && options.data.size() > 1)
+            product.name = fs::weakly_canonical(product.path).filename().string();
         for (const Product& other : products)
             require(other.name != product.name, "two products are called '{}' ({} and {}); name them with --data NAME=FOLDER", product.name, other.path,
                     product.path);
@@ -233,6 +229,8 @@ std::string configText(const Options& options, const fs::path& example)
         config["preset"] = options.preset;
     if (options.noImageNoise)
         config["image_noise"] = false;
+    if (options.earlyStop)
+        config["early_stop"] = true;
     if (options.tile >= 0)
         config["tile"] = options.tile;
     if (options.tileOverlap >= 0)
@@ -266,6 +264,24 @@ void requireWritable(const fs::path& target)
     const bool written = std::ofstream(probe).put(' ').flush().good();
     fs::remove(probe, ignored);
     require(written, "{}: cannot be written in {}", target.string(), folder.string());
+}
+
+/// Where the time of the training went, in seconds and shares.
+std::string profileText(const json& record)
+{
+    static const std::pair<const char*, const char*> parts[] = {
+        {"reading", "reading pictures"}, {"backbone", "backbone, pictures as they are"}, {"noise", "attention, noise, backbone of perturbed pictures"},
+        {"decoder", "decoder, forward and backward"}, {"optimiser", "optimiser"}, {"checks", "early stopping's checks"},
+        {"thresholds", "thresholds"}};
+    const json profile = record.value("profile", json::object());
+    double all = 0;
+    for (const auto& [key, text] : parts)
+        all += profile.value(key, 0.0);
+    std::string out;
+    for (const auto& [key, text] : parts)
+        if (const double seconds = profile.value(key, 0.0); seconds > 0)
+            out += fmt::format("{:>9.2f} s {:>5.1f} %  {}\n", seconds, 100 * seconds / all, text);
+    return out;
 }
 
 /// Writes the model. Where that fails, the training is not lost.
@@ -332,6 +348,7 @@ int train(const Options& options)
         Checkpoints checkpoints(*trainer, state, options.checkpoint);
         complete = trainer->fit(sets, [&](const TrainProgress& at) {
             loss = at.loss;
+            progress.setTotal(at.steps);
             progress.update(at.step, fmt::format("loss {:.4f}", at.loss));
             if (interrupted == 0)
                 checkpoints.afterStep();
@@ -361,11 +378,19 @@ int train(const Options& options)
             hashes[product.name] = product.hash;
     }
     if (options.asJson)
-        std::printf("%s\n", json{{"model", options.out}, {"steps", trainer->steps()}, {"loss", loss}, {"seconds", seconds},
-                                 {"threshold", threshold}, {"data_sha256", hashes}}.dump().c_str());
+        std::printf("%s\n", json{{"model", options.out}, {"steps", trainer->stepsDone()}, {"loss", loss}, {"seconds", seconds},
+                                 {"threshold", threshold}, {"profile", record.value("profile", json::object())}, {"data_sha256", hashes}}.dump().c_str());
     else
-        std::printf("%s: trained in %s, final loss %.4f, threshold %.4f\n", options.out.c_str(), durationText(seconds).c_str(), loss,
+    {
+        const double trained = record.value("seconds", 0.0);
+        std::printf("%s: %d steps in %s (%.1f images/s), %s in all, final loss %.4f, threshold %.4f\n", options.out.c_str(), trainer->stepsDone(),
+                    durationText(trained).c_str(), trained > 0 ? record.value("images_seen", 0.0) / trained : 0.0, durationText(seconds).c_str(), loss,
                     threshold);
+        if (record.contains("early_stop") && record["early_stop"].contains("seen_at"))
+            std::printf("drawn-in defects were no longer told better after step %d\n", record["early_stop"]["seen_at"].get<int>());
+        if (options.profile)
+            std::printf("%s", profileText(record).c_str());
+    }
     return exitOk;
 }
 
@@ -402,11 +427,13 @@ void addTrain(CLI::App& app, Run& run)
         ->delimiter(',')
         ->allow_extra_args(false);
     command->add_option("--shots", options->shots, "Train on so few pictures of each product, chosen by the seed")->check(CLI::PositiveNumber);
+    command->add_flag("--early-stop", options->earlyStop, "End sooner when drawn-in defects are no longer told better; --steps is then the most");
     command->add_option("--checkpoint", options->checkpoint, "Seconds between saved states (default 60; 0: after each step)")
         ->check(CLI::NonNegativeNumber);
     command->add_flag("--no-image-noise", options->noImageNoise, "Noise on features only: half the time a step");
     command->add_flag("--reference-backbone", options->reference, "Name the backbone by hash instead of embedding it");
     command->add_flag("--resume", options->resume, "Go on from OUT.state, which an interrupted or killed training left");
+    command->add_flag("--profile", options->profile, "Print where the time went");
     command->add_flag("--json", options->asJson, "One JSON object on stdout, no progress");
     command->callback([options, &run] { run = [options] { return train(*options); }; });
 }

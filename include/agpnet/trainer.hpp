@@ -19,7 +19,7 @@ namespace agpnet
 struct TrainProgress
 {
     int step = 0;  ///< steps done
-    int steps = 0; ///< steps in all
+    int steps = 0; ///< steps in all, as far as is known: early stopping may find that fewer are enough
     double loss = 0;
 };
 
@@ -68,7 +68,7 @@ public:
     virtual void calibrate(size_t count, const std::function<cv::Mat(size_t)>& image, bool heldBack = true) = 0;
 
     virtual int stepsDone() const = 0;
-    virtual int steps() const = 0;
+    virtual int steps() const = 0; ///< in all; see TrainProgress
     virtual int batchSize() const = 0;
     virtual cv::Size inputSize() const = 0;
     virtual std::string config() const = 0; ///< JSON text, every key

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <random>
@@ -302,9 +303,42 @@ TEST_F(TinyModel, LearnsSeveralProducts)
     const Outcome unknown = Process({"detect", (folder->path() / "two.agp").string(), nuts, "--product", "nails"}).finish();
     EXPECT_EQ(unknown.code, 1);
     EXPECT_THAT(unknown.text, HasSubstr("product is 'nails', expected one of nuts, screws"));
+    // a class is judged by the thresholds of the product it is named after
+    const fs::path line = folder->path() / "line";
+    for (const char* kind : {"good", "bent"})
+    {
+        fs::create_directories(line / kind);
+        fs::copy_file(fs::path(bolts) / "1.png", line / kind / "1.png", fs::copy_options::skip_existing);
+    }
+    const auto evaluated = [&](const std::string& data) {
+        const Outcome found = Process({"evaluate", (folder->path() / "two.agp").string(), "--data", data, "--bootstrap", "0", "--json"}).finish();
+        EXPECT_EQ(found.code, 0) << found.text;
+        return json::parse(found.text);
+    };
+    const json named = evaluated("screws=" + line.string());
+    EXPECT_EQ(named.at("product"), "screws");
+    EXPECT_EQ(named.at("name"), "screws");
+    EXPECT_EQ(named.at("threshold"), header["scores"]["classes"][1]["threshold"]);
+    const json unnamed = evaluated(line.string());
+    EXPECT_TRUE(unnamed.at("product").is_null());
+    EXPECT_EQ(unnamed.at("threshold"), header["scores"]["threshold"]);
+    EXPECT_THAT(unnamed.at("warnings").dump(), HasSubstr("the model knows no product 'line', only nuts, screws"));
+
     const Outcome twice = Process(train("x.agp", 4, {"--data", nuts})).finish();
     EXPECT_EQ(twice.code, 1);
     EXPECT_THAT(twice.text, HasSubstr("two products are called 'nuts'"));
+}
+
+TEST_F(TinyModel, StopsEarlyAndSaysWhereTheTimeWent)
+{
+    const Outcome trained = Process(train("early.agp", 3000, {"--early-stop", "--profile"})).finish();
+    ASSERT_EQ(trained.code, 0) << trained.text;
+    EXPECT_THAT(trained.text, HasSubstr("images/s"));
+    EXPECT_THAT(trained.text, HasSubstr("decoder, forward and backward"));
+    const json header = headerOf("early.agp");
+    const int seen = header["training"]["early_stop"]["seen_at"];
+    EXPECT_LT(header["training"]["steps"].get<int>(), 3000);
+    EXPECT_THAT(trained.text, HasSubstr(fmt::format("no longer told better after step {}", seen)));
 }
 
 TEST_F(TinyModel, LearnsFromFewPictures)
