@@ -179,7 +179,7 @@ at::Tensor asGrid(const at::Tensor& tokens, int rows, int columns)
 
 AgpNet::AgpNet(const Config& config, const Backbone& backbone, const FeatureScale& scale, const Decoder& decoder, ComputeType compute)
     : config_(config), compute_(compute), extractor_(makeExtractor(backbone.config, backbone.weights, {.compute = compute})), scale_(scale),
-      decoder_(decoder.converted(scalarType(compute)))
+      decoder_(decoder, scalarType(compute))
 {
 }
 
@@ -191,7 +191,7 @@ Reconstruction AgpNet::reconstruct(const at::Tensor& images) const
             fmt::join(images.sizes(), ", "));
     c10::InferenceMode inference;
     const at::Tensor clean = scale_.applied(extractFeatures(*extractor_, config_, images, false).tokens);
-    const at::Tensor reconstructed = decoder_.forward(clean, scalarType(compute_));
+    const at::Tensor reconstructed = decoder_.forward(clean);
     return {asGrid(clean, rows(), columns()), asGrid(reconstructed, rows(), columns())};
 }
 

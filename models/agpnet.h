@@ -4,6 +4,7 @@
 #include "models/backbone.h"
 #include "models/config.h"
 #include "models/decoder.h"
+#include "models/frozen_decoder.h"
 #include "models/state_dict.h"
 
 #include <memory>
@@ -85,7 +86,7 @@ private:
     ComputeType compute_;
     std::unique_ptr<Extractor> extractor_;
     FeatureScale scale_;
-    Decoder decoder_;
+    FrozenDecoder decoder_;
 };
 
 } // namespace agpnet

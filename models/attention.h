@@ -10,7 +10,9 @@ namespace agpnet
 /// On the CPU in bfloat16 this is not at::scaled_dot_product_attention: at a few hundred tokens LibTorch's kernel is bound by its
 /// softmax and by matrix multiplications that do not use bfloat16 instructions (2.5 ms against 0.8 ms for 325 tokens, 6 heads of
 /// 64, one core of a Zen 5). Everywhere else it is.
-at::Tensor attend(const at::Tensor& qkv);
+///
+/// @param received  becomes how much each token is looked at, [N, T], float32: mean over heads and queries
+at::Tensor attend(const at::Tensor& qkv, at::Tensor* received = nullptr);
 
 /// Rows of bfloat16 logits become softmax(scale * logits), in place, in float32 between.
 void softmaxRows(at::BFloat16* logits, int64_t rows, int64_t columns, float scale);

@@ -48,6 +48,7 @@ void forEachField(ConfigType& c, Visit visit)
     visit("image_noise", c.imageNoise);
     visit("image_sigma", c.imageSigma);
     visit("image_share", c.imageShare);
+    visit("attention_blocks", c.attentionBlocks);
     visit("ema", c.ema);
     visit("loss", c.loss);
     visit("steps", c.steps);
@@ -325,6 +326,7 @@ void validate(const Config& c)
     checkRange("beta", c.beta, 0, 100);
     checkRange("image_sigma", c.imageSigma, 0, 100);
     checkRange("image_share", c.imageShare, 0, 1);
+    checkRange("attention_blocks", c.attentionBlocks, 0, 64);
     checkRange("ema", c.ema, 0, 0.999999);
     checkChoice("loss", c.loss, {"mse", "cosine", "hard"});
     checkRange("steps", c.steps, 1, 10'000'000);
@@ -351,6 +353,7 @@ Config preset(const std::string& name)
         config.sigma = 0;
         config.score = "max";
         config.imageNoise = true;
+        config.attentionBlocks = 0;
         return config;
     }
     if (name == "fast")

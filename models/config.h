@@ -62,6 +62,7 @@ struct Config
     bool imageNoise = false;    ///< also perturb the image, and learn from it with half the loss, as published: twice the time or more
     double imageSigma = 0.3;    ///< inside the mask, in normalised pixel units
     double imageShare = 0.5;    ///< masked share of the image reached at the last step
+    int attentionBlocks = 1;    ///< learnable attention: mean over so many of the EMA decoder's blocks, from the first; 0: all. Each costs time
     double ema = 0.999;         ///< decay of the decoder's moving average
 
     // the optimisation

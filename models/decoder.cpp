@@ -108,7 +108,7 @@ Decoder::Decoder(const DecoderShape& shape, const NamedTensors& weights) : shape
     collect();
 }
 
-at::Tensor Decoder::run(const at::Tensor& tokens, at::ScalarType compute, at::Tensor* attention) const
+at::Tensor Decoder::run(const at::Tensor& tokens, at::ScalarType compute, at::Tensor* received, size_t wanted) const
 {
     const int64_t n = tokens.size(0), l = tokens.size(1), c = shape_.width, heads = shape_.heads;
     at::Tensor x = linear(tokens, embedWeight_, embedBias_, compute).to(at::kFloat) + positions_;
@@ -116,8 +116,17 @@ at::Tensor Decoder::run(const at::Tensor& tokens, at::ScalarType compute, at::Te
     {
         at::Tensor y = at::layer_norm(x, {c}, b.norm1Weight, b.norm1Bias);
         const at::Tensor packed = linear(y, b.qkvWeight, b.qkvBias, compute).view({n, l, 3, heads, c / heads});
-        if (!attention && !c10::GradMode::is_enabled())
-            y = attend(packed);
+        if (!c10::GradMode::is_enabled())
+        {
+            at::Tensor here;
+            y = attend(packed, received ? &here : nullptr);
+            if (received)
+            {
+                *received = received->defined() ? *received + here : here;
+                if (--wanted == 0)
+                    return {};
+            }
+        }
         else
         {
             // Written out rather than at::scaled_dot_product_attention: its bfloat16 kernels for the CPU, backward above all,
@@ -125,13 +134,6 @@ at::Tensor Decoder::run(const at::Tensor& tokens, at::ScalarType compute, at::Te
             const at::Tensor qkv = packed.permute({2, 0, 3, 1, 4});
             const double scale = 1 / std::sqrt(static_cast<double>(c / heads));
             const at::Tensor weights = at::softmax(at::matmul(qkv[0] * scale, qkv[1].transpose(-2, -1)), -1);
-            if (attention)
-            {
-                const at::Tensor received = weights.mean({1, 2}, false, at::kFloat);
-                *attention = attention->defined() ? *attention + received : received;
-                if (&b == &blocks_.back())
-                    return {}; // what follows the last attention does not change it
-            }
             y = at::matmul(weights, qkv[2]).transpose(1, 2).reshape({n, l, c});
         }
         x = x + linear(y, b.projWeight, b.projBias, compute).to(at::kFloat);
@@ -145,14 +147,16 @@ at::Tensor Decoder::run(const at::Tensor& tokens, at::ScalarType compute, at::Te
 
 at::Tensor Decoder::forward(const at::Tensor& tokens, at::ScalarType compute) const
 {
-    return run(tokens, compute, nullptr);
+    return run(tokens, compute, nullptr, 0);
 }
 
-at::Tensor Decoder::attention(const at::Tensor& tokens, at::ScalarType compute) const
+at::Tensor Decoder::attention(const at::Tensor& tokens, at::ScalarType compute, int blocks) const
 {
+    const c10::AutoGradMode noGradient(false);
+    const size_t wanted = blocks == 0 ? blocks_.size() : std::min(static_cast<size_t>(blocks), blocks_.size());
     at::Tensor sum;
-    run(tokens, compute, &sum);
-    return sum / static_cast<double>(blocks_.size());
+    run(tokens, compute, &sum, wanted);
+    return sum / static_cast<double>(wanted);
 }
 
 Decoder Decoder::clone() const
@@ -160,14 +164,6 @@ Decoder Decoder::clone() const
     NamedTensors copies;
     for (const auto& [name, tensor] : weights_)
         copies.emplace_back(name, tensor.detach().clone());
-    return Decoder(shape_, copies);
-}
-
-Decoder Decoder::converted(at::ScalarType type) const
-{
-    NamedTensors copies;
-    for (const auto& [name, tensor] : weights_)
-        copies.emplace_back(name, tensor.dim() == 2 ? tensor.detach().to(type) : tensor.detach());
     return Decoder(shape_, copies);
 }
 

@@ -37,14 +37,15 @@ public:
     /// rest in float32.
     at::Tensor forward(const at::Tensor& tokens, at::ScalarType compute) const;
 
-    /// Self-attention received by each token, [N, rows·columns], float32: mean over blocks, heads and queries.
-    at::Tensor attention(const at::Tensor& tokens, at::ScalarType compute) const;
+    /// Self-attention received by each token, [N, rows·columns], float32: mean over heads, queries and the first `blocks` blocks, at most
+    /// those there are; 0: all.
+    at::Tensor attention(const at::Tensor& tokens, at::ScalarType compute, int blocks) const;
 
     const NamedTensors& parameters() const { return weights_; }
+    const at::Tensor& positions() const { return positions_; } ///< [1, rows·columns, width]
     const DecoderShape& shape() const { return shape_; }
 
-    Decoder clone() const;                        ///< deep copy, no gradients
-    Decoder converted(at::ScalarType type) const; ///< matrices in `type` for inference; vectors stay float32
+    Decoder clone() const; ///< deep copy, no gradients
 
 private:
     struct Block
@@ -57,7 +58,8 @@ private:
     template <typename Visit>
     void forEachParameter(Visit visit);
     void collect();
-    at::Tensor run(const at::Tensor& tokens, at::ScalarType compute, at::Tensor* attention) const;
+    /// received, if wanted: from the first `wanted` blocks, after which nothing is computed any more.
+    at::Tensor run(const at::Tensor& tokens, at::ScalarType compute, at::Tensor* received, size_t wanted) const;
 
     DecoderShape shape_;
     at::Tensor positions_; ///< [1, rows·columns, C]

@@ -51,7 +51,7 @@ struct Training::Impl
     /// A = minmax(prior) + minmax(learned), as [N, 1, rows, columns].
     at::Tensor mergedAttention(const at::Tensor& clean, const at::Tensor& prior) const
     {
-        const at::Tensor learned = ema.attention(clean, compute);
+        const at::Tensor learned = ema.attention(clean, compute, config.attentionBlocks);
         return (minMax(prior) + minMax(learned)).view({-1, 1, rows(), columns()});
     }
 

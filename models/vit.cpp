@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "models/attention.h"
+#include "models/linear.h"
 
 #include <cmath>
 #include <fmt/ranges.h>
@@ -9,15 +10,11 @@
 #include <mutex>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/_upsample_bicubic2d_aa.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/upsample_bicubic2d.h>
@@ -28,73 +25,6 @@ namespace agpnet
 
 namespace
 {
-
-// oneDNN keeps a weight in the layout its matrix multiplication likes, and fuses what follows. These operators are what
-// torch.compile emits; they have no C++ declaration and not every LibTorch has them, so they are looked up by name.
-using ReorderWeight = at::Tensor(const at::Tensor&, std::optional<c10::SymInt>);
-using LinearPointwise = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, std::string_view,
-                                   c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
-
-struct OneDnn
-{
-    std::optional<c10::TypedOperatorHandle<ReorderWeight>> reorder;
-    std::optional<c10::TypedOperatorHandle<LinearPointwise>> linear;
-
-    OneDnn()
-    {
-        try
-        {
-            auto& dispatcher = c10::Dispatcher::singleton();
-            const auto reorderSchema = dispatcher.findSchema({"mkldnn::_reorder_linear_weight", ""});
-            const auto linearSchema = dispatcher.findSchema({"mkldnn::_linear_pointwise", ""});
-            if (!reorderSchema || !linearSchema)
-                return;
-            reorder = reorderSchema->typed<ReorderWeight>(); // throws where the signature is another
-            linear = linearSchema->typed<LinearPointwise>();
-        }
-        catch (const c10::Error&)
-        {
-            reorder.reset();
-            linear.reset();
-        }
-    }
-
-    bool available() const { return reorder && linear; }
-};
-
-const OneDnn& oneDnn()
-{
-    static const OneDnn instance;
-    return instance;
-}
-
-enum class Then
-{
-    Nothing,
-    Gelu,
-    Silu
-};
-
-struct Linear
-{
-    at::Tensor weight;
-    at::Tensor bias; // may be undefined
-    bool packed = false;
-
-    at::Tensor operator()(const at::Tensor& input, Then then = Then::Nothing) const
-    {
-        const std::optional<at::Tensor> optionalBias = bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt;
-        if (packed)
-        {
-            const bool gelu = then == Then::Gelu;
-            return oneDnn().linear->call(input, weight, optionalBias, gelu ? "gelu" : then == Then::Silu ? "swish" : "none",
-                                         c10::List<std::optional<at::Scalar>>(),
-                                         gelu ? std::optional<std::string_view>("none") : std::nullopt);
-        }
-        at::Tensor result = at::linear(input, weight, optionalBias);
-        return then == Then::Gelu ? at::gelu(result) : then == Then::Silu ? at::silu(result) : result;
-    }
-};
 
 struct Norm
 {
@@ -141,21 +71,9 @@ struct Vit::Impl
 
     at::Tensor plain(const at::Tensor& tensor) const { return tensor.detach().to(options.device, at::kFloat).contiguous(); }
 
-    Linear linear(at::Tensor weight, at::Tensor bias) const
+    Linear linear(const at::Tensor& weight, const at::Tensor& bias) const
     {
-        Linear result;
-        // clone: never a view into a mapped file, whose pages may have to be read again
-        result.weight = weight.to(type).clone();
-        if (bias.defined())
-            result.bias = bias.to(type).clone();
-        if (packed)
-        {
-            // The number of rows to expect; others work as well.
-            const std::optional<c10::SymInt> rows(std::in_place, prefix.size(1) + config.gridH * config.gridW);
-            result.weight = oneDnn().reorder->call(result.weight, rows);
-            result.packed = true;
-        }
-        return result;
+        return Linear(weight, bias, type, packed ? prefix.size(1) + config.gridH * config.gridW : 0);
     }
 
     at::Tensor positionsFor(int64_t rows, int64_t columns) const;
@@ -170,7 +88,7 @@ Vit::Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& opt
     it.config = std::move(config);
     it.options = options;
     it.type = options.compute == ComputeType::BFloat16 ? at::kBFloat16 : at::kFloat;
-    it.packed = options.prepack && options.device.is_cpu() && oneDnn().available();
+    it.packed = options.prepack && options.device.is_cpu() && Linear::canPack();
 
     const VitConfig& c = it.config;
     require(c.heads > 0 && c.width > 0 && c.width % c.heads == 0 && c.patch > 0 && c.depth > 0 && c.gridH > 0 && c.gridW > 0,
@@ -325,7 +243,7 @@ Vit::Output Vit::run(const at::Tensor& given, const std::vector<int>& layers, bo
     if (it.normPre.weight.defined())
         x = at::layer_norm(x, {c.width}, it.normPre.weight, it.normPre.bias, c.layerNormEps);
 
-    const Then activation = c.quickGelu ? Then::Silu : Then::Gelu;
+    const Linear::Then activation = c.quickGelu ? Linear::Then::Silu : Linear::Then::Gelu;
     const auto normalised = [&](const Norm& norm)
     { return at::layer_norm(x, {c.width}, norm.weight, norm.bias, c.layerNormEps).to(it.type); };
 

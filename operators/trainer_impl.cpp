@@ -235,7 +235,8 @@ double TrainerImpl::stepOn(TrainingPictures& pictures)
         images = imagesToBatch(batch, inputSize());
     }
     const Features features = config.augment.empty() ? pictures.features(views) : training_.features(images);
-    return recorded(training_.step(features, images), watch.seconds(), static_cast<int64_t>(size));
+    const double loss = training_.step(features, images);
+    return recorded(loss, watch.seconds(), static_cast<int64_t>(size));
 }
 
 void TrainerImpl::checkGain(const std::vector<Normals>& normals)

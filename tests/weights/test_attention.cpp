@@ -63,6 +63,14 @@ TEST(Attend, MatchesTheLibrary)
         EXPECT_TRUE(result.is_contiguous());
         EXPECT_LT(((result.to(at::kFloat) - expected).norm() / expected.norm()).item<double>(),
                   type == at::kFloat ? 1e-5 : 0.006);
+
+        at::Tensor received;
+        EXPECT_LT(((attend(qkv, &received).to(at::kFloat) - expected).norm() / expected.norm()).item<double>(),
+                  type == at::kFloat ? 1e-5 : 0.006);
+        const at::Tensor weights = at::softmax(at::matmul(parts[0], parts[1].transpose(-2, -1)) / 8, -1);
+        EXPECT_EQ(received.scalar_type(), at::kFloat);
+        EXPECT_TRUE(at::allclose(received, weights.mean(at::IntArrayRef{1, 2}), type == at::kFloat ? 1e-4 : 1e-2, 1e-5));
+        EXPECT_TRUE(at::allclose(received.sum(1), at::ones({3}), 5e-3)); // each query spends 1
     }
 }
 
