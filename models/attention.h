@@ -14,7 +14,4 @@ namespace agpnet
 /// @param received  becomes how much each token is looked at, [N, T], float32: mean over heads and queries
 at::Tensor attend(const at::Tensor& qkv, at::Tensor* received = nullptr);
 
-/// Rows of bfloat16 logits become softmax(scale * logits), in place, in float32 between.
-void softmaxRows(at::BFloat16* logits, int64_t rows, int64_t columns, float scale);
-
 } // namespace agpnet

@@ -2,14 +2,20 @@
 
 #include "common/error.h"
 #include "models/attention.h"
+#include "models/row_kernels.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/layer_norm.h>
 #include <c10/core/InferenceMode.h>
 #include <map>
 
 namespace agpnet
 {
+namespace
+{
+
+constexpr double eps = 1e-5; // LibTorch's own
+
+} // namespace
 
 FrozenDecoder::FrozenDecoder(const Decoder& decoder, at::ScalarType compute)
     : shape_(decoder.shape()), compute_(compute), positions_(decoder.positions())
@@ -36,11 +42,12 @@ at::Tensor FrozenDecoder::forward(const at::Tensor& tokens) const
     const c10::InferenceMode inference;
     const int64_t n = tokens.size(0), l = tokens.size(1), c = shape_.width, heads = shape_.heads;
     at::Tensor x = embed_(tokens.to(compute_)).to(at::kFloat) + positions_;
-    const auto normalised = [&](const Norm& norm) { return at::layer_norm(x, {c}, norm.weight, norm.bias).to(compute_); };
+    at::Tensor branch; // what the last branch adds
+    const auto normalised = [&](const Norm& norm) { return addThenNorm(x, branch, norm.weight, norm.bias, eps, compute_); };
     for (const Block& block : blocks_)
     {
-        x.add_(block.projection(attend(block.qkv(normalised(block.norm1)).view({n, l, 3, heads, c / heads}))));
-        x.add_(block.output(block.hidden(normalised(block.norm2), Linear::Then::Gelu)));
+        branch = block.projection(attend(block.qkv(normalised(block.norm1)).view({n, l, 3, heads, c / heads})));
+        branch = block.output(block.hidden(normalised(block.norm2), Linear::Then::Gelu));
     }
     return out_(normalised(norm_)).to(at::kFloat);
 }

@@ -3,6 +3,7 @@
 #include "common/error.h"
 #include "models/attention.h"
 #include "models/linear.h"
+#include "models/row_kernels.h"
 
 #include <cmath>
 #include <fmt/ranges.h>
@@ -244,8 +245,8 @@ Vit::Output Vit::run(const at::Tensor& given, const std::vector<int>& layers, bo
         x = at::layer_norm(x, {c.width}, it.normPre.weight, it.normPre.bias, c.layerNormEps);
 
     const Linear::Then activation = c.quickGelu ? Linear::Then::Silu : Linear::Then::Gelu;
-    const auto normalised = [&](const Norm& norm)
-    { return at::layer_norm(x, {c.width}, norm.weight, norm.bias, c.layerNormEps).to(it.type); };
+    at::Tensor branch; // what the last branch adds
+    const auto normalised = [&](const Norm& norm) { return addThenNorm(x, branch, norm.weight, norm.bias, c.layerNormEps, it.type); };
 
     Output output;
     size_t next = 0;
@@ -253,12 +254,14 @@ Vit::Output Vit::run(const at::Tensor& given, const std::vector<int>& layers, bo
     {
         const Block& block = it.blocks[static_cast<size_t>(i)];
         const at::Tensor qkv = block.qkv(normalised(block.norm1)).view({batch, tokens, 3, c.heads, headWidth});
-        x.add_(block.projection(attend(qkv)));
-        x.add_(block.output(block.hidden(normalised(block.norm2), activation)));
+        branch = block.projection(attend(qkv));
+        branch = block.output(block.hidden(normalised(block.norm2), activation));
 
         if (i + 1 != layers[next])
             continue;
         next++;
+        x.add_(branch);
+        branch = at::Tensor();
         output.tokens.push_back(x.narrow(1, skip, rows * columns).clone());
         if (attention)
         {

@@ -1,14 +1,11 @@
 #include "models/attention.h"
+#include "models/row_kernels.h"
 #include "support.h"
 
 #include <limits>
 
+#include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/full.h>
-#include <ATen/ops/randn.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
-#include <ATen/ops/softmax.h>
 
 namespace agpnet::test
 {
@@ -48,6 +45,40 @@ TEST(Softmax, ExtremeLogitsStayFinite)
     rows[0][7] = std::numeric_limits<float>::quiet_NaN();
     softmaxRows(rows.mutable_data_ptr<at::BFloat16>(), 1, 33, 1.0F);
     EXPECT_TRUE(std::isnan(rows[0][7].item<float>())); // not hidden
+}
+
+TEST(AddThenNorm, MatchesTheLibrary)
+{
+    for (const int64_t columns : {16, 48, 384, 1024, 20, 33}) // the last two are no whole vectors
+        for (const auto type : {at::kFloat, at::kBFloat16})
+            for (const bool adds : {true, false})
+            {
+                SCOPED_TRACE(testing::Message() << columns << " " << at::toString(type) << " " << adds);
+                const at::Tensor before = noise({2, 61, columns}, 1) * 3 + 10; // far from 0: the mean must go before squaring
+                const at::Tensor y = noise({2, 61, columns}, 2).to(type);
+                const at::Tensor weight = noise({columns}, 3), bias = noise({columns}, 4);
+                const at::Tensor sum = adds ? before + y.to(at::kFloat) : before;
+                const at::Tensor expected = at::layer_norm(sum, {columns}, weight, bias, 1e-6);
+                at::Tensor x = before.clone();
+                const at::Tensor found = addThenNorm(x, adds ? y : at::Tensor(), weight, bias, 1e-6, type);
+                EXPECT_TRUE(x.equal(sum));
+                EXPECT_EQ(found.scalar_type(), type);
+                EXPECT_EQ(found.sizes(), x.sizes());
+                const at::Tensor error = (found.to(at::kFloat) - expected).abs();
+                // half a unit in the last place of bfloat16
+                EXPECT_TRUE((error <= (type == at::kFloat ? 1e-5 : 1.0 / 256) * expected.abs() + 1e-5).all().item<bool>())
+                    << error.max().item<double>();
+            }
+}
+
+TEST(AddThenNorm, HidesNothing)
+{
+    at::Tensor x = noise({3, 32}, 1);
+    x[1][5] = std::numeric_limits<float>::quiet_NaN();
+    const at::Tensor found = addThenNorm(x, at::Tensor(), noise({32}, 2), noise({32}, 3), 1e-6, at::kBFloat16);
+    EXPECT_FALSE(found[0].isnan().any().item<bool>());
+    EXPECT_TRUE(found[1].isnan().all().item<bool>());
+    EXPECT_FALSE(found[2].isnan().any().item<bool>());
 }
 
 TEST(Attend, MatchesTheLibrary)
