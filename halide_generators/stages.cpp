@@ -120,7 +120,7 @@ bool fits(const VariantRow& row, const LaidOut& buffers)
            std::all_of(views.begin(), views.end(), [&](const View* view) { return view->stride[fast] == 1; });
 }
 
-const VariantRow& choose(const Device& device, std::string_view stage, std::string_view metric, const LaidOut& laidOut)
+const VariantRow& choose(const Device& device, std::string_view stage, std::string_view kind, const LaidOut& laidOut)
 {
     if (device.api == Api::Cuda)
     {
@@ -136,7 +136,7 @@ const VariantRow& choose(const Device& device, std::string_view stage, std::stri
     for (size_t i = 0; i < variantCount; i++)
     {
         const VariantRow& row = variantTable[i];
-        if (row.stage != stage || row.metric != metric || std::string_view(row.api) != apiName(device.api))
+        if (row.stage != stage || row.kind != kind || std::string_view(row.api) != apiName(device.api))
             continue;
         if (!device.variant.empty() && row.name != device.variant)
             continue;
@@ -148,6 +148,23 @@ const VariantRow& choose(const Device& device, std::string_view stage, std::stri
     require(named, "{}: there is no variant \"{}\" for {}", stage, device.variant, apiName(device.api));
     fail("{}: variant \"{}\" for {} does not run on this machine or with these buffers", stage, device.variant,
          apiName(device.api));
+}
+
+int bytesOf(Depth depth)
+{
+    return depth == Depth::UInt8 ? 1 : depth == Depth::UInt16 ? 2 : 4;
+}
+
+const char* nameOf(Depth depth)
+{
+    return depth == Depth::UInt8 ? "uint8" : depth == Depth::UInt16 ? "uint16" : "float32";
+}
+
+/// From the first byte of the first pixel to the last of the last.
+size_t bytesSpanned(const Picture& picture)
+{
+    return static_cast<size_t>((picture.rows - 1) * picture.step) +
+           static_cast<size_t>(picture.columns) * static_cast<size_t>(picture.channels * bytesOf(picture.depth));
 }
 
 /// A view as Halide sees it, in its order (x, y, c, n), for the length of one call.
@@ -173,16 +190,19 @@ public:
                 dimensions_[i] = halide_dimension_t(0, view.size[axis], static_cast<int32_t>(stride));
             }
         }
-        const char* memory = static_cast<const char*>(view.data);
-        if (call.device.api == Api::Cpu)
-            buffer_.host = reinterpret_cast<uint8_t*>(view.data) + view.offset * sizeof(float);
-        else if (call.device.api == Api::Cuda)
-            check(stage, name,
-                  halide_cuda_wrap_device_ptr(&call, &buffer_, reinterpret_cast<uint64_t>(memory) + view.offset * sizeof(float)));
-        else
-            check(stage, name, halide_opencl_wrap_cl_mem(&call, &buffer_, reinterpret_cast<uint64_t>(part(stage, name, view))));
-        if (call.device.api != Api::Cpu && use == Use::Read)
-            buffer_.set_device_dirty(true);
+        place(stage, name, view.data, view.offset * sizeof(float), static_cast<size_t>(span(view)) * sizeof(float), use);
+    }
+
+    /// A picture: (x · channels + channel, y).
+    Buffer(Call& call, const char* stage, const char* name, const Picture& picture) : call_(call)
+    {
+        const int bytes = bytesOf(picture.depth);
+        buffer_.dim = dimensions_;
+        buffer_.type = halide_type_t(picture.depth == Depth::Float32 ? halide_type_float : halide_type_uint, static_cast<uint8_t>(8 * bytes));
+        buffer_.dimensions = 2;
+        dimensions_[0] = halide_dimension_t(0, picture.columns * picture.channels, 1);
+        dimensions_[1] = halide_dimension_t(0, picture.rows, static_cast<int32_t>(picture.step / bytes));
+        place(stage, name, const_cast<void*>(picture.data), picture.offset, bytesSpanned(picture), Use::Read);
     }
 
     ~Buffer()
@@ -207,28 +227,36 @@ private:
         void operator()(cl_mem memory) const { clReleaseMemObject(memory); }
     };
 
-    void check(const char* stage, const char* name, int status) const
+    void place(const char* stage, const char* name, void* data, size_t offset, size_t bytes, Use use)
     {
-        require(status == 0, "{}: {} cannot be used on the device: {}", stage, name, call_.message);
+        const auto checkStatus = [&](int status) {
+            require(status == 0, "{}: {} cannot be used on the device: {}", stage, name, call_.message);
+        };
+        if (call_.device.api == Api::Cpu)
+            buffer_.host = static_cast<uint8_t*>(data) + offset;
+        else if (call_.device.api == Api::Cuda)
+            checkStatus(halide_cuda_wrap_device_ptr(&call_, &buffer_, reinterpret_cast<uint64_t>(data) + offset));
+        else
+            checkStatus(halide_opencl_wrap_cl_mem(&call_, &buffer_, reinterpret_cast<uint64_t>(part(stage, name, data, offset, bytes))));
+        if (call_.device.api != Api::Cpu && use == Use::Read)
+            buffer_.set_device_dirty(true);
     }
 
-    cl_mem part(const char* stage, const char* name, const View& view)
+    cl_mem part(const char* stage, const char* name, void* data, size_t offset, size_t size)
     {
-        cl_mem memory = static_cast<cl_mem>(view.data);
+        cl_mem memory = static_cast<cl_mem>(data);
         size_t bytes = 0;
         const cl_int known = clGetMemObjectInfo(memory, CL_MEM_SIZE, sizeof(bytes), &bytes, nullptr);
         require(known == CL_SUCCESS, "{}: {} is not an OpenCL buffer (error {})", stage, name, known);
-        const cl_buffer_region region = {view.offset * sizeof(float), static_cast<size_t>(span(view)) * sizeof(float)};
-        require(region.origin + region.size <= bytes, "{}: {} needs {} bytes from byte {}; its OpenCL buffer has {}", stage, name,
-                region.size, region.origin, bytes);
-        if (view.offset == 0)
+        require(offset + size <= bytes, "{}: {} needs {} bytes from byte {}; its OpenCL buffer has {}", stage, name, size, offset, bytes);
+        if (offset == 0)
             return memory;
+        const cl_buffer_region region = {offset, size};
         cl_int status = CL_SUCCESS;
         part_.reset(clCreateSubBuffer(memory, 0, CL_BUFFER_CREATE_TYPE_REGION, &region, &status));
         require(status != CL_MISALIGNED_SUB_BUFFER_OFFSET,
-                "{}: {} starts at byte {}, which the OpenCL device cannot address; copy it", stage, name, region.origin);
-        require(status == CL_SUCCESS, "{}: {} starts at byte {}; its OpenCL sub-buffer fails with error {}", stage, name,
-                region.origin, status);
+                "{}: {} starts at byte {}, which the OpenCL device cannot address; copy it", stage, name, offset);
+        require(status == CL_SUCCESS, "{}: {} starts at byte {}; its OpenCL sub-buffer fails with error {}", stage, name, offset, status);
         return part_.get();
     }
 
@@ -277,6 +305,34 @@ double elements(const View& view)
 }
 
 } // namespace
+
+void prepare(const Device& device, const Picture& image, const View& out)
+{
+    const char* stage = "prepare";
+    check(stage, "out", out, Use::Write);
+    require(image.data != nullptr, "{}: the image has no memory", stage);
+    require(image.rows >= 1 && image.columns >= 1, "{}: the image has {}x{} pixels; expected at least one", stage, image.columns, image.rows);
+    require(image.channels == 1 || image.channels == 3 || image.channels == 4 || image.channels == 6,
+            "{}: the image has {} channels; expected 1, 3, 4 or 6", stage, image.channels);
+    const int bytes = bytesOf(image.depth);
+    const int64_t row = static_cast<int64_t>(image.columns) * image.channels;
+    require(image.step >= row * bytes && image.step % bytes == 0 && image.offset % static_cast<size_t>(bytes) == 0,
+            "{}: rows of {} values of {} bytes lie {} bytes apart; expected no less, and a multiple of a value's size", stage, row, bytes, image.step);
+    require(image.step / bytes * image.rows <= INT32_MAX, "{}: the image spans {} values; at most {} are possible", stage,
+            image.step / bytes * image.rows, INT32_MAX);
+    checkSize(stage, "out", out, {1, image.channels == 6 ? 6 : 3, out.size[H], out.size[W]});
+    for (const auto& [from, to] : {std::pair(image.rows, out.size[H]), std::pair(image.columns, out.size[W])})
+        require(static_cast<int64_t>(from + 2) * to < (1 << 29), "{}: an image of {}x{} to {} is too large", stage, image.columns, image.rows,
+                shape(out));
+
+    int32_t channels = image.channels;
+    int32_t area = out.size[H] < image.rows && out.size[W] < image.columns;
+    float scale = image.depth == Depth::UInt8 ? 1.0f / 255 : image.depth == Depth::UInt16 ? 1.0f / 65535 : 1.0f;
+    const VariantRow& variant = choose(device, stage, nameOf(image.depth), {});
+    Call call{device, threadsFor(0.3 * static_cast<double>(row) * image.rows + elements(out))};
+    Buffer bufferIn(call, stage, "image", image), bufferOut(call, stage, "out", out, Use::Write);
+    run(stage, variant, call, bufferIn.raw(), &channels, &area, &scale, bufferOut.raw());
+}
 
 void perturb(const Device& device, const View& x, const View& attention, const PerturbParams& params, const View& out)
 {
@@ -384,7 +440,7 @@ std::vector<Variant> variants()
         const Api api = row.api == std::string_view("cpu")      ? Api::Cpu
                         : row.api == std::string_view("opencl") ? Api::OpenCL
                                                                 : Api::Cuda;
-        all.push_back({row.stage, api, row.name, row.target, row.layout, row.metric, usable(row, 0)});
+        all.push_back({row.stage, api, row.name, row.target, row.layout, row.kind, usable(row, 0)});
     }
     return all;
 }

@@ -54,6 +54,24 @@ enum class Metric
     Cosine  ///< 1 - f.g / (|f| |g|)
 };
 
+enum class Depth
+{
+    UInt8,  ///< 0 to 255
+    UInt16, ///< 0 to 65535
+    Float32 ///< 0 to 1
+};
+
+/// A picture in place: the channels of a pixel lie side by side, and so do the pixels of a row.
+struct Picture
+{
+    const void* data = nullptr; ///< as View::data
+    size_t offset = 0;          ///< bytes
+    int rows = 0, columns = 0;
+    int channels = 0;           ///< 1 grey, 3 BGR, 4 BGRA, 6 BGR and geometry
+    Depth depth = Depth::UInt8;
+    int64_t step = 0;           ///< bytes from row to row
+};
+
 /// By its name: l2, scaled or cosine; an Error for another.
 Metric metricOf(const std::string& name);
 const char* nameOf(Metric metric);
@@ -68,6 +86,10 @@ struct PerturbParams
     uint32_t step = 0;
     uint32_t firstImage = 0; ///< number of the batch's first image: a batch may be cut without changing its noise
 };
+
+/// The picture at the size of out [1,3,H,W], or [1,6,H,W] of one with 6 channels: planes of 0 to 1, RGB (grey three times, alpha gone) and
+/// geometry as it is. Averaged over areas where both sides shrink, bilinear with half-pixel centres otherwise.
+void prepare(const Device& device, const Picture& image, const View& out);
 
 /// out = x + mask * noise * (alpha * minmax(attention) + beta), minmax per image, 0 where all attention is equal.
 /// x, out [N,C,H,W], attention [N,1,h,w]; a pixel takes the cell that holds its centre. out may be x. The noise at a place
@@ -90,7 +112,7 @@ struct Variant
     std::string name;
     std::string target;  ///< the Halide target it is compiled for
     std::string layout;  ///< tokens, planar or any
-    std::string metric;  ///< of a residual; else empty
+    std::string kind;    ///< metric of a residual, type of a picture to prepare; else empty
     bool usable = false; ///< this machine has the CPU features or, for a GPU, a driver
 };
 

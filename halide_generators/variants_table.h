@@ -13,7 +13,7 @@ struct VariantRow
     const char* name;
     const char* target; // a Halide target
     const char* layout; // tokens, planar or any
-    const char* metric; // of the residual; else empty
+    const char* kind;   // the residual's metric, the type of the picture to prepare; else empty
     int multiple;       // the channels must be a multiple of it
     int (*run)(void** arguments);
 };

@@ -55,7 +55,7 @@ std::string buildInformation()
                                  {"name", variant.name},
                                  {"target", variant.target},
                                  {"layout", variant.layout},
-                                 {"metric", variant.metric},
+                                 {"kind", variant.kind},
                                  {"usable", variant.usable}});
         json opencl = {{"used_by_opencv", cv::ocl::useOpenCL()}};
         if (cv::ocl::useOpenCL())

@@ -99,10 +99,10 @@ TEST(Calls, EveryStageHasEveryApiAndABaseline)
     std::set<std::string> seen;
     for (const Variant& variant : variants())
     {
-        seen.insert(fmt::format("{}{} {} {}", variant.stage, variant.metric, static_cast<int>(variant.api), variant.layout));
+        seen.insert(fmt::format("{}{} {} {}", variant.stage, variant.kind, static_cast<int>(variant.api), variant.layout));
         EXPECT_TRUE(variant.usable || variant.name != "baseline");
     }
-    for (const char* stage : {"perturb", "residuall2", "residualscaled", "residualcosine", "heatmap"})
+    for (const char* stage : {"perturb", "residuall2", "residualscaled", "residualcosine", "heatmap", "prepareuint8", "prepareuint16", "preparefloat32"})
         for (Api api : {Api::Cpu, Api::OpenCL, Api::Cuda})
             EXPECT_TRUE(seen.count(fmt::format("{} {} any", stage, static_cast<int>(api)))) << stage;
 }

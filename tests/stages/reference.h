@@ -114,6 +114,51 @@ inline Array perturb(const Array& x, const Array& attention, const agpnet::stage
     return out;
 }
 
+/// What each of `size` output positions takes of each of `in` input positions.
+inline std::vector<std::vector<double>> shares(int in, int size, bool area)
+{
+    std::vector<std::vector<double>> all(static_cast<size_t>(size), std::vector<double>(static_cast<size_t>(in), 0.0));
+    const double ratio = static_cast<double>(in) / size;
+    for (int i = 0; i < size; i++)
+    {
+        std::vector<double>& share = all[static_cast<size_t>(i)];
+        if (area)
+            for (int p = 0; p < in; p++)
+                share[static_cast<size_t>(p)] = std::max(0.0, std::min(p + 1.0, (i + 1) * ratio) - std::max<double>(p, i * ratio)) / ratio;
+        else
+        {
+            const double at = std::clamp((i + 0.5) * ratio - 0.5, 0.0, in - 1.0);
+            const int first = std::min(static_cast<int>(at), in - 1), second = std::min(first + 1, in - 1);
+            share[static_cast<size_t>(first)] += 1 - (at - first);
+            share[static_cast<size_t>(second)] += at - first;
+        }
+    }
+    return all;
+}
+
+/// image: [1,h,w,channels] as values of 0 to 1 in the picture's own order of channels.
+inline Array prepare(const std::vector<double>& image, int h, int w, int channels, int height, int width)
+{
+    const bool area = height < h && width < w;
+    const auto down = shares(h, height, area), across = shares(w, width, area);
+    Array out(1, channels == 6 ? 6 : 3, height, width);
+    for (int c = 0; c < out.c; c++)
+        for (int y = 0; y < height; y++)
+            for (int x = 0; x < width; x++)
+            {
+                const int from = channels == 1 ? 0 : c < 3 ? 2 - c : c;
+                double sum = 0;
+                for (int j = 0; j < h; j++)
+                    if (const double weight = down[static_cast<size_t>(y)][static_cast<size_t>(j)]; weight > 0)
+                        for (int i = 0; i < w; i++)
+                            sum += weight * across[static_cast<size_t>(x)][static_cast<size_t>(i)] *
+                                   image[(static_cast<size_t>(j) * static_cast<size_t>(w) + static_cast<size_t>(i)) * static_cast<size_t>(channels) +
+                                         static_cast<size_t>(from)];
+                out.at(0, c, y, x) = static_cast<float>(sum);
+            }
+    return out;
+}
+
 inline Array residual(const Array& f, const Array& g, agpnet::stages::Metric metric)
 {
     Array out(f.n, 1, f.h, f.w);

@@ -1,0 +1,176 @@
+#include "device.h"
+
+#include <opencv2/imgproc.hpp>
+
+using namespace agpnet::stages;
+using reference::Array;
+
+namespace
+{
+
+/// A picture's bytes, drawn, with room after each row.
+struct Drawn
+{
+    Drawn(Depth type, int rows, int columns, int channels, int padding, uint64_t seed) : depth(type)
+    {
+        const size_t size = depth == Depth::UInt8 ? 1 : depth == Depth::UInt16 ? 2 : 4;
+        const size_t values = static_cast<size_t>(columns) * static_cast<size_t>(channels);
+        picture.rows = rows;
+        picture.columns = columns;
+        picture.channels = channels;
+        picture.depth = depth;
+        picture.step = static_cast<int64_t>(size * (values + static_cast<size_t>(padding)));
+        bytes.assign((static_cast<size_t>(rows - 1) * static_cast<size_t>(picture.step) + size * values + 3) / 4 * 4, 0xA5);
+        reference::Random random(seed);
+        for (int y = 0; y < rows; y++)
+            for (size_t i = 0; i < values; i++)
+            {
+                unsigned char* at = &bytes[static_cast<size_t>(y) * static_cast<size_t>(picture.step) + i * size];
+                if (depth == Depth::Float32)
+                {
+                    const float value = static_cast<float>(random.uniform());
+                    std::memcpy(at, &value, sizeof value);
+                    exact.push_back(value);
+                }
+                else
+                {
+                    const int most = depth == Depth::UInt8 ? 255 : 65535;
+                    const int value = random.below(most + 1);
+                    for (size_t byte = 0; byte < size; byte++) // little-endian
+                        at[byte] = static_cast<unsigned char>(value >> (8 * byte));
+                    exact.push_back(static_cast<double>(value) / most);
+                }
+            }
+    }
+
+    Depth depth;
+    Picture picture; // without its memory
+    std::vector<unsigned char> bytes;
+    std::vector<double> exact;
+};
+
+Array run(Place& place, const Drawn& drawn, int height, int width, Order order)
+{
+    Array memory(1, 1, 1, static_cast<int>(drawn.bytes.size() / 4)); // between pages that must not be touched
+    std::memcpy(memory.values.data(), drawn.bytes.data(), drawn.bytes.size());
+    const auto from = place.make(memory);
+    const auto to = place.make(1, drawn.picture.channels == 6 ? 6 : 3, height, width, order);
+    Picture picture = drawn.picture;
+    picture.data = from->view.data;
+    picture.offset = from->view.offset * sizeof(float);
+    prepare(place.device, picture, to->view);
+    return to->read();
+}
+
+class Prepare : public EveryPlace
+{
+};
+
+struct Shape
+{
+    int h, w, height, width;
+};
+
+const Shape shapes[] = {{40, 60, 20, 30}, {41, 67, 18, 25}, {17, 19, 16, 18},  {20, 30, 40, 61}, {33, 12, 9, 40},  {12, 33, 40, 9},
+                        {28, 28, 28, 28}, {1, 8, 1, 3},     {50, 1, 7, 1},     {1, 1, 5, 4},     {300, 7, 4, 3},   {9, 500, 8, 252},
+                        {64, 64, 1, 1},   {90, 130, 3, 17}, {252, 252, 28, 42}};
+
+TEST_P(Prepare, EqualsReference)
+{
+    uint64_t seed = 1;
+    for (const Depth depth : {Depth::UInt8, Depth::UInt16, Depth::Float32})
+        for (const int channels : {1, 3, 4, 6})
+            for (const Shape& s : shapes)
+                for (const Order order : allOrders)
+                {
+                    const Drawn drawn(depth, s.h, s.w, channels, static_cast<int>(seed % 3) * 4, seed);
+                    seed++;
+                    const Array expected = reference::prepare(drawn.exact, s.h, s.w, channels, s.height, s.width);
+                    ASSERT_LT(difference(run(*place, drawn, s.height, s.width, order), expected), 2e-6)
+                        << s.w << "x" << s.h << " to " << s.width << "x" << s.height << ", " << channels << " channels, depth "
+                        << static_cast<int>(depth) << ", " << nameOf(order);
+                }
+}
+
+TEST_P(Prepare, EqualsOpenCv)
+{
+    for (const Shape& s : {Shape{480, 640, 252, 252}, Shape{1000, 750, 252, 336}, Shape{100, 130, 252, 252}, Shape{300, 200, 252, 252}})
+    {
+        const Drawn drawn(Depth::UInt8, s.h, s.w, 3, 0, 5);
+        const cv::Mat image(s.h, s.w, CV_8UC3, const_cast<unsigned char*>(drawn.bytes.data()));
+        cv::Mat exact, resized, planes[3];
+        image.convertTo(exact, CV_32F, 1 / 255.);
+        const bool area = s.height < s.h && s.width < s.w;
+        cv::resize(exact, resized, {s.width, s.height}, 0, 0, area ? cv::INTER_AREA : cv::INTER_LINEAR);
+        cv::split(resized, planes);
+        const Array found = run(*place, drawn, s.height, s.width, Order::Planar);
+        for (int c = 0; c < 3; c++)
+            for (int y = 0; y < s.height; y++)
+                for (int x = 0; x < s.width; x++) // OpenCV leaves out what covers less than a thousandth of a pixel, and keeps places in float
+                    ASSERT_NEAR(found.at(0, c, y, x), planes[2 - c].at<float>(y, x), area ? 1e-3 : 3e-5) << c << " " << y << " " << x;
+    }
+}
+
+TEST_P(Prepare, AConstantStaysConstant)
+{
+    for (const Shape& s : shapes)
+    {
+        Drawn drawn(Depth::UInt8, s.h, s.w, 3, 0, 1);
+        std::fill(drawn.bytes.begin(), drawn.bytes.end(), static_cast<unsigned char>(51));
+        for (const float value : run(*place, drawn, s.height, s.width, Order::Planar).values)
+            ASSERT_NEAR(value, 0.2f, 1e-6f);
+    }
+}
+
+TEST_P(Prepare, NotANumberComesThrough)
+{
+    Drawn drawn(Depth::Float32, 20, 20, 3, 0, 1);
+    const float nothing = std::numeric_limits<float>::quiet_NaN();
+    std::memcpy(&drawn.bytes[4 * (3 * (20 * 7 + 9) + 2)], &nothing, sizeof nothing); // red of row 7, column 9
+    const Array found = run(*place, drawn, 10, 10, Order::Planar);
+    EXPECT_TRUE(std::isnan(found.at(0, 0, 3, 4)));
+    EXPECT_FALSE(std::isnan(found.at(0, 1, 3, 4)));
+    EXPECT_FALSE(std::isnan(found.at(0, 0, 8, 8)));
+}
+
+AGPNET_EVERY_PLACE(Prepare);
+
+TEST(PrepareCall, NamesWhatIsWrong)
+{
+    std::vector<float> memory(3 * 8 * 8);
+    std::vector<unsigned char> bytes(3 * 20 * 20);
+    View out;
+    out.data = memory.data();
+    out.size = {1, 3, 8, 8};
+    out.stride = {192, 64, 8, 1};
+    Picture good;
+    good.data = bytes.data();
+    good.rows = good.columns = 20;
+    good.channels = 3;
+    good.step = 60;
+    const auto sentence = [&](const std::function<void(Picture&, View&)>& change) -> std::string {
+        Picture picture = good;
+        View to = out;
+        change(picture, to);
+        try
+        {
+            prepare({}, picture, to);
+        }
+        catch (const agpnet::Error& error)
+        {
+            return error.what();
+        }
+        return "no error";
+    };
+    const auto has = [](const std::string& text, const char* part) { return text.find(part) != std::string::npos; };
+    EXPECT_EQ(sentence([](Picture&, View&) {}), "no error");
+    EXPECT_TRUE(has(sentence([](Picture& p, View&) { p.data = nullptr; }), "no memory"));
+    EXPECT_TRUE(has(sentence([](Picture& p, View&) { p.channels = 2; }), "2 channels; expected 1, 3, 4 or 6"));
+    EXPECT_TRUE(has(sentence([](Picture& p, View&) { p.rows = 0; }), "20x0 pixels"));
+    EXPECT_TRUE(has(sentence([](Picture& p, View&) { p.step = 59; }), "59 bytes apart"));
+    EXPECT_TRUE(has(sentence([](Picture& p, View&) { p.depth = Depth::UInt16; p.step = 121; }), "121 bytes apart"));
+    EXPECT_TRUE(has(sentence([](Picture& p, View&) { p.channels = 6; p.columns = 10; }), "expected [1,6,8,8]"));
+    EXPECT_TRUE(has(sentence([](Picture& p, View&) { p.rows = 1 << 30; }), "at most"));
+}
+
+} // namespace
