@@ -45,7 +45,10 @@ public:
         const double pixelThreshold = inference_->scores(product_).pixelThreshold / sensitivity_;
         const cv::Size size(static_cast<int>(images.size(3)), static_cast<int>(images.size(2)));
         const Inspection inspection = inspectionFor(size);
-        const std::vector<Inspected> found = inference_->inspect(images.split(1), inspection);
+        std::vector<Frame> frames;
+        for (const at::Tensor& image : images.split(1))
+            frames.emplace_back(image);
+        const std::vector<Inspected> found = inference_->inspect(frames, inspection);
         for (size_t i = 0; i < found.size(); i++)
         {
             const auto n = static_cast<int64_t>(i);

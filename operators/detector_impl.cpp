@@ -43,7 +43,7 @@ DetectorImpl::DetectorImpl(std::shared_ptr<const Inference> inference, std::stri
 
 std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<cv::Mat>& images, bool wantMask, MapSize size) const
 {
-    const std::vector<Inspected> found = inference_->inspect(imagesToTensors(images), inspection_);
+    const std::vector<Inspected> found = inference_->inspect(framesOf(images), inspection_);
     std::vector<Image> results(images.size());
     for (size_t i = 0; i < images.size(); i++)
     {

@@ -51,17 +51,16 @@ bool noLongerRises(const std::vector<double>& checks)
     return *std::max_element(recent, checks.end()) < *std::max_element(checks.begin(), recent) + leastGain;
 }
 
-DefectCheck::DefectCheck(const Training& training, size_t count, const std::function<at::Tensor(size_t)>& image, const Tiling& tiling)
+DefectCheck::DefectCheck(const Training& training, size_t count, const std::function<Frame(size_t)>& image, const Tiling& tiling)
 {
     const Config& config = training.config();
     const cv::Size input(config.width, config.height);
     std::vector<at::Tensor> views, tokens[2], masks;
     for (size_t i = 0; i < count; i++)
     {
-        const at::Tensor whole = image(i);
-        const TileGrid grid(cv::Size(static_cast<int>(whole.size(3)), static_cast<int>(whole.size(2))), tiling);
-        const cv::Rect tile = grid[i % grid.size()];
-        views.push_back(resized(whole.narrow(2, tile.y, tile.height).narrow(3, tile.x, tile.width), input));
+        const Frame whole = image(i);
+        const TileGrid grid(whole.size(), tiling);
+        views.push_back(whole.at(grid[i % grid.size()], input));
     }
     for (size_t i = 0; i < count; i++)
     {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/training.h"
+#include "operators/preprocess.h"
 #include "operators/tiles.h"
 
 #include <functional>
@@ -19,9 +20,9 @@ bool noLongerRises(const std::vector<double>& checks);
 class DefectCheck
 {
 public:
-    /// @param image  picture i of 0 .. count-1, normal and if possible not trained on: [1, channels, h, w], RGB, 0 to 1. Of a picture in
+    /// @param image  picture i of 0 .. count-1, normal and if possible not trained on. Of a picture in
     ///               tiles one is taken, another of each
-    DefectCheck(const Training& training, size_t count, const std::function<at::Tensor(size_t)>& image, const Tiling& tiling);
+    DefectCheck(const Training& training, size_t count, const std::function<Frame(size_t)>& image, const Tiling& tiling);
 
     /// Mean of two areas under the curve: of image scores, defect or not, and of pixels of the pictures with defects. 0 to 1.
     double separation(const Training& training) const;

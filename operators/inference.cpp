@@ -66,7 +66,7 @@ Inference::Scored heatmapOf(const Config& config, const at::Tensor& residual, cv
 }
 
 /// The residuals of tiles are blended before they are smoothed and scored, so that both happen once and over the seams.
-Inspected inTiles(const AgpNet& net, const at::Tensor& image, const TileGrid& grid)
+Inspected inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
 {
     constexpr size_t atOnce = 8; // enough to be quick; memory does not grow with the image
     const Config& config = net.config();
@@ -76,10 +76,7 @@ Inspected inTiles(const AgpNet& net, const at::Tensor& image, const TileGrid& gr
     {
         std::vector<at::Tensor> tiles;
         for (size_t i = first; i < std::min(first + atOnce, grid.size()); i++)
-        {
-            const cv::Rect tile = grid[i];
-            tiles.push_back(resized(image.narrow(2, tile.y, tile.height).narrow(3, tile.x, tile.width), input));
-        }
+            tiles.push_back(image.at(grid[i], input));
         const at::Tensor residuals = residualOf(config, net.reconstruct(at::cat(tiles)));
         const at::Tensor maps = heatmapOf(config, residuals, blend.tileMap(), 0).maps;
         for (size_t i = 0; i < tiles.size(); i++)
@@ -119,7 +116,7 @@ Inspection inspectionOf(const Config& config)
     return {{config.tile, config.tileOverlap}, {config.roi, {}}};
 }
 
-std::vector<Inspected> inspected(const AgpNet& net, const std::vector<at::Tensor>& images, const Inspection& inspection)
+std::vector<Inspected> inspected(const AgpNet& net, const std::vector<Frame>& images, const Inspection& inspection)
 {
     c10::InferenceMode inference;
     std::vector<Inspected> results(images.size());
@@ -127,14 +124,14 @@ std::vector<Inspected> inspected(const AgpNet& net, const std::vector<at::Tensor
     std::vector<at::Tensor> batch;
     for (size_t i = 0; i < images.size(); i++)
     {
-        const TileGrid grid(cv::Size(static_cast<int>(images[i].size(3)), static_cast<int>(images[i].size(2))), inspection.tiling);
+        const TileGrid grid(images[i].size(), inspection.tiling);
         if (grid.size() > 1)
         {
             results[i] = inTiles(net, images[i], grid);
             continue;
         }
         whole.push_back(i);
-        batch.push_back(resized(images[i], cv::Size(net.config().width, net.config().height)));
+        batch.push_back(images[i].at(cv::Size(net.config().width, net.config().height)));
     }
     if (!batch.empty())
     {
@@ -168,7 +165,7 @@ Inference::Scored Inference::run(const at::Tensor& images) const
     return scored(config(), net_.reconstruct(images));
 }
 
-std::vector<Inspected> Inference::inspect(const std::vector<at::Tensor>& images, const Inspection& inspection) const
+std::vector<Inspected> Inference::inspect(const std::vector<Frame>& images, const Inspection& inspection) const
 {
     return inspected(net_, images, inspection);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/model_file.h"
+#include "operators/preprocess.h"
 #include "operators/region.h"
 #include "operators/tiles.h"
 
@@ -47,8 +48,8 @@ public:
     };
     Scored run(const at::Tensor& images) const; ///< [N, 3, H, W], RGB, 0 to 1, at the input size
 
-    /// images: each [1, 3, h, w], RGB, 0 to 1, of any size.
-    std::vector<Inspected> inspect(const std::vector<at::Tensor>& images, const Inspection& inspection) const;
+    /// images: of any size each.
+    std::vector<Inspected> inspect(const std::vector<Frame>& images, const Inspection& inspection) const;
 
     const AgpNet& net() const { return net_; }
     const Config& config() const { return net_.config(); }
@@ -65,7 +66,7 @@ private:
 };
 
 /// What Inference::inspect() does, with a model that is still in training.
-std::vector<Inspected> inspected(const AgpNet& net, const std::vector<at::Tensor>& images, const Inspection& inspection);
+std::vector<Inspected> inspected(const AgpNet& net, const std::vector<Frame>& images, const Inspection& inspection);
 
 /// residual and heatmap of a reconstruction, as the config asks.
 Inference::Scored scored(const Config& config, const Reconstruction& reconstruction);

@@ -1,6 +1,8 @@
 #include "operators/preprocess.h"
 
 #include "common/error.h"
+#include "halide_generators/stages.h"
+#include "models/tensor_view.h"
 
 #include <ATen/ATen.h>
 #include <opencv2/imgproc.hpp>
@@ -20,7 +22,7 @@ cv::Mat plane(const at::Tensor& images, int64_t n, int64_t c)
 
 } // namespace
 
-at::Tensor imageToTensor(const cv::Mat& image, const std::string& what)
+Frame::Frame(const cv::Mat& image, const std::string& what) : image_(image)
 {
     require(!image.empty(), "{} is empty, expected an image", what);
     require(image.dims == 2, "{} has {} dimensions, expected an image of rows and columns", what, image.dims);
@@ -29,28 +31,35 @@ at::Tensor imageToTensor(const cv::Mat& image, const std::string& what)
     const int channels = image.channels();
     require(channels == 1 || channels == 3 || channels == 4 || channels == 6,
             "{} has {} channels, expected 1 (grey), 3 (BGR), 4 (BGRA) or 6 (BGR and geometry)", what, channels);
-    double scale = 1;
-    switch (image.depth())
-    {
-    case CV_8U: scale = 1 / 255.; break;
-    case CV_16U: scale = 1 / 65535.; break;
-    case CV_32F: break;
-    default: fail("{} is of type {}, expected 8-bit, 16-bit or 32-bit float (0 to 1)", what, cv::typeToString(image.type()));
-    }
-    cv::Mat scaled;
-    image.convertTo(scaled, CV_MAKETYPE(CV_32F, channels), scale);
-    at::Tensor tensor = at::empty({1, channels == 6 ? 6 : 3, image.rows, image.cols}, at::kFloat);
-    std::vector<cv::Mat> planes;
-    for (int64_t c = 0; c < tensor.size(1); c++)
-        planes.push_back(plane(tensor, 0, c));
-    // BGR(A) to RGB planes; grey three times; geometry as it is
-    std::vector<int> order = channels == 1 ? std::vector<int>{0, 0, 0, 1, 0, 2} : std::vector<int>{2, 0, 1, 1, 0, 2};
-    for (int c = 3; c < tensor.size(1); c++)
-        order.insert(order.end(), {c, c});
-    cv::mixChannels(std::vector<cv::Mat>{scaled}, planes, order);
-    if (image.depth() == CV_32F)
-        checkBlob(tensor, what.c_str());
-    return tensor;
+    require(image.depth() == CV_8U || image.depth() == CV_16U || image.depth() == CV_32F,
+            "{} is of type {}, expected 8-bit, 16-bit or 32-bit float (0 to 1)", what, cv::typeToString(image.type()));
+    if (image.depth() == CV_32F) // any strides will do
+        checkBlob(at::from_blob(image.data, {1, image.rows, image.cols, channels},
+                                {0, static_cast<int64_t>(image.step1()), channels, 1}, at::kFloat),
+                  what.c_str());
+}
+
+Frame::Frame(const at::Tensor& blob) : blob_(blob) {}
+
+cv::Size Frame::size() const
+{
+    return image_.empty() ? cv::Size(static_cast<int>(blob_.size(3)), static_cast<int>(blob_.size(2))) : image_.size();
+}
+
+at::Tensor Frame::at(const cv::Rect& part, cv::Size size) const
+{
+    if (image_.empty())
+        return resized(blob_.narrow(2, part.y, part.height).narrow(3, part.x, part.width), size);
+    stages::Picture picture;
+    picture.data = image_.ptr(part.y) + static_cast<size_t>(part.x) * image_.elemSize();
+    picture.rows = part.height;
+    picture.columns = part.width;
+    picture.channels = image_.channels();
+    picture.depth = image_.depth() == CV_8U ? stages::Depth::UInt8 : image_.depth() == CV_16U ? stages::Depth::UInt16 : stages::Depth::Float32;
+    picture.step = static_cast<int64_t>(image_.step[0]);
+    const at::Tensor out = at::empty({1, picture.channels == 6 ? 6 : 3, size.height, size.width}, at::kFloat);
+    stages::prepare({}, picture, viewOf(out));
+    return out;
 }
 
 at::Tensor resized(const at::Tensor& images, cv::Size size)
@@ -70,20 +79,20 @@ at::Tensor resized(const at::Tensor& images, cv::Size size)
     return to;
 }
 
-std::vector<at::Tensor> imagesToTensors(const std::vector<cv::Mat>& images)
+std::vector<Frame> framesOf(const std::vector<cv::Mat>& images)
 {
     require(!images.empty(), "no images given, expected at least one");
-    std::vector<at::Tensor> tensors;
+    std::vector<Frame> frames;
     for (size_t i = 0; i < images.size(); i++)
-        tensors.push_back(imageToTensor(images[i], images.size() == 1 ? "image" : fmt::format("image {}", i)));
-    return tensors;
+        frames.emplace_back(images[i], images.size() == 1 ? "image" : fmt::format("image {}", i));
+    return frames;
 }
 
 at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size)
 {
-    std::vector<at::Tensor> batch = imagesToTensors(images);
-    for (at::Tensor& image : batch)
-        image = resized(image, size);
+    std::vector<at::Tensor> batch;
+    for (const Frame& frame : framesOf(images))
+        batch.push_back(frame.at(size));
     return batch.size() == 1 ? batch[0] : at::cat(batch);
 }
 

@@ -3,22 +3,41 @@
 
 #include <ATen/core/Tensor.h>
 #include <opencv2/core.hpp>
+#include <string>
 #include <vector>
 
 namespace agpnet
 {
 
-/// 8-bit, 16-bit or float (0 to 1) Mat of 1 (grey), 3 (BGR) or 4 (BGRA) channels → [1, 3, rows, columns], of 6 (BGR and geometry) → [1, 6, rows, columns], its own size.
-at::Tensor imageToTensor(const cv::Mat& image, const std::string& what);
+/// An image as it came, before any of it is cut out or resized. Shares its pixels.
+class Frame
+{
+public:
+    /// 8-bit, 16-bit or float (0 to 1); 1 (grey), 3 (BGR), 4 (BGRA) or 6 (BGR and geometry) channels; from 8x8 pixels. Refused by the
+    /// name `what`, otherwise, and where a float is not finite or far from 0 to 1.
+    explicit Frame(const cv::Mat& image, const std::string& what = "image");
 
-/// [N, 3, h, w] → [N, 3, size]: area average where both sides shrink, bilinear otherwise; unchanged if it fits.
-at::Tensor resized(const at::Tensor& images, cv::Size size);
+    /// [1, 3 or 6, h, w], RGB, 0 to 1, as checkBlob() lets through.
+    explicit Frame(const at::Tensor& blob);
 
-/// Each as imageToTensor() makes it.
-std::vector<at::Tensor> imagesToTensors(const std::vector<cv::Mat>& images);
+    cv::Size size() const;
+
+    /// A part of it at another size, [1, 3 or 6, size]: area average where both sides shrink, bilinear otherwise.
+    at::Tensor at(const cv::Rect& part, cv::Size size) const;
+    at::Tensor at(cv::Size target) const { return at(cv::Rect({}, size()), target); }
+
+private:
+    cv::Mat image_;   ///< either
+    at::Tensor blob_; ///< or
+};
+
+std::vector<Frame> framesOf(const std::vector<cv::Mat>& images);
 
 /// Images of any size, each resized, in one batch.
 at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size);
+
+/// [N, C, h, w] → [N, C, size], as Frame::at(); unchanged if it fits.
+at::Tensor resized(const at::Tensor& images, cv::Size size);
 
 /// Refuses values that are not finite, or look like 0..255 where 0..1 is meant.
 void checkBlob(const at::Tensor& images, const char* what);

@@ -296,14 +296,14 @@ std::vector<TrainerImpl::Normals> TrainerImpl::normalsOf(const std::vector<Image
             const size_t shots = split.trained.size();
             const std::vector<std::string> names = config.augment.empty() ? std::vector<std::string>{"few-shot"} : config.augment;
             normals.push_back({products[i].name, "augmented", std::min(mostCalibrated, copiesOfShot * shots), [&read, &split, &config, names, shots](size_t n) {
-                                   return imageToTensor(augmented(read(split.trained[n % shots]), names, AugmentFor::Thresholds, config.seed, n / shots, n % shots), "image");
+                                   return Frame(augmented(read(split.trained[n % shots]), names, AugmentFor::Thresholds, config.seed, n / shots, n % shots));
                                }});
             continue;
         }
         const bool held = !split.heldBack.empty();
         const std::vector<size_t>& images = held ? split.heldBack : split.trained;
         normals.push_back({products[i].name, held ? "held-back" : "training", std::min(images.size(), mostCalibrated),
-                           [&read, &images](size_t n) { return imageToTensor(read(images[n]), "image"); }});
+                           [&read, &images](size_t n) { return Frame(read(images[n])); }});
     }
     return normals;
 }
@@ -312,7 +312,7 @@ void TrainerImpl::calibrate(size_t count, const std::function<cv::Mat(size_t)>& 
 {
     guarded([&] {
         require(count > 0, "no images to take thresholds from, expected at least one");
-        calibrateOn({{"", heldBack ? "held-back" : "training", count, [&](size_t i) { return imageToTensor(image(i), "image"); }}},
+        calibrateOn({{"", heldBack ? "held-back" : "training", count, [&](size_t i) { return Frame(image(i)); }}},
                     inspectionOf(training_.config()));
     });
 }
@@ -333,7 +333,7 @@ void TrainerImpl::calibrateOn(const std::vector<Normals>& products, const Inspec
         found.from = product.from;
         for (size_t i = 0; i < product.count; i++)
         {
-            const at::Tensor image = product.image(i);
+            const Frame image = product.image(i);
             // thresholds in the type that detection will choose
             const Inspected result = inspected(net, {image}, inspection)[0];
             found.add(result);
@@ -360,7 +360,7 @@ ModelFile TrainerImpl::modelFile() const
         Inspection inspection = inspectionOf(training_.config());
         if (inspection.tiling.side > 0) // the batches were tiles, in which the image's region has no place
             inspection = {};
-        calibrateOn({{"", "training", recent_.size(), [&](size_t i) { return recent_[i]; }}}, inspection);
+        calibrateOn({{"", "training", recent_.size(), [&](size_t i) { return Frame(recent_[i]); }}}, inspection);
     }
     ModelFile file;
     file.config = training_.config();

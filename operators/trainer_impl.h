@@ -47,7 +47,7 @@ private:
         std::string name; ///< of the product; may be empty
         const char* from; ///< as in ScoreStatistics
         size_t count;
-        std::function<at::Tensor(size_t)> image; ///< [1, 3, h, w]
+        std::function<Frame(size_t)> image;
     };
 
     double stepBatch(const at::Tensor& batch); ///< at the input size
