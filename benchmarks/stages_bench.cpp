@@ -293,6 +293,51 @@ int main(int argc, char** argv)
                     });
     }
 
+    for (const cv::Size size : {cv::Size(640, 480), cv::Size(2048, 2048)})
+    {
+        const std::string stage = fmt::format("prepare {}x{} to 252", size.width, size.height);
+        cv::Mat image(size, CV_8UC3);
+        cv::randu(image, 0, 256);
+        const at::Tensor to = at::empty({1, 3, 252, 252});
+        Picture picture;
+        picture.data = image.data;
+        picture.rows = image.rows;
+        picture.columns = image.cols;
+        picture.channels = 3;
+        picture.step = static_cast<int64_t>(image.step[0]);
+        for (const auto& [name, device] : cpus)
+            measure(stage + "|" + name, [=, d = device, keep = image] { prepare(d, picture, planar(to)); });
+        const auto split = [to](const cv::Mat& pixels)
+        {
+            std::vector<cv::Mat> planes;
+            for (int64_t c = 2; c >= 0; c--)
+                planes.emplace_back(252, 252, CV_32F, to[0][c].data_ptr());
+            cv::split(pixels, planes);
+        };
+        measure(stage + "|OpenCV",
+                [=]
+                {
+                    cv::Mat exact, small;
+                    image.convertTo(exact, CV_32F, 1 / 255.);
+                    cv::resize(exact, small, {252, 252}, 0, 0, cv::INTER_AREA);
+                    split(small);
+                });
+        measure(stage + "|OpenCV, 8-bit", // rounds to a 255th on the way
+                [=]
+                {
+                    cv::Mat exact, small;
+                    cv::resize(image, small, {252, 252}, 0, 0, cv::INTER_AREA);
+                    small.convertTo(exact, CV_32F, 1 / 255.);
+                    split(exact);
+                });
+        measure(stage + "|LibTorch",
+                [=]
+                {
+                    const at::Tensor pixels = at::from_blob(image.data, {1, image.rows, image.cols, 3}, at::kByte);
+                    benchmark::DoNotOptimize(at::adaptive_avg_pool2d(pixels.flip(3).permute({0, 3, 1, 2}).to(at::kFloat) / 255, {252, 252}).data_ptr());
+                });
+    }
+
     Fastest fastest;
     benchmark::RunSpecifiedBenchmarks(&fastest);
 
