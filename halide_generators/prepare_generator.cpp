@@ -17,7 +17,6 @@ public:
     Input<Buffer<void, 2>> image{"image"};     // (x · channels + channel, y)
     Input<int32_t> channels{"channels"};       // 1 grey, 3 BGR, 4 BGRA, 6 BGR and geometry
     Input<int32_t> area{"area"};               // 1: average over the area, 0: bilinear
-    Input<float> scale{"scale"};
     Output<Buffer<float, 4>> out{"out"};
 
     void generate()
@@ -33,7 +32,7 @@ public:
 
         const Expr y0 = clamp(down.first(y) + down.band, 0, height - 1);
         sum(e, y) = 0.0f;
-        sum(e, y) += down.weight(y, down.band) * cast<float>(image(e, y0));
+        sum(e, y) += down.weight(y, down.band) * unitValue(image(e, y0));
         rows(e, y) = sum(e, y);
 
         // grey is all three; BGR turns round; what comes after stays
@@ -41,7 +40,7 @@ public:
         const Expr x0 = clamp(across.first(x) + across.band, 0, width - 1);
         pixel(x, y, c) = 0.0f;
         pixel(x, y, c) += across.weight(x, across.band) * rows(clamp(x0 * channels + channel, 0, row - 1), y);
-        out(x, y, c, n) = scale * pixel(x, y, c);
+        out(x, y, c, n) = pixel(x, y, c);
     }
 
     void schedule()
@@ -74,6 +73,18 @@ private:
             band = RDom(0, select(at.area == 1, in / size + 2, 2), "band");
         }
     };
+
+    /// 0 to 1, before anything is added up, and on the CPU rounded as OpenCV's blobFromImage() rounds it: a picture and its blob then give
+    /// the same bits, which a model in bfloat16 needs to give the same score.
+    Expr unitValue(const Expr& value)
+    {
+        if (value.type().is_float())
+            return value;
+        const double most = value.type().bits() == 8 ? 255 : 65535;
+        if (get_target().has_gpu_feature()) // doubles are rare there
+            return cast<float>(value) / static_cast<float>(most);
+        return cast<float>(cast<double>(value) * Expr(1 / most));
+    }
 
     void scheduleCpu()
     {

@@ -320,18 +320,18 @@ void prepare(const Device& device, const Picture& image, const View& out)
             "{}: rows of {} values of {} bytes lie {} bytes apart; expected no less, and a multiple of a value's size", stage, row, bytes, image.step);
     require(image.step / bytes * image.rows <= INT32_MAX, "{}: the image spans {} values; at most {} are possible", stage,
             image.step / bytes * image.rows, INT32_MAX);
-    checkSize(stage, "out", out, {1, image.channels == 6 ? 6 : 3, out.size[H], out.size[W]});
+    const bool plane = image.channels == 1 && out.size[C] == 1;
+    checkSize(stage, "out", out, {1, image.channels == 6 ? 6 : plane ? 1 : 3, out.size[H], out.size[W]});
     for (const auto& [from, to] : {std::pair(image.rows, out.size[H]), std::pair(image.columns, out.size[W])})
         require(static_cast<int64_t>(from + 2) * to < (1 << 29), "{}: an image of {}x{} to {} is too large", stage, image.columns, image.rows,
                 shape(out));
 
     int32_t channels = image.channels;
     int32_t area = out.size[H] < image.rows && out.size[W] < image.columns;
-    float scale = image.depth == Depth::UInt8 ? 1.0f / 255 : image.depth == Depth::UInt16 ? 1.0f / 65535 : 1.0f;
     const VariantRow& variant = choose(device, stage, nameOf(image.depth), {});
     Call call{device, threadsFor(0.3 * static_cast<double>(row) * image.rows + elements(out))};
     Buffer bufferIn(call, stage, "image", image), bufferOut(call, stage, "out", out, Use::Write);
-    run(stage, variant, call, bufferIn.raw(), &channels, &area, &scale, bufferOut.raw());
+    run(stage, variant, call, bufferIn.raw(), &channels, &area, bufferOut.raw());
 }
 
 void perturb(const Device& device, const View& x, const View& attention, const PerturbParams& params, const View& out)

@@ -87,7 +87,7 @@ struct PerturbParams
     uint32_t firstImage = 0; ///< number of the batch's first image: a batch may be cut without changing its noise
 };
 
-/// The picture at the size of out [1,3,H,W], or [1,6,H,W] of one with 6 channels: planes of 0 to 1, RGB (grey three times, alpha gone) and
+/// The picture at the size of out [1,3,H,W], or [1,6,H,W] of one with 6 channels, or [1,1,H,W] of a grey one: planes of 0 to 1, RGB (grey three times, alpha gone) and
 /// geometry as it is. Averaged over areas where both sides shrink, bilinear with half-pixel centres otherwise.
 void prepare(const Device& device, const Picture& image, const View& out);
 

@@ -5,7 +5,6 @@
 #include "models/tensor_view.h"
 
 #include <ATen/ATen.h>
-#include <opencv2/imgproc.hpp>
 
 namespace agpnet
 {
@@ -13,12 +12,6 @@ namespace
 {
 
 constexpr int smallestSide = 8;
-
-cv::Mat plane(const at::Tensor& images, int64_t n, int64_t c)
-{
-    const at::Tensor p = images[n][c];
-    return cv::Mat(static_cast<int>(p.size(0)), static_cast<int>(p.size(1)), CV_32F, p.mutable_data_ptr());
-}
 
 } // namespace
 
@@ -50,16 +43,22 @@ at::Tensor Frame::at(const cv::Rect& part, cv::Size size) const
 {
     if (image_.empty())
         return resized(blob_.narrow(2, part.y, part.height).narrow(3, part.x, part.width), size);
-    stages::Picture picture;
-    picture.data = image_.ptr(part.y) + static_cast<size_t>(part.x) * image_.elemSize();
-    picture.rows = part.height;
-    picture.columns = part.width;
-    picture.channels = image_.channels();
-    picture.depth = image_.depth() == CV_8U ? stages::Depth::UInt8 : image_.depth() == CV_16U ? stages::Depth::UInt16 : stages::Depth::Float32;
-    picture.step = static_cast<int64_t>(image_.step[0]);
-    const at::Tensor out = at::empty({1, picture.channels == 6 ? 6 : 3, size.height, size.width}, at::kFloat);
-    stages::prepare({}, picture, viewOf(out));
-    return out;
+    // To planes of float first, which is what a blob is: a picture and its blob then take the same steps and give the same bits, which a
+    // model in bfloat16 needs to give the same score. prepare() could do all of it in one pass, but rounds a last bit otherwise.
+    const double scale = image_.depth() == CV_8U ? 1 / 255. : image_.depth() == CV_16U ? 1 / 65535. : 1;
+    const int channels = image_.channels();
+    cv::Mat scaled;
+    image_(part).convertTo(scaled, CV_MAKETYPE(CV_32F, channels), scale);
+    const at::Tensor tensor = at::empty({1, channels == 6 ? 6 : 3, part.height, part.width}, at::kFloat);
+    std::vector<cv::Mat> planes;
+    for (int64_t c = 0; c < tensor.size(1); c++)
+        planes.emplace_back(part.height, part.width, CV_32F, tensor[0][c].mutable_data_ptr());
+    // BGR(A) to RGB planes; grey three times; geometry as it is
+    std::vector<int> order = channels == 1 ? std::vector<int>{0, 0, 0, 1, 0, 2} : std::vector<int>{2, 0, 1, 1, 0, 2};
+    for (int c = 3; c < tensor.size(1); c++)
+        order.insert(order.end(), {c, c});
+    cv::mixChannels(std::vector<cv::Mat>{scaled}, planes, order);
+    return resized(tensor, size);
 }
 
 at::Tensor resized(const at::Tensor& images, cv::Size size)
@@ -69,12 +68,17 @@ at::Tensor resized(const at::Tensor& images, cv::Size size)
         return images;
     const at::Tensor from = images.contiguous();
     at::Tensor to = at::empty({from.size(0), from.size(1), size.height, size.width}, at::kFloat);
-    const int interpolation = size.width < width && size.height < height ? cv::INTER_AREA : cv::INTER_LINEAR;
     for (int64_t n = 0; n < from.size(0); n++)
         for (int64_t c = 0; c < from.size(1); c++)
         {
-            cv::Mat target = plane(to, n, c);
-            cv::resize(plane(from, n, c), target, size, 0, 0, interpolation);
+            stages::Picture plane; // the same stage as for pictures, so that both ways give the same score
+            plane.data = from[n][c].const_data_ptr();
+            plane.rows = height;
+            plane.columns = width;
+            plane.channels = 1;
+            plane.depth = stages::Depth::Float32;
+            plane.step = static_cast<int64_t>(width) * static_cast<int64_t>(sizeof(float));
+            stages::prepare({}, plane, viewOf(to.narrow(0, n, 1).narrow(1, c, 1)));
         }
     return to;
 }

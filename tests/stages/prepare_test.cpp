@@ -92,6 +92,28 @@ TEST_P(Prepare, EqualsReference)
                 }
 }
 
+TEST_P(Prepare, APlaneOfItsOwnIsTheSame)
+{
+    for (const Shape& s : shapes)
+    {
+        const Drawn drawn(Depth::Float32, s.h, s.w, 1, 0, 3);
+        const Array three = run(*place, drawn, s.height, s.width, Order::Planar);
+        Array memory(1, 1, 1, s.h * s.w);
+        std::memcpy(memory.values.data(), drawn.bytes.data(), drawn.bytes.size());
+        const auto from = place->make(memory);
+        const auto to = place->make(1, 1, s.height, s.width);
+        Picture picture = drawn.picture;
+        picture.data = from->view.data;
+        picture.offset = from->view.offset * sizeof(float);
+        prepare(place->device, picture, to->view);
+        const Array one = to->read();
+        for (int c = 0; c < 3; c++)
+            for (int y = 0; y < s.height; y++)
+                for (int x = 0; x < s.width; x++)
+                    ASSERT_EQ(one.at(0, 0, y, x), three.at(0, c, y, x));
+    }
+}
+
 TEST_P(Prepare, EqualsOpenCv)
 {
     for (const Shape& s : {Shape{480, 640, 252, 252}, Shape{1000, 750, 252, 336}, Shape{100, 130, 252, 252}, Shape{300, 200, 252, 252}})
