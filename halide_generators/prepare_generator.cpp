@@ -74,8 +74,8 @@ private:
         }
     };
 
-    /// 0 to 1, before anything is added up, and on the CPU rounded as OpenCV's blobFromImage() rounds it: a picture and its blob then give
-    /// the same bits, which a model in bfloat16 needs to give the same score.
+    /// 0 to 1, before anything is added up, and on the CPU rounded as OpenCV's blobFromImage() rounds it. The sums that follow may still
+    /// differ in a last bit from those of the pipeline for float32.
     Expr unitValue(const Expr& value)
     {
         if (value.type().is_float())

@@ -51,10 +51,10 @@ void printBuild(const json& info)
     std::printf("libtorch  %s, %d threads\n", info["libtorch"]["version"].get<std::string>().c_str(), info["libtorch"]["threads"].get<int>());
     std::printf("cpu       %s, bfloat16 %s\n", info["cpu"]["capability"].get<std::string>().c_str(), info["cpu"]["bf16"].get<bool>() ? "yes" : "no");
     std::printf("opencl    %s\n\n", info["opencl"].contains("device") ? info["opencl"]["device"].get<std::string>().c_str() : "not used by OpenCV here");
-    std::printf("%-10s %-7s %-10s %-8s %-8s %s\n", "stage", "api", "schedule", "layout", "metric", "runs here");
+    std::printf("%-10s %-7s %-10s %-8s %-8s %s\n", "stage", "api", "schedule", "layout", "kind", "runs here");
     for (const json& row : info["schedules"])
         std::printf("%-10s %-7s %-10s %-8s %-8s %s\n", row["stage"].get<std::string>().c_str(), row["api"].get<std::string>().c_str(),
-                    row["name"].get<std::string>().c_str(), row["layout"].get<std::string>().c_str(), row["metric"].get<std::string>().c_str(),
+                    row["name"].get<std::string>().c_str(), row["layout"].get<std::string>().c_str(), row["kind"].get<std::string>().c_str(),
                     row["usable"].get<bool>() ? "yes" : "no");
 }
 

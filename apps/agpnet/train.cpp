@@ -430,7 +430,7 @@ void addTrain(CLI::App& app, Run& run)
     command->add_flag("--early-stop", options->earlyStop, "End sooner when drawn-in defects are no longer told better; --steps is then the most");
     command->add_option("--checkpoint", options->checkpoint, "Seconds between saved states (default 60; 0: after each step)")
         ->check(CLI::NonNegativeNumber);
-    command->add_flag("--no-image-noise", options->noImageNoise, "Noise on features only: half the time a step");
+    command->add_flag("--no-image-noise", options->noImageNoise, "Noise on features only, which is the default; halves the time of --preset paper");
     command->add_flag("--reference-backbone", options->reference, "Name the backbone by hash instead of embedding it");
     command->add_flag("--resume", options->resume, "Go on from OUT.state, which an interrupted or killed training left");
     command->add_flag("--profile", options->profile, "Print where the time went");

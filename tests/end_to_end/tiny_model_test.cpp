@@ -329,6 +329,14 @@ TEST_F(TinyModel, LearnsSeveralProducts)
     EXPECT_THAT(twice.text, HasSubstr("two products are called 'nuts'"));
 }
 
+TEST_F(TinyModel, InfoPrintsEveryCompiledPipeline)
+{
+    const Outcome info = Process({"info"}).finish();
+    ASSERT_EQ(info.code, 0) << info.text;
+    for (const char* word : {"prepare", "perturb", "residual", "heatmap", "uint16", "scaled", "baseline", "cuda"})
+        EXPECT_THAT(info.text, HasSubstr(word));
+}
+
 TEST_F(TinyModel, StopsEarlyAndSaysWhereTheTimeWent)
 {
     const Outcome trained = Process(train("early.agp", 3000, {"--early-stop", "--profile"})).finish();
