@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
+#include <optional>
 #include <torch/csrc/autograd/grad_mode.h>
 
 namespace agpnet
@@ -33,11 +34,13 @@ void AdamW::step(double learningRate, double weightDecay, double clip)
     for (const at::Tensor& parameter : parameters_)
         gradients.push_back(parameter.grad());
     const double norm = at::stack(at::_foreach_norm(gradients, 2)).norm().item<double>();
+    std::optional<at::Tensor> tooLongBy; // what the kernel divides gradients by, in its one pass over them
     if (norm > clip)
-        at::_foreach_mul_(gradients, clip / norm);
+        tooLongBy = at::full({}, norm / clip, at::kFloat);
     at::_foreach_add_(steps_, 1);
     constexpr double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-    at::_fused_adamw_(parameters_, gradients, first_, second_, {}, steps_, learningRate, beta1, beta2, weightDecay, epsilon, false, false);
+    at::_fused_adamw_(parameters_, gradients, first_, second_, {}, steps_, learningRate, beta1, beta2, weightDecay, epsilon, false, false,
+                      tooLongBy);
     for (at::Tensor& parameter : parameters_)
         parameter.mutable_grad() = at::Tensor();
 }

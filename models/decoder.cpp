@@ -18,6 +18,16 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
     return at::linear(x.to(compute), weight.to(compute), bias.to(compute));
 }
 
+/// Written out rather than at::scaled_dot_product_attention: its bfloat16 kernels for the CPU, backward above all, take more than
+/// twice as long as these products at a few hundred tokens.
+at::Tensor attendWithGradient(const at::Tensor& qkv)
+{
+    const at::Tensor parts = qkv.permute({2, 0, 3, 1, 4});
+    const double scale = 1 / std::sqrt(static_cast<double>(qkv.size(4)));
+    const at::Tensor weights = at::softmax(at::matmul(parts[0] * scale, parts[1].transpose(-2, -1)), -1);
+    return at::matmul(weights, parts[2]).transpose(1, 2).flatten(2);
+}
+
 /// [1, h·w, width]: one quarter each of sin y, cos y, sin x, cos x over geometric frequencies.
 at::Tensor sinePositions(int h, int w, int width)
 {
@@ -108,54 +118,50 @@ Decoder::Decoder(const DecoderShape& shape, const NamedTensors& weights) : shape
     collect();
 }
 
-at::Tensor Decoder::run(const at::Tensor& tokens, at::ScalarType compute, at::Tensor* received, size_t wanted) const
+at::Tensor Decoder::embedded(const at::Tensor& tokens, at::ScalarType compute) const
 {
-    const int64_t n = tokens.size(0), l = tokens.size(1), c = shape_.width, heads = shape_.heads;
-    at::Tensor x = linear(tokens, embedWeight_, embedBias_, compute).to(at::kFloat) + positions_;
-    for (const Block& b : blocks_)
-    {
-        at::Tensor y = at::layer_norm(x, {c}, b.norm1Weight, b.norm1Bias);
-        const at::Tensor packed = linear(y, b.qkvWeight, b.qkvBias, compute).view({n, l, 3, heads, c / heads});
-        if (!c10::GradMode::is_enabled())
-        {
-            at::Tensor here;
-            y = attend(packed, received ? &here : nullptr);
-            if (received)
-            {
-                *received = received->defined() ? *received + here : here;
-                if (--wanted == 0)
-                    return {};
-            }
-        }
-        else
-        {
-            // Written out rather than at::scaled_dot_product_attention: its bfloat16 kernels for the CPU, backward above all,
-            // take more than twice as long as these products at a few hundred tokens.
-            const at::Tensor qkv = packed.permute({2, 0, 3, 1, 4});
-            const double scale = 1 / std::sqrt(static_cast<double>(c / heads));
-            const at::Tensor weights = at::softmax(at::matmul(qkv[0] * scale, qkv[1].transpose(-2, -1)), -1);
-            y = at::matmul(weights, qkv[2]).transpose(1, 2).reshape({n, l, c});
-        }
-        x = x + linear(y, b.projWeight, b.projBias, compute).to(at::kFloat);
-        y = at::layer_norm(x, {c}, b.norm2Weight, b.norm2Bias);
-        y = at::gelu(linear(y, b.fc1Weight, b.fc1Bias, compute));
-        x = x + linear(y, b.fc2Weight, b.fc2Bias, compute).to(at::kFloat);
-    }
-    x = at::layer_norm(x, {c}, normWeight_, normBias_);
-    return linear(x, outWeight_, outBias_, compute).to(at::kFloat);
+    return linear(tokens, embedWeight_, embedBias_, compute).to(at::kFloat) + positions_;
+}
+
+at::Tensor Decoder::projected(const Block& block, const at::Tensor& x, int64_t parts, at::ScalarType compute) const
+{
+    const int64_t c = shape_.width;
+    const at::Tensor y = at::layer_norm(x, {c}, block.norm1Weight, block.norm1Bias);
+    return linear(y, block.qkvWeight.narrow(0, 0, parts * c), block.qkvBias.narrow(0, 0, parts * c), compute)
+        .view({x.size(0), x.size(1), parts, shape_.heads, c / shape_.heads});
+}
+
+at::Tensor Decoder::completed(const Block& b, at::Tensor x, const at::Tensor& attended, at::ScalarType compute) const
+{
+    x = x + linear(attended, b.projWeight, b.projBias, compute).to(at::kFloat);
+    const at::Tensor y = at::layer_norm(x, {shape_.width}, b.norm2Weight, b.norm2Bias);
+    return x + linear(at::gelu(linear(y, b.fc1Weight, b.fc1Bias, compute)), b.fc2Weight, b.fc2Bias, compute).to(at::kFloat);
 }
 
 at::Tensor Decoder::forward(const at::Tensor& tokens, at::ScalarType compute) const
 {
-    return run(tokens, compute, nullptr, 0);
+    at::Tensor x = embedded(tokens, compute);
+    for (const Block& block : blocks_)
+    {
+        const at::Tensor qkv = projected(block, x, 3, compute);
+        x = completed(block, x, c10::GradMode::is_enabled() ? attendWithGradient(qkv) : attend(qkv), compute);
+    }
+    return linear(at::layer_norm(x, {shape_.width}, normWeight_, normBias_), outWeight_, outBias_, compute).to(at::kFloat);
 }
 
 at::Tensor Decoder::attention(const at::Tensor& tokens, at::ScalarType compute, int blocks) const
 {
     const c10::AutoGradMode noGradient(false);
     const size_t wanted = blocks == 0 ? blocks_.size() : std::min(static_cast<size_t>(blocks), blocks_.size());
-    at::Tensor sum;
-    run(tokens, compute, &sum, wanted);
+    at::Tensor x = embedded(tokens, compute);
+    at::Tensor sum = at::zeros({tokens.size(0), tokens.size(1)}, at::kFloat);
+    for (size_t i = 0; i + 1 < wanted; i++)
+    {
+        const at::Tensor qkv = projected(blocks_[i], x, 3, compute);
+        sum += attentionReceived(qkv);
+        x = completed(blocks_[i], x, attend(qkv), compute);
+    }
+    sum += attentionReceived(projected(blocks_[wanted - 1], x, 2, compute)); // of the last block nothing else is needed
     return sum / static_cast<double>(wanted);
 }
 

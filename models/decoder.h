@@ -58,8 +58,11 @@ private:
     template <typename Visit>
     void forEachParameter(Visit visit);
     void collect();
-    /// received, if wanted: from the first `wanted` blocks, after which nothing is computed any more.
-    at::Tensor run(const at::Tensor& tokens, at::ScalarType compute, at::Tensor* received, size_t wanted) const;
+    /// The parts of forward(): before the blocks; of a block, what attention takes, [N, L, parts, heads, width / heads] (2: queries and keys, 3:
+    /// values too); what follows attention.
+    at::Tensor embedded(const at::Tensor& tokens, at::ScalarType compute) const;
+    at::Tensor projected(const Block& block, const at::Tensor& x, int64_t parts, at::ScalarType compute) const;
+    at::Tensor completed(const Block& block, at::Tensor x, const at::Tensor& attended, at::ScalarType compute) const;
 
     DecoderShape shape_;
     at::Tensor positions_; ///< [1, rows·columns, C]
