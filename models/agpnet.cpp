@@ -152,21 +152,6 @@ Features extractNormalised(const Extractor& extractor, const Config& config, con
     return features;
 }
 
-FeatureScale FeatureScale::measured(const at::Tensor& tokens)
-{
-    const at::Tensor flat = tokens.to(at::kDouble).flatten(0, 1);
-    const at::Tensor mean = flat.mean({0});
-    const at::Tensor deviation = (flat - mean).square().mean({0}).sqrt();
-    // a channel that never changes says nothing, and must not be divided by nothing
-    return {mean.to(at::kFloat), deviation.clamp_min(1e-3 * deviation.mean().item<double>() + 1e-12).to(at::kFloat)};
-}
-
-at::Tensor FeatureScale::applied(const at::Tensor& tokens) const
-{
-    const at::Tensor exact = tokens.to(at::kFloat);
-    return mean.defined() ? (exact - mean) / deviation : exact;
-}
-
 Features extractFeatures(const Extractor& extractor, const Config& config, const at::Tensor& images, bool attention)
 {
     return extractNormalised(extractor, config, normalised(extractor.facts(), images), attention);

@@ -4,6 +4,7 @@
 #include "models/backbone.h"
 #include "models/config.h"
 #include "models/decoder.h"
+#include "models/feature_scale.h"
 #include "models/frozen_decoder.h"
 #include "models/state_dict.h"
 
@@ -39,16 +40,6 @@ struct Features
 {
     at::Tensor tokens; ///< [N, L, C], float32: what the groups of layers give, before they are brought to one scale
     at::Tensor prior;  ///< prior attention [N, L]; undefined unless asked for
-};
-
-/// What brings tokens to F_clean: (tokens - mean) / deviation per channel, taken over normal images. Undefined tensors where the
-/// target needs none (layernorm).
-struct FeatureScale
-{
-    at::Tensor mean, deviation; ///< [C], float32
-
-    static FeatureScale measured(const at::Tensor& tokens); ///< over all but the channels
-    at::Tensor applied(const at::Tensor& tokens) const;     ///< float32
 };
 
 /// images: [N, 3 or 6, H, W], RGB and perhaps geometry, 0 to 1, at the config's size.

@@ -34,6 +34,7 @@ void forEachField(ConfigType& c, Visit visit)
     visit("decoder_mlp_ratio", c.decoderMlpRatio);
     visit("prior_mean_query", c.priorMeanQuery);
     visit("metric", c.metric);
+    visit("score_metric", c.scoreMetric);
     visit("sigma", c.sigma);
     visit("score", c.score);
     visit("tile", c.tile);
@@ -310,6 +311,7 @@ void validate(const Config& c)
     checkRange("decoder_heads", c.decoderHeads, 0, 256);
     checkRange("decoder_mlp_ratio", c.decoderMlpRatio, 0.1, 16);
     checkChoice("metric", c.metric, {"l2", "scaled", "cosine"});
+    checkChoice("score_metric", c.scoreMetric, {"l2", "scaled", "cosine"});
     checkRange("sigma", c.sigma, 0, 256);
     checkChoice("score", c.score, {"max", "top1"});
     require(c.tile == 0 || (c.tile >= 32 && c.tile <= 16384), "config: 'tile' is {}, expected 0 (off) or 32 to 16384 pixels", c.tile);
@@ -349,7 +351,7 @@ Config preset(const std::string& name)
     {
         config.layers = {{3, 6, 9, 12}};
         config.target = "layernorm";
-        config.metric = "l2";
+        config.metric = config.scoreMetric = "l2";
         config.sigma = 0;
         config.score = "max";
         config.imageNoise = true;

@@ -42,6 +42,7 @@ struct Config
 
     // the map
     std::string metric = "scaled"; ///< scaled: the residual over the root of the features' norm; cosine; or l2 as published
+    std::string scoreMetric = "cosine"; ///< the distance whose map is scored: as metric
     double sigma = 4;           ///< Gaussian smoothing of the map, pixels at input size; 0: none
     std::string score = "top1"; ///< image score: top1 (mean of the top 1 %), or max as published
 

@@ -130,15 +130,16 @@ FeatureScale scaleOf(const std::string& path, const Config& config, const Tensor
     const auto tensor = [&](const char* name) {
         const auto it = file.tensors.find(name);
         require(it != file.tensors.end(), "{}: tensor '{}' is missing", path, name);
-        require(it->second.sizes() == at::IntArrayRef{channels} && it->second.scalar_type() == at::kFloat,
-                "{}: tensor '{}' has shape [{}], expected [{}] of float32", path, name, fmt::join(it->second.sizes(), ", "), channels);
         return it->second;
     };
-    const FeatureScale scale{tensor(scaleMean), tensor(scaleDeviation)};
-    require(at::isfinite(scale.mean).all().item<bool>() && at::isfinite(scale.deviation).all().item<bool>() &&
-                scale.deviation.min().item<double>() > 0,
-            "{}: the feature scale holds values that are not finite, or a deviation of 0", path);
-    return scale;
+    try
+    {
+        return FeatureScale::checked(tensor(scaleMean), tensor(scaleDeviation), channels);
+    }
+    catch (const Error& error)
+    {
+        fail("{}: {}", path, error.what());
+    }
 }
 
 json toJson(const ScoreStatistics& s)

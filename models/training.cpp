@@ -108,7 +108,7 @@ struct Training::Impl
 
     void checkImages(const at::Tensor& images01) const;
     Features features(const at::Tensor& images01) const;
-    void measure(const Features& features);
+    void measure(const Features& features, const std::vector<int64_t>& products);
     double step(const Features& features, const at::Tensor& images01);
     at::Tensor lossOf(const at::Tensor& output, const at::Tensor& target) const;
     void updateAverage();
@@ -142,11 +142,11 @@ Features Training::Impl::features(const at::Tensor& images01) const
     return features;
 }
 
-void Training::Impl::measure(const Features& features)
+void Training::Impl::measure(const Features& features, const std::vector<int64_t>& products)
 {
     at::NoGradGuard noGradient;
     if (config.target == "standardised")
-        scale = FeatureScale::measured(features.tokens);
+        scale = FeatureScale::measured(features.tokens, products);
     unit = std::sqrt(scale.applied(features.tokens).square().mean().item<double>());
     require(std::isfinite(unit) && unit > 0, "the backbone's features have a root mean square of {}, expected finite and more than 0", unit);
 }
@@ -172,7 +172,7 @@ double Training::Impl::step(const Features& features, const at::Tensor& images01
         checkImages(images01);
     const int64_t n = features.tokens.size(0);
     if (unit == 0)
-        measure(features);
+        measure(features, {});
 
     at::Tensor clean, plain, fromImage; // the decoder's inputs: feature noise alone, image and feature noise
     {
@@ -236,10 +236,10 @@ Features Training::features(const at::Tensor& images) const
     return impl_->features(images);
 }
 
-void Training::measure(const Features& features)
+void Training::measure(const Features& features, const std::vector<int64_t>& products)
 {
     require(impl_->done == 0 && impl_->unit == 0, "the scale of the features has already been taken, and training goes on with it");
-    impl_->measure(features);
+    impl_->measure(features, products);
 }
 
 double Training::step(const Features& features, const at::Tensor& images)
@@ -373,10 +373,7 @@ void Training::restore(const Decoder::NamedTensors& state)
     }
     FeatureScale scale;
     if (unit > 0 && config().target == "standardised")
-    {
-        const at::Tensor like = at::empty({impl_->decoder.shape().channels});
-        scale = {copied("scale.mean", like), copied("scale.deviation", like)};
-    }
+        scale = FeatureScale::checked(named("scale.mean").clone(), named("scale.deviation").clone(), impl_->decoder.shape().channels);
     impl_->decoder = Decoder(impl_->decoder.shape(), decoder);
     impl_->ema = Decoder(impl_->ema.shape(), ema);
     impl_->optimiser = AdamW(impl_->decoder.parameters(), std::move(first), std::move(second), done);

@@ -23,9 +23,9 @@ public:
     /// precision, so that what a caller keeps between steps and what it computes afresh are the same.
     Features features(const at::Tensor& images) const;
 
-    /// Takes the scale of F_clean and the unit of its noise from features of normal images. Once, before the first step; a step
-    /// that finds it undone does it with its own images.
-    void measure(const Features& features);
+    /// Takes the scale of F_clean and the unit of its noise from features of normal images, `products` as in FeatureScale. Once, before the
+    /// first step; a step that finds it undone does it with its own images, as one product.
+    void measure(const Features& features, const std::vector<int64_t>& products);
     bool measured() const { return noiseUnit() > 0; }
 
     /// One optimisation step on the features of images; the images themselves are wanted where needsImages(), else ignored.

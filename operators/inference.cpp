@@ -48,11 +48,11 @@ cv::Mat matOf(const at::Tensor& map)
     return cv::Mat(static_cast<int>(map.size(-2)), static_cast<int>(map.size(-1)), CV_32F, map.mutable_data_ptr());
 }
 
-at::Tensor residualOf(const Config& config, const Reconstruction& reconstruction)
+at::Tensor residualOf(const std::string& metric, const Reconstruction& reconstruction)
 {
     at::Tensor residual = at::empty({reconstruction.clean.size(0), 1, reconstruction.clean.size(2), reconstruction.clean.size(3)}, at::kFloat);
     stages::residual({}, viewOf(reconstruction.clean), viewOf(reconstruction.reconstructed),
-                     stages::metricOf(config.metric), viewOf(residual));
+                     stages::metricOf(metric), viewOf(residual));
     return residual;
 }
 
@@ -62,32 +62,49 @@ Inference::Scored heatmapOf(const Config& config, const at::Tensor& residual, cv
     const at::Tensor map = at::empty({n, 1, size.height, size.width}, at::kFloat);
     const at::Tensor maximum = at::empty({n, 1, 1, 1}, at::kFloat), top1 = at::empty_like(maximum);
     stages::heatmap({}, viewOf(residual), sigma, viewOf(map), viewOf(maximum), viewOf(top1));
-    return {map, (config.score == "top1" ? top1 : maximum).view({n, 1})};
+    return {map, map, (config.score == "top1" ? top1 : maximum).view({n, 1})};
 }
 
+/// Before a region of interest is heeded. What is scored may be another map than the one that is shown.
+struct Maps
+{
+    cv::Mat shown, scored;
+    double score;
+};
+
 /// The residuals of tiles are blended before they are smoothed and scored, so that both happen once and over the seams.
-Inspected inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
+Maps inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
 {
     constexpr size_t atOnce = 8; // enough to be quick; memory does not grow with the image
     const Config& config = net.config();
     const cv::Size input(config.width, config.height);
-    TileBlend blend(grid, input);
+    const std::vector<std::string> metrics = config.metric == config.scoreMetric ? std::vector{config.metric} : std::vector{config.metric, config.scoreMetric};
+    std::vector<TileBlend> blends; // each made anew: copies of one would share its sums
+    for (size_t i = 0; i < metrics.size(); i++)
+        blends.emplace_back(grid, input);
     for (size_t first = 0; first < grid.size(); first += atOnce)
     {
         std::vector<at::Tensor> tiles;
         for (size_t i = first; i < std::min(first + atOnce, grid.size()); i++)
             tiles.push_back(image.at(grid[i], input));
-        const at::Tensor residuals = residualOf(config, net.reconstruct(at::cat(tiles)));
-        const at::Tensor maps = heatmapOf(config, residuals, blend.tileMap(), 0).maps;
-        for (size_t i = 0; i < tiles.size(); i++)
-            blend.add(first + i, matOf(maps[static_cast<int64_t>(i)]));
+        const Reconstruction reconstruction = net.reconstruct(at::cat(tiles));
+        for (size_t m = 0; m < metrics.size(); m++)
+        {
+            const at::Tensor maps = heatmapOf(config, residualOf(metrics[m], reconstruction), blends[m].tileMap(), 0).maps;
+            for (size_t i = 0; i < tiles.size(); i++)
+                blends[m].add(first + i, matOf(maps[static_cast<int64_t>(i)]));
+        }
     }
     // sigma is meant at the input's scale
-    const double shrunk = std::sqrt(static_cast<double>(blend.tileMap().area()) / input.area());
-    const cv::Mat& raw = blend.blended();
-    const at::Tensor residual = at::from_blob(raw.data, {1, 1, raw.rows, raw.cols}, at::kFloat);
-    const Inference::Scored whole = heatmapOf(config, residual, raw.size(), config.sigma * shrunk);
-    return {matOf(whole.maps).clone(), whole.scores.item<double>()};
+    const double shrunk = std::sqrt(static_cast<double>(blends[0].tileMap().area()) / input.area());
+    const auto smoothed = [&](TileBlend& blend) {
+        const cv::Mat& raw = blend.blended();
+        const at::Tensor residual = at::from_blob(raw.data, {1, 1, raw.rows, raw.cols}, at::kFloat);
+        return heatmapOf(config, residual, raw.size(), config.sigma * shrunk);
+    };
+    const Inference::Scored shown = smoothed(blends.front());
+    const Inference::Scored rated = metrics.size() == 1 ? shown : smoothed(blends.back());
+    return {matOf(shown.maps).clone(), matOf(rated.maps).clone(), rated.scores.item<double>()};
 }
 
 } // namespace
@@ -119,7 +136,7 @@ Inspection inspectionOf(const Config& config)
 std::vector<Inspected> inspected(const AgpNet& net, const std::vector<Frame>& images, const Inspection& inspection)
 {
     c10::InferenceMode inference;
-    std::vector<Inspected> results(images.size());
+    std::vector<Maps> results(images.size());
     std::vector<size_t> whole; // those that go through the model together
     std::vector<at::Tensor> batch;
     for (size_t i = 0; i < images.size(); i++)
@@ -133,19 +150,27 @@ std::vector<Inspected> inspected(const AgpNet& net, const std::vector<Frame>& im
         whole.push_back(i);
         batch.push_back(images[i].at(cv::Size(net.config().width, net.config().height)));
     }
+    Inference::Scored found; // what `results` refer to
     if (!batch.empty())
     {
-        const Inference::Scored found = scored(net.config(), net.reconstruct(batch.size() == 1 ? batch[0] : at::cat(batch)));
+        found = scored(net.config(), net.reconstruct(batch.size() == 1 ? batch[0] : at::cat(batch)));
         for (size_t i = 0; i < whole.size(); i++)
         {
             const auto n = static_cast<int64_t>(i);
-            results[whole[i]] = {matOf(found.maps[n]).clone(), found.scores[n].item<double>()}; // the tensor goes, the map stays
+            results[whole[i]] = {matOf(found.maps[n]), matOf(found.scoredMaps[n]), found.scores[n].item<double>()};
         }
     }
-    if (!inspection.region.empty())
-        for (Inspected& result : results)
-            result.score = keepInside(inspection.region, net.config().score, result.map);
-    return results;
+    std::vector<Inspected> finished;
+    for (Maps& result : results)
+    {
+        finished.push_back({result.shown.clone(), result.score}); // the tensor goes, the map stays
+        if (!inspection.region.empty())
+        {
+            keepInside(inspection.region, net.config().score, finished.back().map);
+            finished.back().score = keepInside(inspection.region, net.config().score, result.scored);
+        }
+    }
+    return finished;
 }
 
 Inference::Inference(const ModelFile& file, const std::string& precision)
@@ -156,7 +181,12 @@ Inference::Inference(const ModelFile& file, const std::string& precision)
 
 Inference::Scored scored(const Config& config, const Reconstruction& reconstruction)
 {
-    return heatmapOf(config, residualOf(config, reconstruction), {config.width, config.height}, config.sigma);
+    const cv::Size size(config.width, config.height);
+    const Inference::Scored shown = heatmapOf(config, residualOf(config.metric, reconstruction), size, config.sigma);
+    if (config.scoreMetric == config.metric)
+        return shown;
+    const Inference::Scored rated = heatmapOf(config, residualOf(config.scoreMetric, reconstruction), size, config.sigma);
+    return {shown.maps, rated.maps, rated.scores};
 }
 
 Inference::Scored Inference::run(const at::Tensor& images) const

@@ -29,7 +29,7 @@ Inspection inspectionOf(const Config& config);
 struct Inspected
 {
     cv::Mat map;      ///< CV_32F: at the model's input size; of an image in tiles, at their scale
-    double score = 0; ///< taken on that map
+    double score = 0; ///< taken at that scale
 };
 
 /// The map at the image's size; 0 outside the region, whose border does not bleed.
@@ -43,8 +43,9 @@ public:
 
     struct Scored
     {
-        at::Tensor maps;   ///< [N, 1, H, W] at the model's input size
-        at::Tensor scores; ///< [N, 1]
+        at::Tensor maps;       ///< [N, 1, H, W] at the model's input size
+        at::Tensor scoredMaps; ///< likewise: those that scores are taken from
+        at::Tensor scores;     ///< [N, 1]
     };
     Scored run(const at::Tensor& images) const; ///< [N, 3, H, W], RGB, 0 to 1, at the input size
 

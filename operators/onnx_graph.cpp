@@ -133,14 +133,24 @@ void writeStageGraph(const std::string& onnxPath, const std::string& model, int 
                 "{}: the model looks at {}, which separate stages do not; expected a model of whole images, or a graph of one Detect", model,
                 config.tile > 0 ? "tiles" : "a region of interest");
         const int channels = inputChannels(config);
-        const std::vector<GraphNode> nodes = {
+        const auto residual = [&](const std::string& name, const std::string& metric) {
+            return GraphNode{"Residual", name, {"features", "reconstructed"}, {name + "_map"}, {{"metric", metric}}};
+        };
+        const auto heatmap = [&](const std::string& name, const std::string& from, const std::vector<std::string>& outputs) {
+            return GraphNode{"Heatmap", name, {from + "_map"}, outputs,
+                             {{"height", int64_t{config.height}}, {"width", int64_t{config.width}}, {"sigma", config.sigma}, {"score", config.score}}};
+        };
+        std::vector<GraphNode> nodes = {
             {"Reconstruct", "reconstruct", {"image"}, {"features", "reconstructed"}, {{"model", model}}},
-            {"Residual", "residual", {"features", "reconstructed"}, {"residual_map"}, {{"metric", config.metric}}},
-            {"Heatmap",
-             "heatmap",
-             {"residual_map"},
-             {"map", "score"},
-             {{"height", int64_t{config.height}}, {"width", int64_t{config.width}}, {"sigma", config.sigma}, {"score", config.score}}}};
+            residual("residual", config.metric)};
+        if (config.scoreMetric == config.metric)
+            nodes.push_back(heatmap("heatmap", "residual", {"map", "score"}));
+        else
+        {
+            nodes.push_back(heatmap("heatmap", "residual", {"map", "score_of_map"}));
+            nodes.push_back(residual("score_residual", config.scoreMetric));
+            nodes.push_back(heatmap("score_heatmap", "score_residual", {"score_map", "score"}));
+        }
         writeFileAtomically(onnxPath, onnxGraph("agpnet", nodes, {{"image", {1, channels, height, width}}},
                                                 {{"map", {1, 1, config.height, config.width}}, {"score", {1, 1}}}));
     });

@@ -27,6 +27,7 @@ namespace
 constexpr size_t recentImages = 32;    ///< kept for thresholds when batches come one by one
 constexpr double thresholdDeviations = 3;
 constexpr size_t mostMeasured = 64;    ///< pictures that the scale of the features is taken from
+constexpr size_t mostMeasuredOfEach = 16; ///< where products are many
 constexpr size_t mostChecked = 32;     ///< pictures of all products together that early stopping looks at
 constexpr size_t copiesOfShot = 16;    ///< augmented copies of a few-shot picture that thresholds are taken from
 
@@ -155,7 +156,7 @@ bool TrainerImpl::fit(const std::vector<ImageSet>& products, const std::function
         recordImages(products, order);
         TrainingPictures pictures(products, order, training_);
         if (!training_.measured())
-            measureOn(pictures);
+            measureOn(pictures, products.size());
         const std::vector<Normals> normals = normalsOf(products, order);
         const nlohmann::json before = record_.value("profile", nlohmann::json::object());
         double checking = 0;
@@ -272,13 +273,19 @@ void TrainerImpl::recordTimes(const nlohmann::json& before, const TrainingPictur
         record_["profile"][name] = before.value(name, 0.0) + seconds;
 }
 
-void TrainerImpl::measureOn(TrainingPictures& pictures)
+void TrainerImpl::measureOn(TrainingPictures& pictures, size_t products)
 {
     const Stopwatch watch;
     std::vector<View> views;
-    for (size_t i = 0; i < std::min(pictures.trained(), mostMeasured); i++)
+    std::vector<int64_t> shown;
+    // a product comes once among as many places as there are products: none is left out
+    const size_t wanted = std::max(mostMeasured, mostMeasuredOfEach * products);
+    for (size_t i = 0; i < std::min(pictures.trained(), wanted); i++)
+    {
         views.push_back(pictures.view(i));
-    training_.measure(pictures.features(views));
+        shown.push_back(static_cast<int64_t>(views.back().product));
+    }
+    training_.measure(pictures.features(views), shown);
     record_["seconds"] = record_.value("seconds", 0.0) + watch.seconds();
 }
 

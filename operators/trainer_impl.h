@@ -57,7 +57,7 @@ private:
     TrainingOrder orderOf(const std::vector<ImageSet>& products) const;
     void recordImages(const std::vector<ImageSet>& products, const TrainingOrder& order);
     double stepOn(TrainingPictures& pictures);
-    void measureOn(TrainingPictures& pictures);
+    void measureOn(TrainingPictures& pictures, size_t products);
     void checkGain(const std::vector<Normals>& normals); ///< begins the end where drawn-in defects are no longer told better
     void recordTimes(const nlohmann::json& before, const TrainingPictures& pictures, double checking);
     std::vector<Normals> normalsOf(const std::vector<ImageSet>& products, const TrainingOrder& order) const;

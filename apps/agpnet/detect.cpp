@@ -64,7 +64,7 @@ tools::Report reportHead(const Options& options, const Detector& detector)
     tools::Report report;
     report.title = "Inspection";
     report.subtitle = fs::path(options.model).filename().string();
-    report.unit = header.at("config").at("metric") == "cosine" ? "cosine distance of features" : "distance of features";
+    report.unit = header.at("config").at("score_metric") == "cosine" ? "cosine distance of features" : "distance of features";
     report.facts = {{"Model", options.model},
                     {"Backbone", header.at("backbone").at("name").get<std::string>()},
                     {"Input", fmt::format("{} × {}", detector.inputSize().height, detector.inputSize().width)},

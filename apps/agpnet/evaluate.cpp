@@ -103,7 +103,7 @@ public:
         if (!options.report.empty())
             page_.emplace(options.report);
         report_.title = "Evaluation";
-        report_.unit = !detector_ ? "score" : (header_.at("config").at("metric") == "cosine" ? "cosine distance of features" : "distance of features");
+        report_.unit = !detector_ ? "score" : (header_.at("config").at("score_metric") == "cosine" ? "cosine distance of features" : "distance of features");
     }
 
     Measurement run()

@@ -83,6 +83,33 @@ TEST_F(Model, SameSeedSameTraining)
     }
 }
 
+TEST_F(Model, MapAndScoreMayHaveDistancesOfTheirOwn)
+{
+    const auto with = [&](const std::string& metric, const std::string& scoreMetric) {
+        ModelFile file = trained();
+        file.config.metric = metric;
+        file.config.scoreMetric = scoreMetric;
+        return Inference(file, "fp32");
+    };
+    const Inference both = with("scaled", "cosine"), map = with("scaled", "scaled"), score = with("cosine", "cosine");
+    const at::Tensor batch = images(3, 9);
+    const Inference::Scored found = both.run(batch);
+    EXPECT_TRUE(found.maps.equal(map.run(batch).maps));
+    EXPECT_TRUE(found.scores.equal(score.run(batch).scores));
+    EXPECT_FALSE(found.scores.equal(map.run(batch).scores));
+
+    // in tiles, and in a region of interest, alike
+    cv::Mat image(70, 90, CV_8UC3);
+    cv::RNG(1).fill(image, cv::RNG::UNIFORM, 0, 256);
+    const RegionOfInterest half{{{{0, 0}, {0.5, 0}, {0.5, 1}, {0, 1}}}, {}};
+    for (const Inspection& inspection : {Inspection{{40, 0.25}, {}}, Inspection{{}, half}, Inspection{{40, 0.25}, half}})
+    {
+        const auto one = [&](const Inference& inference) { return inference.inspect({Frame(image)}, inspection)[0]; };
+        EXPECT_EQ(cv::norm(one(both).map, one(map).map, cv::NORM_INF), 0);
+        EXPECT_EQ(one(both).score, one(score).score);
+    }
+}
+
 TEST_F(Model, CacheDoesNotChangeTheResult)
 {
     Training cached = training(3), uncached = training(3, "\"cache_mib\":0");
