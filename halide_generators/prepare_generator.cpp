@@ -74,16 +74,14 @@ private:
         }
     };
 
-    /// 0 to 1, before anything is added up, and on the CPU rounded as OpenCV's blobFromImage() rounds it. The sums that follow may still
-    /// differ in a last bit from those of the pipeline for float32.
+    /// 0 to 1, before anything is added up, rounded as OpenCV's convertTo() and blobFromImage() round it. The rows for the CPU are compiled
+    /// with strict_float: the sums that follow then are the same, to the last bit, for a picture of any type and on any CPU.
     Expr unitValue(const Expr& value)
     {
         if (value.type().is_float())
             return value;
         const double most = value.type().bits() == 8 ? 255 : 65535;
-        if (get_target().has_gpu_feature()) // doubles are rare there
-            return cast<float>(value) / static_cast<float>(most);
-        return cast<float>(cast<double>(value) * Expr(1 / most));
+        return cast<float>(value) * static_cast<float>(1 / most);
     }
 
     void scheduleCpu()

@@ -13,6 +13,18 @@ namespace
 
 constexpr int smallestSide = 8;
 
+stages::Picture pictureOf(const cv::Mat& image)
+{
+    stages::Picture picture;
+    picture.data = image.data;
+    picture.rows = image.rows;
+    picture.columns = image.cols;
+    picture.channels = image.channels();
+    picture.depth = image.depth() == CV_8U ? stages::Depth::UInt8 : image.depth() == CV_16U ? stages::Depth::UInt16 : stages::Depth::Float32;
+    picture.step = static_cast<int64_t>(image.step[0]);
+    return picture;
+}
+
 } // namespace
 
 Frame::Frame(const cv::Mat& image, const std::string& what) : image_(image)
@@ -43,22 +55,9 @@ at::Tensor Frame::at(const cv::Rect& part, cv::Size size) const
 {
     if (image_.empty())
         return resized(blob_.narrow(2, part.y, part.height).narrow(3, part.x, part.width), size);
-    // To planes of float first, which is what a blob is: a picture and its blob then take the same steps and give the same bits, which a
-    // model in bfloat16 needs to give the same score. prepare() could do all of it in one pass, but rounds a last bit otherwise.
-    const double scale = image_.depth() == CV_8U ? 1 / 255. : image_.depth() == CV_16U ? 1 / 65535. : 1;
-    const int channels = image_.channels();
-    cv::Mat scaled;
-    image_(part).convertTo(scaled, CV_MAKETYPE(CV_32F, channels), scale);
-    const at::Tensor tensor = at::empty({1, channels == 6 ? 6 : 3, part.height, part.width}, at::kFloat);
-    std::vector<cv::Mat> planes;
-    for (int64_t c = 0; c < tensor.size(1); c++)
-        planes.emplace_back(part.height, part.width, CV_32F, tensor[0][c].mutable_data_ptr());
-    // BGR(A) to RGB planes; grey three times; geometry as it is
-    std::vector<int> order = channels == 1 ? std::vector<int>{0, 0, 0, 1, 0, 2} : std::vector<int>{2, 0, 1, 1, 0, 2};
-    for (int c = 3; c < tensor.size(1); c++)
-        order.insert(order.end(), {c, c});
-    cv::mixChannels(std::vector<cv::Mat>{scaled}, planes, order);
-    return resized(tensor, size);
+    const at::Tensor tensor = at::empty({1, image_.channels() == 6 ? 6 : 3, size.height, size.width}, at::kFloat);
+    stages::prepare({}, pictureOf(image_(part)), viewOf(tensor));
+    return tensor;
 }
 
 at::Tensor resized(const at::Tensor& images, cv::Size size)
@@ -71,14 +70,9 @@ at::Tensor resized(const at::Tensor& images, cv::Size size)
     for (int64_t n = 0; n < from.size(0); n++)
         for (int64_t c = 0; c < from.size(1); c++)
         {
-            stages::Picture plane; // the same stage as for pictures, so that both ways give the same score
-            plane.data = from[n][c].const_data_ptr();
-            plane.rows = height;
-            plane.columns = width;
-            plane.channels = 1;
-            plane.depth = stages::Depth::Float32;
-            plane.step = static_cast<int64_t>(width) * static_cast<int64_t>(sizeof(float));
-            stages::prepare({}, plane, viewOf(to.narrow(0, n, 1).narrow(1, c, 1)));
+            // the same stage as for pictures, so that both ways give the same score
+            const cv::Mat plane(height, width, CV_32F, from[n][c].mutable_data_ptr());
+            stages::prepare({}, pictureOf(plane), viewOf(to.narrow(0, n, 1).narrow(1, c, 1)));
         }
     return to;
 }

@@ -25,7 +25,7 @@ struct Region
 
 struct Result
 {
-    double score = 0;      ///< image score: the map's maximum or top-1 % mean, as the model was trained for
+    double score = 0;      ///< image score: maximum or top-1 % mean of a map, by the distance that the model scores by (config: score, score_metric)
     double threshold = 0;  ///< what the score was compared with, sensitivity included
     bool anomalous = false;
     std::vector<Region> regions; ///< greatest peak first; filled when a mask was asked for, or the image is anomalous
@@ -35,7 +35,7 @@ struct Result
 enum MapSize
 {
     MAP_IMAGE = 0, ///< at the image's size
-    MAP_MODEL = 1  ///< where the score is taken: at the model's input size, or at the scale of its tiles
+    MAP_MODEL = 1  ///< the scale at which the score is taken: the model's input size, or at the scale of its tiles
 };
 
 /// Polygons from text, for command lines and attributes: points "x,y" separated by blanks, polygons by semicolons, for instance

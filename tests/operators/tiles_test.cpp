@@ -140,7 +140,7 @@ protected:
     static void SetUpTestSuite()
     {
         folder = new TempFolder;
-        const auto trainer = Trainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(3, R"("tile":64,"tile_overlap":0.25)"));
+        const auto trainer = Trainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(3, R"("score_metric":"scaled","tile":64,"tile_overlap":0.25)"));
         trainer->fit(4, [](size_t i) { return noise({200, 100}, i); });
         trainer->save(*folder / "m.agp");
     }
@@ -221,7 +221,7 @@ TEST_F(TiledModel, ABatchGivesWhatSingleImagesDo)
 
 TEST_F(TiledModel, TopScoreIsThatOfTheBlendedMap)
 {
-    const auto trainer = Trainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(2, R"("tile":64,"score":"top1")"));
+    const auto trainer = Trainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(2, R"("score_metric":"scaled","tile":64,"score":"top1")"));
     trainer->fit(4, [](size_t i) { return noise({200, 100}, i); });
     cv::Mat map;
     const double score = trainer->detector()->detect(noise({200, 100}, 9), map, cv::noArray(), MAP_MODEL).score;

@@ -114,6 +114,35 @@ TEST_P(Prepare, APlaneOfItsOwnIsTheSame)
     }
 }
 
+/// A picture and the float picture of the same values take the same steps, to the last bit: a model in bfloat16 would turn one bit into a
+/// thousandth of the score.
+TEST_P(Prepare, OnTheCpuGivesTheSameBitsForEveryType)
+{
+    if (place->device.api != Api::Cpu)
+        GTEST_SKIP() << "rounding is the device's own";
+    std::string reason;
+    const std::unique_ptr<Place> baseline = openPlace("baseline", reason);
+    ASSERT_TRUE(baseline) << reason;
+    uint64_t seed = 1;
+    for (const Depth depth : {Depth::UInt8, Depth::UInt16, Depth::Float32})
+        for (const int channels : {1, 3, 6})
+            for (const Shape& s : shapes)
+            {
+                const Drawn drawn(depth, s.h, s.w, channels, 0, seed++);
+                Drawn same(Depth::Float32, s.h, s.w, channels, 0, 1);
+                for (size_t i = 0; i < same.exact.size(); i++)
+                {
+                    const double most = depth == Depth::UInt8 ? 255 : depth == Depth::UInt16 ? 65535 : 1;
+                    const float value = depth == Depth::Float32 ? static_cast<float>(drawn.exact[i])
+                                                                : static_cast<float>(std::round(drawn.exact[i] * most)) * static_cast<float>(1 / most);
+                    std::memcpy(&same.bytes[i * sizeof value], &value, sizeof value);
+                }
+                const Array found = run(*place, drawn, s.height, s.width, Order::Planar);
+                ASSERT_EQ(found.values, run(*place, same, s.height, s.width, Order::Planar).values);
+                ASSERT_EQ(found.values, run(*baseline, drawn, s.height, s.width, Order::Planar).values) << "another CPU";
+            }
+}
+
 TEST_P(Prepare, EqualsOpenCv)
 {
     for (const Shape& s : {Shape{480, 640, 252, 252}, Shape{1000, 750, 252, 336}, Shape{100, 130, 252, 252}, Shape{300, 200, 252, 252}})

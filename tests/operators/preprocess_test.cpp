@@ -1,0 +1,50 @@
+// A picture and the blob a user would make of it are one to the model.
+#include "operators/preprocess.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <opencv2/dnn.hpp>
+#include <tuple>
+
+namespace agpnet
+{
+namespace
+{
+
+class PictureAndBlob : public ::testing::TestWithParam<std::tuple<int, cv::Size>>
+{
+};
+
+TEST_P(PictureAndBlob, AreTheSameBits)
+{
+    const auto [type, size] = GetParam();
+    cv::Mat image(61, 83, type);
+    const double most = image.depth() == CV_8U ? 255 : image.depth() == CV_16U ? 65535 : 1;
+    cv::RNG(3).fill(image, cv::RNG::UNIFORM, 0, image.depth() == CV_32F ? 1 : most + 1);
+    cv::Mat colour = image.clone();
+    if (image.channels() == 1)
+        cv::merge(std::vector<cv::Mat>(3, image), colour);
+    colour.convertTo(colour, CV_MAKETYPE(CV_32F, 3), 1 / most); // blobFromImage takes 8 bits and floats only, and multiplies likewise
+    cv::Mat blob;
+    cv::dnn::blobFromImage(colour, blob, 1, {}, cv::Scalar(), true);
+    const Frame picture(image), tensor(at::from_blob(blob.data, {1, 3, image.rows, image.cols}, at::kFloat));
+    EXPECT_EQ(picture.size(), tensor.size());
+    EXPECT_TRUE(picture.at(size).equal(tensor.at(size)));
+    const cv::Rect part(7, 5, 60, 50); // a tile
+    EXPECT_TRUE(picture.at(part, size).equal(tensor.at(part, size)));
+}
+
+INSTANTIATE_TEST_SUITE_P(, PictureAndBlob,
+                         ::testing::Combine(::testing::Values(CV_8UC3, CV_8UC1, CV_16UC3, CV_16UC1, CV_32FC3, CV_32FC1),
+                                            ::testing::Values(cv::Size(28, 42), cv::Size(252, 252), cv::Size(83, 61), cv::Size(60, 50), cv::Size(90, 30))));
+
+TEST(Picture, OfFourChannelsLosesTheLast)
+{
+    cv::Mat image(40, 30, CV_8UC4), colour;
+    cv::RNG(3).fill(image, cv::RNG::UNIFORM, 0, 256);
+    cv::mixChannels(std::vector<cv::Mat>{image}, std::vector<cv::Mat>{colour = cv::Mat(40, 30, CV_8UC3)}, {0, 0, 1, 1, 2, 2});
+    EXPECT_TRUE(Frame(image).at({16, 16}).equal(Frame(colour).at({16, 16})));
+}
+
+} // namespace
+} // namespace agpnet
