@@ -1,8 +1,7 @@
 #include "operators/array_binding.h"
 
 #include "common/error.h"
-
-#include <opencv2/core/ocl.hpp>
+#include "operators/on_device.h"
 
 namespace agpnet
 {
@@ -48,30 +47,13 @@ StageCall::StageCall(std::initializer_list<NamedInput> inputs)
     bool onDevice = false;
     for (const NamedInput& input : inputs)
         onDevice |= input.array.isUMat();
-    if (onDevice && cv::ocl::useOpenCL())
-    {
-        const cv::ocl::OpenCLExecutionContext& context = cv::ocl::OpenCLExecutionContext::getCurrent();
-        if (!context.empty())
-        {
-            device_.api = stages::Api::OpenCL;
-            device_.clContext = context.getContext().ptr();
-            device_.clQueue = context.getQueue().ptr();
-        }
-    }
+    if (onDevice)
+        device_ = openClDevice();
     for (const NamedInput& input : inputs)
     {
         if (device_.api == stages::Api::OpenCL)
         {
-            umats_.push_back(input.array.getUMat());
-            // A sub-matrix may begin where the device allows no sub-buffer to: work on a copy then. It goes over the host, because
-            // OpenCV copies no sub-matrix of four dimensions on the device.
-            const size_t alignment = static_cast<size_t>(cv::ocl::Device::getDefault().memBaseAddrAlign()) / 8;
-            if (alignment > 0 && umats_.back().offset % alignment != 0)
-            {
-                cv::UMat copy;
-                umats_.back().getMat(cv::ACCESS_READ).clone().copyTo(copy);
-                umats_.back() = copy;
-            }
+            umats_.push_back(aligned(input.array.getUMat()));
             inputs_.push_back(bind(input.name, umats_.back(), cv::ACCESS_READ));
         }
         else

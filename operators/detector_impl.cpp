@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "operators/guard.h"
+#include "operators/on_device.h"
 #include "operators/preprocess.h"
 
 #include <ATen/ATen.h>
@@ -41,6 +42,47 @@ DetectorImpl::DetectorImpl(std::shared_ptr<const Inference> inference, std::stri
 {
 }
 
+Result DetectorImpl::decided(double score) const
+{
+    Result result;
+    result.score = score;
+    result.threshold = threshold() / sensitivity_;
+    result.anomalous = score > result.threshold;
+    return result;
+}
+
+Result DetectorImpl::detectOnDevice(const stages::Device& openCl, const cv::UMat& image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const
+{
+    const Inference::OnDevice found = inference_->inspect(openCl, Frame(image));
+    Result result = decided(found.score);
+    // made in the caller's own memory where that is on the device
+    const auto into = [](cv::OutputArray target, const auto& make) {
+        if (target.isUMat())
+        {
+            make(target);
+            return target.getUMat();
+        }
+        cv::UMat own;
+        make(own);
+        if (target.needed())
+            own.copyTo(target);
+        return own;
+    };
+    const cv::UMat shown = into(map, [&](cv::OutputArray target) {
+        if (size == MAP_MODEL)
+            found.map.copyTo(target);
+        else // as mapAt()
+            cv::resize(found.map, target, image.size(), 0, 0,
+                       image.cols < found.map.cols && image.rows < found.map.rows ? cv::INTER_AREA : cv::INTER_LINEAR);
+    });
+    if (!mask.needed() && !result.anomalous)
+        return result;
+    const cv::UMat marked = into(mask, [&](cv::OutputArray target) { cv::compare(shown, pixelThreshold() / sensitivity_, target, cv::CMP_GT); });
+    if (result.anomalous)
+        result.regions = regionsOf(shown.getMat(cv::ACCESS_READ), marked.getMat(cv::ACCESS_READ));
+    return result;
+}
+
 std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<cv::Mat>& images, bool wantMask, MapSize size) const
 {
     const std::vector<Inspected> found = inference_->inspect(framesOf(images), inspection_);
@@ -49,9 +91,7 @@ std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<cv::Mat>& i
     {
         Image& image = results[i];
         image.map = size == MAP_IMAGE ? mapAt(found[i].map, images[i].size(), inspection_.region) : found[i].map;
-        image.result.score = found[i].score;
-        image.result.threshold = threshold() / sensitivity_;
-        image.result.anomalous = image.result.score > image.result.threshold;
+        image.result = decided(found[i].score);
         if (wantMask || image.result.anomalous)
         {
             cv::compare(image.map, pixelThreshold() / sensitivity_, image.mask, cv::CMP_GT);
@@ -64,6 +104,13 @@ std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<cv::Mat>& i
 Result DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const
 {
     return guarded([&] {
+        if (image.isUMat() && image.dims() == 2 && !image.empty() && (map.isUMat() || mask.isUMat()))
+        {
+            // tiles are blended, and regions of interest cut out, on the host
+            const stages::Device device = openClDevice();
+            if (device.api == stages::Api::OpenCL && inspection_.region.empty() && TileGrid(image.size(), inspection_.tiling).size() <= 1)
+                return detectOnDevice(device, image.getUMat(), map, mask, size);
+        }
         Image found = run({image.getMat()}, mask.needed(), size)[0];
         if (map.needed())
             found.map.copyTo(map);

@@ -36,6 +36,8 @@ private:
         Result result;
         cv::Mat map, mask; ///< mask: only where asked for
     };
+    Result decided(double score) const; ///< without regions
+    Result detectOnDevice(const stages::Device& openCl, const cv::UMat& image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const;
     std::vector<Image> run(const std::vector<cv::Mat>& images, bool wantMask, MapSize size) const;
 
     std::shared_ptr<const Inference> inference_;

@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "models/tensor_view.h"
+#include "operators/on_device.h"
 #include "operators/preprocess.h"
 
 #include <ATen/ATen.h>
@@ -198,6 +199,15 @@ Inference::Scored Inference::run(const at::Tensor& images) const
 std::vector<Inspected> Inference::inspect(const std::vector<Frame>& images, const Inspection& inspection) const
 {
     return inspected(net_, images, inspection);
+}
+
+Inference::OnDevice Inference::inspect(const stages::Device& openCl, const Frame& image) const
+{
+    c10::InferenceMode inference;
+    const Reconstruction reconstruction = net_.reconstruct(image.at(inputSize()));
+    // the score is wanted on the host at once; taken there it waits for nothing
+    const Scored rated = heatmapOf(config(), residualOf(config().scoreMetric, reconstruction), inputSize(), config().sigma);
+    return {heatmapOnDevice(openCl, residualOf(config().metric, reconstruction), config().sigma, inputSize()), rated.scores.item<double>()};
 }
 
 const ScoreStatistics& Inference::scores(const std::string& product) const

@@ -1,6 +1,7 @@
 // image → backbone → F_clean → decoder → residual → heatmap → map, score. The fused path behind Detector and ai.agpnet.Detect.
 #pragma once
 
+#include "halide_generators/stages.h"
 #include "models/model_file.h"
 #include "operators/preprocess.h"
 #include "operators/region.h"
@@ -51,6 +52,14 @@ public:
 
     /// images: of any size each.
     std::vector<Inspected> inspect(const std::vector<Frame>& images, const Inspection& inspection) const;
+
+    struct OnDevice
+    {
+        cv::UMat map; ///< CV_32F at the model's input size, on OpenCV's OpenCL device; perhaps still being written there
+        double score;
+    };
+    /// The whole of a picture, everywhere in it.
+    OnDevice inspect(const stages::Device& openCl, const Frame& image) const;
 
     const AgpNet& net() const { return net_; }
     const Config& config() const { return net_.config(); }

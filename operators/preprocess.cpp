@@ -3,6 +3,7 @@
 #include "common/error.h"
 #include "halide_generators/stages.h"
 #include "models/tensor_view.h"
+#include "operators/on_device.h"
 
 #include <ATen/ATen.h>
 
@@ -13,21 +14,8 @@ namespace
 
 constexpr int smallestSide = 8;
 
-stages::Picture pictureOf(const cv::Mat& image)
-{
-    stages::Picture picture;
-    picture.data = image.data;
-    picture.rows = image.rows;
-    picture.columns = image.cols;
-    picture.channels = image.channels();
-    picture.depth = image.depth() == CV_8U ? stages::Depth::UInt8 : image.depth() == CV_16U ? stages::Depth::UInt16 : stages::Depth::Float32;
-    picture.step = static_cast<int64_t>(image.step[0]);
-    return picture;
-}
-
-} // namespace
-
-Frame::Frame(const cv::Mat& image, const std::string& what) : image_(image)
+template <typename Image>
+void checkImage(const Image& image, const std::string& what)
 {
     require(!image.empty(), "{} is empty, expected an image", what);
     require(image.dims == 2, "{} has {} dimensions, expected an image of rows and columns", what, image.dims);
@@ -38,25 +26,52 @@ Frame::Frame(const cv::Mat& image, const std::string& what) : image_(image)
             "{} has {} channels, expected 1 (grey), 3 (BGR), 4 (BGRA) or 6 (BGR and geometry)", what, channels);
     require(image.depth() == CV_8U || image.depth() == CV_16U || image.depth() == CV_32F,
             "{} is of type {}, expected 8-bit, 16-bit or 32-bit float (0 to 1)", what, cv::typeToString(image.type()));
+}
+
+void prepareOnHost(const cv::Mat& image, const at::Tensor& out)
+{
+    stages::Picture picture = pictureOf(image);
+    picture.data = image.data;
+    stages::prepare({}, picture, viewOf(out));
+}
+
+} // namespace
+
+Frame::Frame(const cv::Mat& image, const std::string& what) : image_(image)
+{
+    checkImage(image, what);
     if (image.depth() == CV_32F) // any strides will do
-        checkBlob(at::from_blob(image.data, {1, image.rows, image.cols, channels},
-                                {0, static_cast<int64_t>(image.step1()), channels, 1}, at::kFloat),
+        checkBlob(at::from_blob(image.data, {1, image.rows, image.cols, image.channels()},
+                                {0, static_cast<int64_t>(image.step1()), image.channels(), 1}, at::kFloat),
                   what.c_str());
+}
+
+Frame::Frame(const cv::UMat& image, const std::string& what)
+{
+    checkImage(image, what);
+    if (image.depth() != CV_32F && openClDevice().api == stages::Api::OpenCL)
+        onDevice_ = image;
+    else
+        *this = Frame(image.getMat(cv::ACCESS_READ), what);
 }
 
 Frame::Frame(const at::Tensor& blob) : blob_(blob) {}
 
 cv::Size Frame::size() const
 {
+    if (!onDevice_.empty())
+        return onDevice_.size();
     return image_.empty() ? cv::Size(static_cast<int>(blob_.size(3)), static_cast<int>(blob_.size(2))) : image_.size();
 }
 
 at::Tensor Frame::at(const cv::Rect& part, cv::Size size) const
 {
+    if (!onDevice_.empty())
+        return preparedOnDevice(openClDevice(), onDevice_(part), size);
     if (image_.empty())
         return resized(blob_.narrow(2, part.y, part.height).narrow(3, part.x, part.width), size);
     const at::Tensor tensor = at::empty({1, image_.channels() == 6 ? 6 : 3, size.height, size.width}, at::kFloat);
-    stages::prepare({}, pictureOf(image_(part)), viewOf(tensor));
+    prepareOnHost(image_(part), tensor);
     return tensor;
 }
 
@@ -72,7 +87,7 @@ at::Tensor resized(const at::Tensor& images, cv::Size size)
         {
             // the same stage as for pictures, so that both ways give the same score
             const cv::Mat plane(height, width, CV_32F, from[n][c].mutable_data_ptr());
-            stages::prepare({}, pictureOf(plane), viewOf(to.narrow(0, n, 1).narrow(1, c, 1)));
+            prepareOnHost(plane, to.narrow(0, n, 1).narrow(1, c, 1));
         }
     return to;
 }

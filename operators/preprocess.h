@@ -17,6 +17,9 @@ public:
     /// name `what`, otherwise, and where a float is not finite or far from 0 to 1.
     explicit Frame(const cv::Mat& image, const std::string& what = "image");
 
+    /// The same on OpenCV's OpenCL device: 8 and 16 bits are resized there, floats on the host.
+    explicit Frame(const cv::UMat& image, const std::string& what = "image");
+
     /// [1, 3 or 6, h, w], RGB, 0 to 1, as checkBlob() lets through.
     explicit Frame(const at::Tensor& blob);
 
@@ -27,8 +30,10 @@ public:
     at::Tensor at(cv::Size target) const { return at(cv::Rect({}, size()), target); }
 
 private:
-    cv::Mat image_;   ///< either
-    at::Tensor blob_; ///< or
+    // one of
+    cv::Mat image_;
+    cv::UMat onDevice_;
+    at::Tensor blob_;
 };
 
 std::vector<Frame> framesOf(const std::vector<cv::Mat>& images);

@@ -28,7 +28,7 @@ struct Result
     double score = 0;      ///< image score: maximum or top-1 % mean of a map, by the distance that the model scores by (config: score, score_metric)
     double threshold = 0;  ///< what the score was compared with, sensitivity included
     bool anomalous = false;
-    std::vector<Region> regions; ///< greatest peak first; filled when a mask was asked for, or the image is anomalous
+    std::vector<Region> regions; ///< greatest peak first; filled when the image is anomalous, or a mask was asked for that is no UMat (they are found on the host)
 };
 
 /// Where map and mask are to be given.
@@ -55,6 +55,8 @@ public:
     /// @throws cv::Exception naming the file and what is wrong with it
     static cv::Ptr<Detector> load(const std::string& path, const std::string& precision = "auto");
 
+    /// A cv::UMat in and a cv::UMat out stay on OpenCV's OpenCL device: the picture (8 or 16 bits) is resized there, and map and mask are made
+    /// there; only the model's input and its residual pass to the model and back. Not so with tiles or a region of interest.
     /// @param image  8-bit, 16-bit or float (0 to 1); 1 (grey), 3 (BGR) or 4 (BGRA, alpha ignored) channels; any size from 8x8
     /// @param map    anomaly map, CV_32F, one channel: the distance of features from their reconstruction, 0 upward
     /// @param mask   CV_8U, 255 where the map exceeds the pixel threshold
