@@ -48,6 +48,9 @@ json parseHeader(const std::string& path, const std::map<std::string, std::strin
             modelFormatVersion);
     const auto found = member<std::string>(path, header, "kind");
     require(found == kind, "{}: holds a {}, expected a {}", path, found, kind);
+    // Written before score and map could have distances of their own: thresholds and scores are those of the map's.
+    if (header.contains("config") && header["config"].is_object() && header["config"].contains("metric") && !header["config"].contains("score_metric"))
+        header["config"]["score_metric"] = header["config"]["metric"];
     return header;
 }
 

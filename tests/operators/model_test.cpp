@@ -205,6 +205,24 @@ TEST_F(Model, NewerVersionIsRefused)
     EXPECT_THAT(errorOf([&] { readModel(folder_ / "newer.agp"); }), HasSubstr("newer AGPNet"));
 }
 
+TEST_F(Model, OfBeforeScoresHadADistanceOfTheirOwnIsScoredByItsMap)
+{
+    ModelFile file = trained();
+    file.config.metric = "l2";
+    writeModel(folder_ / "m.agp", file, EmbedBackbone::No);
+    TensorFile raw = readSafetensors(folder_ / "m.agp");
+    nlohmann::json header = nlohmann::json::parse(raw.metadata.at("agpnet"));
+    header["config"].erase("score_metric");
+    raw.metadata["agpnet"] = header.dump();
+    // nor had the scale of features a dimension for products
+    for (const char* name : {"scale.mean", "scale.deviation"})
+        raw.tensors.at(name) = raw.tensors.at(name).flatten();
+    writeSafetensors(folder_ / "older.agp", raw);
+    const ModelFile older = readModel(folder_ / "older.agp");
+    EXPECT_EQ(older.config.scoreMetric, "l2");
+    EXPECT_TRUE(older.scale.mean.equal(file.scale.mean));
+}
+
 TEST_F(Model, HeaderLiesAreRefused)
 {
     writeModel(folder_ / "m.agp", trained(), EmbedBackbone::Yes);
