@@ -1,6 +1,7 @@
 #include "halide_generators/runtime_hooks.h"
 
-#include <CL/cl.h>
+#include "halide_generators/opencl_driver.h"
+
 #include <HalideRuntime.h>
 #include <HalideRuntimeCuda.h>
 #include <HalideRuntimeOpenCL.h>
@@ -105,7 +106,7 @@ void keepContext(void* clContext)
     static std::set<void*> kept;
     const std::lock_guard lock(mutex);
     if (kept.insert(clContext).second)
-        clRetainContext(static_cast<cl_context>(clContext));
+        OpenClDriver::get().retainContext(static_cast<cl_context>(clContext));
 }
 
 } // namespace agpnet::stages

@@ -1,9 +1,9 @@
 #include "halide_generators/stages.h"
 
+#include "halide_generators/opencl_driver.h"
 #include "halide_generators/runtime_hooks.h"
 #include "halide_generators/variants_table.h"
 
-#include <CL/cl.h>
 #include <HalideRuntime.h>
 #include <HalideRuntimeCuda.h>
 #include <HalideRuntimeOpenCL.h>
@@ -86,16 +86,10 @@ bool cpuRuns(std::string_view target)
     return true;
 }
 
-bool hasOpenCl()
-{
-    cl_uint count = 0;
-    return clGetPlatformIDs(0, nullptr, &count) == CL_SUCCESS && count > 0;
-}
-
 bool usable(const VariantRow& row, int cudaDevice)
 {
     if (std::string_view(row.api) == "opencl")
-        return hasOpenCl();
+        return OpenClDriver::get().problem.empty();
     if (std::string_view(row.api) == "cuda")
         return whyNoCuda(cudaDevice).empty();
     return cpuRuns(row.target);
@@ -130,6 +124,8 @@ const VariantRow& choose(const Device& device, std::string_view stage, std::stri
     if (device.api == Api::OpenCL)
     {
         require(device.clContext && device.clQueue, "{}: OpenCL needs a context and a queue", stage);
+        const std::string& why = OpenClDriver::get().problem;
+        require(why.empty(), "{}: {}", stage, why);
         keepContext(device.clContext);
     }
     bool named = false;
@@ -224,7 +220,7 @@ public:
 private:
     struct Release
     {
-        void operator()(cl_mem memory) const { clReleaseMemObject(memory); }
+        void operator()(cl_mem memory) const { OpenClDriver::get().releaseMemObject(memory); }
     };
 
     void place(const char* stage, const char* name, void* data, size_t offset, size_t bytes, Use use)
@@ -246,14 +242,14 @@ private:
     {
         cl_mem memory = static_cast<cl_mem>(data);
         size_t bytes = 0;
-        const cl_int known = clGetMemObjectInfo(memory, CL_MEM_SIZE, sizeof(bytes), &bytes, nullptr);
+        const cl_int known = OpenClDriver::get().getMemObjectInfo(memory, CL_MEM_SIZE, sizeof(bytes), &bytes, nullptr);
         require(known == CL_SUCCESS, "{}: {} is not an OpenCL buffer (error {})", stage, name, known);
         require(offset + size <= bytes, "{}: {} needs {} bytes from byte {}; its OpenCL buffer has {}", stage, name, size, offset, bytes);
         if (offset == 0)
             return memory;
         const cl_buffer_region region = {offset, size};
         cl_int status = CL_SUCCESS;
-        part_.reset(clCreateSubBuffer(memory, 0, CL_BUFFER_CREATE_TYPE_REGION, &region, &status));
+        part_.reset(OpenClDriver::get().createSubBuffer(memory, 0, CL_BUFFER_CREATE_TYPE_REGION, &region, &status));
         require(status != CL_MISALIGNED_SUB_BUFFER_OFFSET,
                 "{}: {} starts at byte {}, which the OpenCL device cannot address; copy it", stage, name, offset);
         require(status == CL_SUCCESS, "{}: {} starts at byte {}; its OpenCL sub-buffer fails with error {}", stage, name, offset, status);

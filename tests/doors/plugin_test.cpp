@@ -482,5 +482,21 @@ TEST(Library, LeaksNoSymbols)
     EXPECT_LT(count, 60);
 }
 
+TEST(Library, LoadsWhereThereIsNoGpu)
+{
+    const std::string list = std::string(::testing::TempDir()) + "agpnet-needed.txt";
+    ASSERT_EQ(std::system(("readelf -d " AGPNET_PLUGIN_PATH " > " + list).c_str()), 0);
+    std::ifstream in(list);
+    int needed = 0;
+    for (std::string line; std::getline(in, line);)
+        if (line.find("(NEEDED)") != std::string::npos)
+        {
+            needed++;
+            for (const char* gpu : {"libOpenCL", "libcuda", "libnv"})
+                EXPECT_EQ(line.find(gpu), std::string::npos) << line;
+        }
+    EXPECT_GT(needed, 3);
+}
+
 } // namespace
 } // namespace agpnet

@@ -1,0 +1,22 @@
+// The few OpenCL entries that the call layer needs itself, looked up when first asked for: a machine without an OpenCL loader runs all the rest.
+#pragma once
+
+#include <CL/cl.h>
+#include <string>
+
+namespace agpnet::stages
+{
+
+struct OpenClDriver
+{
+    decltype(&clGetPlatformIDs) getPlatformIds = nullptr;
+    decltype(&clRetainContext) retainContext = nullptr;
+    decltype(&clGetMemObjectInfo) getMemObjectInfo = nullptr;
+    decltype(&clCreateSubBuffer) createSubBuffer = nullptr;
+    decltype(&clReleaseMemObject) releaseMemObject = nullptr;
+    std::string problem; ///< why it cannot be used; empty: it can
+
+    static const OpenClDriver& get(); ///< loaded once, and kept until the process ends
+};
+
+} // namespace agpnet::stages
