@@ -1,12 +1,14 @@
 #include "device.h"
 
-#include <CL/cl.h>
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <dlfcn.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#ifdef AGPNET_TEST_OPENCL
+#include <CL/cl.h>
+#endif
 
 using namespace agpnet::stages;
 using reference::Array;
@@ -62,6 +64,7 @@ public:
     std::unique_ptr<Tensor> allocate(const std::vector<float>& memory) override { return std::make_unique<HostTensor>(memory); }
 };
 
+#ifdef AGPNET_TEST_OPENCL
 struct Cl
 {
     cl_context context = nullptr;
@@ -139,6 +142,8 @@ public:
     }
     std::unique_ptr<Tensor> allocate(const std::vector<float>& memory) override { return std::make_unique<ClTensor>(memory); }
 };
+
+#endif
 
 /// The driver entries that the tests need to move memory.
 struct CudaMemory
@@ -332,8 +337,13 @@ std::unique_ptr<Place> openPlace(const std::string& name, std::string& reason)
 {
     if (name == "opencl")
     {
+#ifdef AGPNET_TEST_OPENCL
         reason = Cl::get().problem;
         return reason.empty() ? std::make_unique<ClPlace>() : nullptr;
+#else
+        reason = "built without OpenCL";
+        return nullptr;
+#endif
     }
     if (name == "cuda")
     {

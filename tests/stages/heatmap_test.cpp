@@ -1,6 +1,8 @@
 #include "device.h"
 
+#ifdef AGPNET_TEST_OPENCV
 #include <opencv2/imgproc.hpp>
+#endif
 
 using namespace agpnet::stages;
 using reference::Array;
@@ -47,6 +49,7 @@ TEST_P(Heatmap, EqualsReference)
             }
 }
 
+#ifdef AGPNET_TEST_OPENCV
 TEST_P(Heatmap, EqualsOpenCv)
 {
     const Array residual = reference::random(1, 1, 18, 18, 2, 0, 3);
@@ -63,6 +66,7 @@ TEST_P(Heatmap, EqualsOpenCv)
             << sigma;
     }
 }
+#endif
 
 TEST_P(Heatmap, GaussianImpulse)
 {

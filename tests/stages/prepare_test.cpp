@@ -1,6 +1,8 @@
 #include "device.h"
 
+#ifdef AGPNET_TEST_OPENCV
 #include <opencv2/imgproc.hpp>
+#endif
 
 using namespace agpnet::stages;
 using reference::Array;
@@ -143,6 +145,7 @@ TEST_P(Prepare, OnTheCpuGivesTheSameBitsForEveryType)
             }
 }
 
+#ifdef AGPNET_TEST_OPENCV
 TEST_P(Prepare, EqualsOpenCv)
 {
     for (const Shape& s : {Shape{480, 640, 252, 252}, Shape{1000, 750, 252, 336}, Shape{100, 130, 252, 252}, Shape{300, 200, 252, 252}})
@@ -161,6 +164,7 @@ TEST_P(Prepare, EqualsOpenCv)
                     ASSERT_NEAR(found.at(0, c, y, x), planes[2 - c].at<float>(y, x), area ? 1e-3 : 3e-5) << c << " " << y << " " << x;
     }
 }
+#endif
 
 TEST_P(Prepare, AConstantStaysConstant)
 {
