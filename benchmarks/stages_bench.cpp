@@ -1,6 +1,7 @@
 // Each stage beside the same thing in LibTorch eager and in plain OpenCV, in one process and one run, at two threads or
-// --threads=N. Ends with the ratios of the fastest repetitions.
+// --threads=N. --tuning=FILE lets the stages use a tuning record. Ends with the ratios of the fastest repetitions.
 #include "halide_generators/stages.h"
+#include "tuning/usable.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -169,7 +170,9 @@ int main(int argc, char** argv)
     int threads = 2;
     std::vector<char*> arguments;
     for (int i = 0; i < argc; i++)
-        if (std::sscanf(argv[i], "--threads=%d", &threads) != 1)
+        if (const std::string argument = argv[i]; argument.compare(0, 9, "--tuning=") == 0)
+            setChoices(agpnet::tuning::usableChoices(agpnet::tuning::readRecord(argument.substr(9)), argument.substr(9)).choices);
+        else if (std::sscanf(argv[i], "--threads=%d", &threads) != 1)
             arguments.push_back(argv[i]);
     std::string interleaving = "--benchmark_enable_random_interleaving=true"; // so that a noisy moment hits all alike
     arguments.insert(arguments.begin() + 1, interleaving.data());

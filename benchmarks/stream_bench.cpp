@@ -1,6 +1,7 @@
 // Stream for a long time: its throughput beside that of plain batches in turns, memory, and whether anything is lost, confused or out of order while
 // frames are bad and a producer stops.
 #include "agpnet/agpnet.hpp"
+#include "benchmarks/resident_memory.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -8,11 +9,9 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 namespace
@@ -27,14 +26,6 @@ constexpr double streamSeconds = 20, batchSeconds = 6; // of a round
 double since(Clock::time_point start)
 {
     return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double residentMegabytes()
-{
-    std::ifstream file("/proc/self/statm");
-    long total = 0, resident = 0;
-    file >> total >> resident;
-    return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1e6;
 }
 
 /// Which picture a producer shows as its n-th.

@@ -44,7 +44,9 @@ void AtomicFile::write(const void* data, size_t bytes)
         const ssize_t written = ::write(descriptor_, at, bytes);
         if (written < 0 && errno == EINTR)
             continue;
-        if (written < 0)
+        if (written == 0)
+            errno = EIO; // nothing taken and no reason given: asking again could go on for ever
+        if (written <= 0)
             failed("cannot be written");
         at += written;
         bytes -= static_cast<size_t>(written);
@@ -59,6 +61,13 @@ void AtomicFile::commit()
         failed("cannot be put in place");
     ::close(descriptor_);
     descriptor_ = -1;
+    // the new name too, so that what happens next cannot reach the device before it. Where a folder cannot be flushed, nothing is lost but that
+    const std::filesystem::path folder = target_.has_parent_path() ? target_.parent_path() : ".";
+    if (const int opened = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); opened >= 0)
+    {
+        ::fsync(opened);
+        ::close(opened);
+    }
 }
 
 void writeFileAtomically(const std::filesystem::path& target, std::string_view text)

@@ -23,8 +23,19 @@ OpenClDriver loaded()
             library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
     if (!library)
         driver.problem = "no OpenCL loader (libOpenCL.so.1) on this machine";
-    else if (!load(library, driver.getPlatformIds, "clGetPlatformIDs") || !load(library, driver.retainContext, "clRetainContext") ||
-             !load(library, driver.getMemObjectInfo, "clGetMemObjectInfo") || !load(library, driver.createSubBuffer, "clCreateSubBuffer") ||
+    else if (!load(library, driver.getPlatformIds, "clGetPlatformIDs") ||
+             !load(library, driver.getPlatformInfo, "clGetPlatformInfo") ||
+             !load(library, driver.getDeviceIds, "clGetDeviceIDs") ||
+             !load(library, driver.getDeviceInfo, "clGetDeviceInfo") ||
+             !load(library, driver.createContext, "clCreateContext") ||
+             !load(library, driver.retainContext, "clRetainContext") ||
+             !load(library, driver.createCommandQueue, "clCreateCommandQueue") ||
+             !load(library, driver.getCommandQueueInfo, "clGetCommandQueueInfo") ||
+             !load(library, driver.finish, "clFinish") ||
+             !load(library, driver.createBuffer, "clCreateBuffer") ||
+             !load(library, driver.enqueueReadBuffer, "clEnqueueReadBuffer") ||
+             !load(library, driver.getMemObjectInfo, "clGetMemObjectInfo") ||
+             !load(library, driver.createSubBuffer, "clCreateSubBuffer") ||
              !load(library, driver.releaseMemObject, "clReleaseMemObject"))
         driver.problem = "the OpenCL loader lacks an entry point";
     else if (cl_uint count = 0; driver.getPlatformIds(0, nullptr, &count) != CL_SUCCESS || count == 0)

@@ -10,7 +10,16 @@ namespace agpnet::stages
 struct OpenClDriver
 {
     decltype(&clGetPlatformIDs) getPlatformIds = nullptr;
+    decltype(&clGetPlatformInfo) getPlatformInfo = nullptr;
+    decltype(&clGetDeviceIDs) getDeviceIds = nullptr;
+    decltype(&clGetDeviceInfo) getDeviceInfo = nullptr;
+    decltype(&clCreateContext) createContext = nullptr;
     decltype(&clRetainContext) retainContext = nullptr;
+    decltype(&clCreateCommandQueue) createCommandQueue = nullptr;
+    decltype(&clGetCommandQueueInfo) getCommandQueueInfo = nullptr;
+    decltype(&clFinish) finish = nullptr;
+    decltype(&clCreateBuffer) createBuffer = nullptr;
+    decltype(&clEnqueueReadBuffer) enqueueReadBuffer = nullptr;
     decltype(&clGetMemObjectInfo) getMemObjectInfo = nullptr;
     decltype(&clCreateSubBuffer) createSubBuffer = nullptr;
     decltype(&clReleaseMemObject) releaseMemObject = nullptr;

@@ -1,12 +1,11 @@
 #include "halide_generators/runtime_hooks.h"
 
+#include "halide_generators/cuda_driver.h"
 #include "halide_generators/opencl_driver.h"
 
 #include <HalideRuntime.h>
 #include <HalideRuntimeCuda.h>
 #include <HalideRuntimeOpenCL.h>
-#include <dlfcn.h>
-#include <map>
 #include <mutex>
 #include <set>
 
@@ -16,63 +15,6 @@ namespace
 {
 
 std::atomic<agpnet::stages::ParallelFor> hostParallelFor{nullptr};
-
-/// The few driver entries needed for a device's primary context, the one LibTorch and the CUDA runtime use.
-struct CudaDriver
-{
-    int (*init)(unsigned) = nullptr;
-    int (*deviceCount)(int*) = nullptr;
-    int (*deviceGet)(int*, int) = nullptr;
-    int (*primaryRetain)(void**, int) = nullptr;
-    std::string problem;
-
-    static const CudaDriver& get()
-    {
-        static const CudaDriver driver;
-        return driver;
-    }
-
-private:
-    CudaDriver()
-    {
-        void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-        if (!library)
-        {
-            problem = "no CUDA driver (libcuda.so.1) on this machine";
-            return;
-        }
-        load(library, init, "cuInit");
-        load(library, deviceCount, "cuDeviceGetCount");
-        load(library, deviceGet, "cuDeviceGet");
-        load(library, primaryRetain, "cuDevicePrimaryCtxRetain");
-        if (!init || !deviceCount || !deviceGet || !primaryRetain)
-            problem = "the CUDA driver lacks an entry point";
-        else if (const int status = init(0))
-            problem = fmt::format("the CUDA driver does not start (cuInit: {})", status);
-    }
-
-    template <typename F>
-    static void load(void* library, F& function, const char* name)
-    {
-        function = reinterpret_cast<F>(dlsym(library, name));
-    }
-};
-
-/// One reference per device, held until the process ends, as the CUDA runtime itself does.
-void* primaryContext(int device)
-{
-    static std::mutex mutex;
-    static std::map<int, void*> contexts;
-    const CudaDriver& driver = CudaDriver::get();
-    if (!driver.problem.empty())
-        return nullptr;
-    const std::lock_guard lock(mutex);
-    void*& context = contexts[device];
-    int handle = 0;
-    if (!context && (driver.deviceGet(&handle, device) != 0 || driver.primaryRetain(&context, handle) != 0))
-        context = nullptr;
-    return context;
-}
 
 } // namespace
 
@@ -89,17 +31,6 @@ ParallelFor currentParallelFor()
     return hostParallelFor.load();
 }
 
-std::string whyNoCuda(int device)
-{
-    const CudaDriver& driver = CudaDriver::get();
-    if (!driver.problem.empty())
-        return driver.problem;
-    int count = 0;
-    if (driver.deviceCount(&count) != 0 || device < 0 || device >= count)
-        return fmt::format("CUDA device {} is not there; the driver has {}", device, count);
-    return {};
-}
-
 void keepContext(void* clContext)
 {
     static std::mutex mutex;
@@ -111,6 +42,8 @@ void keepContext(void* clContext)
 
 } // namespace agpnet::stages
 
+// Seen from schedules that a program loads (agpnet-trial); the plugin's list of exported symbols keeps them inside.
+#pragma GCC visibility push(default)
 extern "C"
 {
 
@@ -174,7 +107,7 @@ extern "C"
     int halide_cuda_acquire_context(void* userContext, CUctx_st** context, bool)
     {
         const Call* call = static_cast<const Call*>(userContext);
-        *context = call ? static_cast<CUctx_st*>(primaryContext(call->device.cudaDevice)) : nullptr;
+        *context = call ? static_cast<CUctx_st*>(agpnet::stages::primaryContext(call->device.cudaDevice)) : nullptr;
         return *context ? 0 : -1;
     }
 
@@ -191,3 +124,4 @@ extern "C"
     }
 
 } // extern "C"
+#pragma GCC visibility pop

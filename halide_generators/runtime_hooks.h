@@ -23,9 +23,6 @@ struct Call
 /// Linking this in is what pulls the hooks out of the static library, in place of the defaults.
 ParallelFor currentParallelFor();
 
-/// Empty if the CUDA driver is there and has the device, else why not.
-std::string whyNoCuda(int device);
-
 /// Keeps the context alive for good. Halide caches compiled kernels by the context's address, which must not be used again.
 void keepContext(void* clContext);
 

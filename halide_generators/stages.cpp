@@ -1,8 +1,9 @@
 #include "halide_generators/stages.h"
 
+#include "halide_generators/choices.h"
+#include "halide_generators/cuda_driver.h"
 #include "halide_generators/opencl_driver.h"
 #include "halide_generators/runtime_hooks.h"
-#include "halide_generators/variants_table.h"
 
 #include <HalideRuntime.h>
 #include <HalideRuntimeCuda.h>
@@ -10,7 +11,6 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <string_view>
 
 namespace agpnet::stages
 {
@@ -25,11 +25,6 @@ enum Axis // of View
     H,
     W
 };
-
-const char* apiName(Api api)
-{
-    return api == Api::Cpu ? "cpu" : api == Api::OpenCL ? "opencl" : "cuda";
-}
 
 std::string shape(const View& view)
 {
@@ -69,81 +64,32 @@ void checkSize(const char* stage, const char* name, const View& view, const std:
             expected[C], expected[H], expected[W]);
 }
 
-bool cpuRuns(std::string_view target)
+bool sideBySide(std::initializer_list<const View*> views, Axis fast)
 {
-    const auto wants = [&](std::string_view feature) { return target.find(feature) != std::string_view::npos; };
-    __builtin_cpu_init();
-    if (wants("avx512_skylake") &&
-        !(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd")))
-        return false;
-    if ((wants("avx2") || wants("avx512")) && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")))
-        return false;
-    // Every other AVX-512 kind of Halide's is a later processor than the tables here name; claim none of them.
-    for (const char* unknown : {"avx512_cannonlake", "avx512_sapphirerapids", "avx512_knl", "avx512_zen", "avx10"})
-        if (wants(unknown))
-            return false;
-    return true;
+    return std::all_of(views.begin(), views.end(), [&](const View* view) { return view->size[fast] > 1 && view->stride[fast] == 1; });
 }
 
-bool usable(const VariantRow& row, int cudaDevice)
+/// How buffers lie, in the words of the table of variants. `inputs` have channels to lie side by side, `all` have pixels.
+const char* layoutOf(std::initializer_list<const View*> inputs, std::initializer_list<const View*> all)
 {
-    if (std::string_view(row.api) == "opencl")
-        return OpenClDriver::get().problem.empty();
-    if (std::string_view(row.api) == "cuda")
-        return whyNoCuda(cudaDevice).empty();
-    return cpuRuns(row.target);
+    return sideBySide(inputs, C) ? "tokens" : sideBySide(all, W) ? "planar" : "any";
 }
 
-/// The buffers that a row's layout speaks of.
-struct LaidOut
-{
-    std::vector<const View*> tokens; // channels side by side
-    std::vector<const View*> planar; // pixels side by side
-};
-
-bool fits(const VariantRow& row, const LaidOut& buffers)
-{
-    const std::string_view layout = row.layout;
-    if (layout == "any")
-        return true;
-    const bool tokens = layout == "tokens";
-    const std::vector<const View*>& views = tokens ? buffers.tokens : buffers.planar;
-    const size_t fast = tokens ? C : W;
-    return views[0]->size[C] % row.multiple == 0 && views[0]->size[fast] > 1 &&
-           std::all_of(views.begin(), views.end(), [&](const View* view) { return view->stride[fast] == 1; });
-}
-
-const VariantRow& choose(const Device& device, std::string_view stage, std::string_view kind, const LaidOut& laidOut)
+const VariantRow& choose(const Device& device, const Problem& problem)
 {
     if (device.api == Api::Cuda)
     {
         const std::string why = whyNoCuda(device.cudaDevice);
-        require(why.empty(), "{}: {}", stage, why);
+        require(why.empty(), "{}: {}", problem.stage, why);
     }
     if (device.api == Api::OpenCL)
     {
-        require(device.clContext && device.clQueue, "{}: OpenCL needs a context and a queue", stage);
+        require(device.clContext && device.clQueue, "{}: OpenCL needs a context and a queue", problem.stage);
         const std::string& why = OpenClDriver::get().problem;
-        require(why.empty(), "{}: {}", stage, why);
+        require(why.empty(), "{}: {}", problem.stage, why);
         keepContext(device.clContext);
     }
-    bool named = false;
-    for (size_t i = 0; i < variantCount; i++)
-    {
-        const VariantRow& row = variantTable[i];
-        if (row.stage != stage || row.kind != kind || std::string_view(row.api) != apiName(device.api))
-            continue;
-        if (!device.variant.empty() && row.name != device.variant)
-            continue;
-        named = true;
-        if ((device.api != Api::Cpu || cpuRuns(row.target)) && fits(row, laidOut))
-            return row;
-    }
-    require(!device.variant.empty(), "{}: no pipeline is compiled for {} that runs on this machine", stage, apiName(device.api));
-    require(named, "{}: there is no variant \"{}\" for {}", stage, device.variant, apiName(device.api));
-    fail("{}: variant \"{}\" for {} does not run on this machine or with these buffers", stage, device.variant,
-         apiName(device.api));
+    return chosenRow(device, problem);
 }
 
 int bytesOf(Depth depth)
@@ -324,7 +270,8 @@ void prepare(const Device& device, const Picture& image, const View& out)
 
     int32_t channels = image.channels;
     int32_t area = out.size[H] < image.rows && out.size[W] < image.columns;
-    const VariantRow& variant = choose(device, stage, nameOf(image.depth), {});
+    const VariantRow& variant =
+        choose(device, {stage, nameOf(image.depth), "any", {1, image.channels, image.rows, image.columns}, {out.size[H], out.size[W]}});
     Call call{device, threadsFor(0.3 * static_cast<double>(row) * image.rows + elements(out))};
     Buffer bufferIn(call, stage, "image", image), bufferOut(call, stage, "out", out, Use::Write);
     run(stage, variant, call, bufferIn.raw(), &channels, &area, bufferOut.raw());
@@ -357,7 +304,8 @@ void perturb(const Device& device, const View& x, const View& attention, const P
     uint32_t low = static_cast<uint32_t>(params.seed), high = static_cast<uint32_t>(params.seed >> 32);
     uint32_t step = params.step, level = params.level == Level::Image, firstImage = params.firstImage;
 
-    const VariantRow& row = choose(device, stage, "", {{&from, &to}, {&from, &to}});
+    const VariantRow& row =
+        choose(device, {stage, "", layoutOf({&from, &to}, {&from, &to}), x.size, {attention.size[H], attention.size[W]}});
     Call call{device, threadsFor(elements(to))};
     Buffer bufferX(call, stage, "x", from, Use::Read), bufferA(call, stage, "attention", cells, Use::Read),
         bufferOut(call, stage, "out", to, Use::Write);
@@ -394,7 +342,7 @@ void residual(const Device& device, const View& f, const View& g, Metric metric,
 
     const bool join = joins(f) && joins(g) && joins(out);
     const View a = join ? joined(f) : f, b = join ? joined(g) : g, to = join ? joined(out) : out;
-    const VariantRow& row = choose(device, stage, nameOf(metric), {{&a, &b}, {&a, &b, &to}});
+    const VariantRow& row = choose(device, {stage, nameOf(metric), layoutOf({&a, &b}, {&a, &b, &to}), f.size, {}});
     Call call{device, threadsFor(0.15 * elements(a))};
     Buffer bufferF(call, stage, "f", a, Use::Read), bufferG(call, stage, "g", b, Use::Read),
         bufferOut(call, stage, "out", to, Use::Write);
@@ -420,7 +368,9 @@ void heatmap(const Device& device, const View& residual, double sigma, const Vie
     int32_t radius = static_cast<int32_t>(4 * sigma + 0.5);
     float falloff = radius > 0 ? static_cast<float>(1 / (2 * sigma * sigma)) : 0.0f;
     int32_t top = static_cast<int32_t>(std::max<int64_t>(1, static_cast<int64_t>(map.size[H]) * map.size[W] / 100));
-    const VariantRow& row = choose(device, stage, "", {});
+    // Schedules are measured with a blur; without one it is another problem, and no choice's shape is near zero.
+    const std::array<int, 4> from = radius > 0 ? residual.size : std::array<int, 4>{};
+    const VariantRow& row = choose(device, {stage, "", "any", from, {map.size[H], map.size[W]}});
     Call call{device, threadsFor(map.size[N] > 1 ? elements(map) : 0.2 * elements(map))};
     Buffer bufferIn(call, stage, "residual", residual, Use::Read), bufferMap(call, stage, "map", map, Use::Write),
         bufferMax(call, stage, "maximum", maximum, Use::Write, true), bufferTop(call, stage, "top1", top1, Use::Write, true);
@@ -433,10 +383,7 @@ std::vector<Variant> variants()
     for (size_t i = 0; i < variantCount; i++)
     {
         const VariantRow& row = variantTable[i];
-        const Api api = row.api == std::string_view("cpu")      ? Api::Cpu
-                        : row.api == std::string_view("opencl") ? Api::OpenCL
-                                                                : Api::Cuda;
-        all.push_back({row.stage, api, row.name, row.target, row.layout, row.kind, usable(row, 0)});
+        all.push_back({row.stage, apiOf(row.api), row.name, row.target, row.layout, row.kind, runsHere(row, 0)});
     }
     return all;
 }

@@ -38,7 +38,7 @@ struct Device
     void* clQueue = nullptr;   ///< cl_command_queue, of that context
     int cudaDevice = 0;        ///< its primary context is used
     void* cudaStream = nullptr;
-    std::string variant; ///< a name of variants(); empty: the first that runs here
+    std::string variant; ///< a name of variants(); empty: what a tuning record says (choices.h), else the first that runs here
 };
 
 enum class Level

@@ -106,18 +106,21 @@ DecoderShape decoderShape(const Config& config, const BackboneFacts& backbone)
     shape.mlp = static_cast<int>(config.decoderMlpRatio * shape.width);
     shape.rows = static_cast<int>(config.height / backbone.stride);
     shape.columns = static_cast<int>(config.width / backbone.stride);
+    constexpr int mostTokens = 1 << 16; // attention compares each with each
+    require(shape.rows * shape.columns <= mostTokens, "config: the input size {}x{} makes {} tokens, expected at most {}", config.height,
+            config.width, shape.rows * shape.columns, mostTokens);
     return shape;
 }
 
 at::Tensor normalised(const BackboneFacts& backbone, const at::Tensor& images)
 {
-    const auto perChannel = [](const auto& values) {
-        return at::tensor(at::ArrayRef<double>(values), at::kFloat).view({1, 3, 1, 1});
-    };
-    std::vector<at::Tensor> pictures; // geometry is shown to the backbone as one more
-    for (const at::Tensor& picture : images.split(3, 1))
-        pictures.push_back((picture - perChannel(backbone.mean)) / perChannel(backbone.std));
-    return pictures.size() == 1 ? pictures[0] : at::cat(pictures, 1);
+    at::Tensor result = images.clone(at::MemoryFormat::Contiguous);
+    for (int64_t c = 0; c < images.size(1); c++) // geometry is shown to the backbone as one more picture
+    {
+        const auto channel = static_cast<size_t>(c % 3);
+        result.select(1, c).sub_(backbone.mean[channel]).div_(backbone.std[channel]); // tensors of them would have to be sent to a device
+    }
+    return result;
 }
 
 Features extractNormalised(const Extractor& extractor, const Config& config, const at::Tensor& images, bool attention)
@@ -162,9 +165,11 @@ at::Tensor asGrid(const at::Tensor& tokens, int rows, int columns)
     return tokens.view({tokens.size(0), rows, columns, tokens.size(2)}).permute({0, 3, 1, 2});
 }
 
-AgpNet::AgpNet(const Config& config, const Backbone& backbone, const FeatureScale& scale, const Decoder& decoder, ComputeType compute)
-    : config_(config), compute_(compute), extractor_(makeExtractor(backbone.config, backbone.weights, {.compute = compute})), scale_(scale),
-      decoder_(decoder, scalarType(compute))
+AgpNet::AgpNet(const Config& config, const Backbone& backbone, const FeatureScale& scale, const Decoder& decoder, ComputeType compute,
+               at::Device device)
+    : config_(config), compute_(compute), device_(device),
+      extractor_(makeExtractor(backbone.config, backbone.weights, {.compute = compute, .device = device})), scale_(scale.on(device)),
+      decoder_(decoder, scalarType(compute), device)
 {
 }
 
@@ -174,10 +179,13 @@ Reconstruction AgpNet::reconstruct(const at::Tensor& images) const
                 images.size(3) == config_.width,
             "the model takes images of shape [N, {}, {}, {}], found [{}]", inputChannels(config_), config_.height, config_.width,
             fmt::join(images.sizes(), ", "));
+    require(images.device() == device_, "the model is on {}, the images are on {}", device_.str(), images.device().str());
     c10::InferenceMode inference;
-    const at::Tensor clean = scale_.applied(extractFeatures(*extractor_, config_, images, false).tokens);
+    const at::Tensor tokens = extractFeatures(*extractor_, config_, images, false).tokens;
+    const at::Tensor product = scale_.product(tokens);
+    const at::Tensor clean = scale_.applied(tokens, product);
     const at::Tensor reconstructed = decoder_.forward(clean);
-    return {asGrid(clean, rows(), columns()), asGrid(reconstructed, rows(), columns())};
+    return {asGrid(clean, rows(), columns()), asGrid(reconstructed, rows(), columns()), product};
 }
 
 } // namespace agpnet

@@ -45,7 +45,7 @@ struct Features
 /// images: [N, 3 or 6, H, W], RGB and perhaps geometry, 0 to 1, at the config's size.
 Features extractFeatures(const Extractor& extractor, const Config& config, const at::Tensor& images, bool attention);
 
-/// images in 0 to 1 → what the backbone expects.
+/// images in 0 to 1 → what the backbone expects, on their own device.
 at::Tensor normalised(const BackboneFacts& backbone, const at::Tensor& images);
 Features extractNormalised(const Extractor& extractor, const Config& config, const at::Tensor& normalisedImages, bool attention);
 
@@ -56,25 +56,31 @@ struct Reconstruction
 {
     at::Tensor clean;         ///< [N, C, h, w], float32, a view of tokens
     at::Tensor reconstructed; ///< likewise
+    at::Tensor product;       ///< whose scale each image was given, [N]; of Training::reconstruct() undefined
 };
 
 /// Immutable after construction; every method may be called from several threads.
 class AgpNet
 {
 public:
-    AgpNet(const Config& config, const Backbone& backbone, const FeatureScale& scale, const Decoder& decoder, ComputeType compute);
+    AgpNet(const Config& config, const Backbone& backbone, const FeatureScale& scale, const Decoder& decoder, ComputeType compute,
+           at::Device device = at::kCPU);
 
-    Reconstruction reconstruct(const at::Tensor& images) const; ///< images as in extractFeatures
+    /// images as in extractFeatures, on the model's device, as are the results. Nothing waits for a device.
+    Reconstruction reconstruct(const at::Tensor& images) const;
 
     const Config& config() const { return config_; }
     ComputeType compute() const { return compute_; }
+    at::Device device() const { return device_; }
     int rows() const { return decoder_.shape().rows; }
     int columns() const { return decoder_.shape().columns; }
     int channels() const { return decoder_.shape().channels; }
+    int64_t products() const { return scale_.products(); } ///< that the scale of features tells apart
 
 private:
     Config config_;
     ComputeType compute_;
+    at::Device device_;
     std::unique_ptr<Extractor> extractor_;
     FeatureScale scale_;
     FrozenDecoder decoder_;

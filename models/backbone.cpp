@@ -116,6 +116,11 @@ std::unique_ptr<Extractor> makeExtractor(const BackboneConfig& config, const Sta
 
 Extractor::Extractor(BackboneFacts facts) : facts_(std::move(facts)) {}
 
+std::vector<OnnxValue> Extractor::describe(OnnxWriter& /*onnx*/, const OnnxValue& /*image*/, const std::vector<int>& /*layers*/) const
+{
+    fail("the backbone's family cannot be written as standard ONNX operators; expected vit, resnet or efficientnet");
+}
+
 Extractor::Output Extractor::forward(const at::Tensor& image, const std::vector<int>& layers, bool attention,
                                      AttentionAggregate aggregate) const
 {

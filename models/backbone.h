@@ -2,6 +2,7 @@
 // How to add a family: CONTRIBUTING.md.
 #pragma once
 
+#include "models/onnx_writer.h"
 #include "models/state_dict.h"
 
 #include <array>
@@ -71,6 +72,10 @@ public:
     /// is computed. The results carry no gradient, but may enter a computation that does.
     Output forward(const at::Tensor& image, const std::vector<int>& layers, bool attention = false,
                    AttentionAggregate aggregate = AttentionAggregate::ClassToken) const;
+
+    /// What forward() computes of one image [1, 3, H, W], as nodes of an ONNX graph: of each layer the tokens [1, L, channels]. Only of
+    /// an extractor in float32 that is not laid out for oneDNN. A family that has no such description refuses.
+    virtual std::vector<OnnxValue> describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const;
 
     const BackboneFacts& facts() const { return facts_; }
 

@@ -6,6 +6,7 @@
 #include <ATen/ops/adaptive_avg_pool2d.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
+#include <ATen/ops/eye.h>
 #include <ATen/ops/hardtanh.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/silu.h>
@@ -32,24 +33,48 @@ at::Tensor onGrid(const at::Tensor& x, int64_t rows, int64_t columns)
     return at::upsample_bilinear2d(x, {rows, columns}, false);
 }
 
+/// [out, in]: what onGrid() takes of each input, along one axis.
+at::Tensor bilinear(int64_t in, int64_t out)
+{
+    return at::upsample_bilinear2d(at::eye(in).view({1, in, in, 1}), {out, 1}, false)[0].permute({1, 0, 2}).reshape({out, in});
+}
+
 } // namespace
+
+OnnxWriter::Padding Convolution::padding(int64_t rows, int64_t columns) const
+{
+    const int64_t kernel = weight.size(2), around = kernel / 2;
+    if (!samePadding || stride == 1) // with a stride of 1 both are the same
+        return {around, around, around, around};
+    const auto missing = [&](int64_t size) { return std::max<int64_t>(0, ((size + stride - 1) / stride - 1) * stride + kernel - size); };
+    const int64_t below = missing(rows), beside = missing(columns);
+    return {below / 2, beside / 2, below - below / 2, beside - beside / 2};
+}
+
+OnnxValue Convolution::describe(OnnxWriter& onnx, const OnnxValue& input, Activation activation) const
+{
+    const OnnxValue result = onnx.convolution(input, weight, bias, stride, padding(input.shape[2], input.shape[3]));
+    switch (activation)
+    {
+    case Activation::None:
+        return result;
+    case Activation::Relu:
+        return onnx.unary("Relu", result);
+    case Activation::Relu6: // without Clip: 6 - relu(6 - relu(x))
+        return onnx.add(onnx.multiply(onnx.unary("Relu", onnx.add(onnx.multiply(onnx.unary("Relu", result), -1), 6)), -1), 6);
+    case Activation::Silu:
+        return onnx.silu(result);
+    }
+    return result;
+}
 
 at::Tensor Convolution::operator()(const at::Tensor& input, Activation activation) const
 {
-    const int64_t kernel = weight.size(2);
     const int64_t groups = input.size(1) / weight.size(1);
-    at::Tensor padded = input;
-    int64_t around = kernel / 2;
-    if (samePadding && stride > 1) // with a stride of 1 it is the same as the other
-    {
-        const auto missing = [&](int64_t size)
-        { return std::max<int64_t>(0, ((size + stride - 1) / stride - 1) * stride + kernel - size); };
-        const int64_t rows = missing(input.size(2));
-        const int64_t columns = missing(input.size(3));
-        padded = at::constant_pad_nd(input, {columns / 2, columns - columns / 2, rows / 2, rows - rows / 2});
-        around = 0;
-    }
-    at::Tensor result = at::conv2d(padded, weight, bias, {stride, stride}, {around, around}, {1, 1}, groups);
+    const auto [top, left, bottom, right] = padding(input.size(2), input.size(3));
+    const bool even = top == bottom && left == right;
+    const at::Tensor padded = even ? input : at::constant_pad_nd(input, {left, right, top, bottom});
+    at::Tensor result = at::conv2d(padded, weight, bias, {stride, stride}, {even ? top : 0, even ? left : 0}, {1, 1}, groups);
     switch (activation)
     {
     case Activation::None:
@@ -143,6 +168,34 @@ Cnn::Output Cnn::run(const at::Tensor& image, const std::vector<int>& layers, bo
     if (attention)
         output.attention.div_(static_cast<double>(layers.size()));
     return output;
+}
+
+std::vector<OnnxValue> Cnn::describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const
+{
+    require(type_ == at::kFloat, "a backbone is described in float32");
+    const int64_t rows = image.shape[2] / facts().stride, columns = image.shape[3] / facts().stride;
+    onnx.part("backbone/stem");
+    OnnxValue x = describeStem(onnx, image);
+    std::vector<OnnxValue> kept;
+    for (int i = 0; i < layers.back(); i++)
+    {
+        onnx.part(fmt::format("backbone/stage{}", i + 1));
+        x = describeStage(onnx, static_cast<size_t>(i), x);
+        if (i + 1 != layers[kept.size()])
+            continue;
+        OnnxValue grid = x;
+        const int64_t h = x.shape[2], w = x.shape[3];
+        if (h >= rows && w >= columns)
+        {
+            require(h % rows == 0 && w % columns == 0, "a layer of {}x{} is no multiple of the grid of {}x{}, which averaging in ONNX needs", h, w,
+                    rows, columns);
+            grid = h == rows && w == columns ? x : onnx.averagePool(x, h / rows, w / columns);
+        }
+        else
+            grid = onnx.resized(x, bilinear(h, rows), bilinear(w, columns));
+        kept.push_back(onnx.transpose(onnx.reshape(grid, {1, x.shape[1], rows * columns}), {0, 2, 1}));
+    }
+    return kept;
 }
 
 } // namespace agpnet

@@ -25,6 +25,11 @@ struct Convolution
     bool samePadding = false;
 
     at::Tensor operator()(const at::Tensor& input, Activation activation) const;
+    OnnxValue describe(OnnxWriter& onnx, const OnnxValue& input, Activation activation) const; ///< the same as nodes
+
+private:
+    /// What is added at the top, left, bottom and right before the windows are laid.
+    OnnxWriter::Padding padding(int64_t rows, int64_t columns) const;
 };
 
 /// Makes convolutions out of weights that have been read by the functions below.
@@ -55,11 +60,18 @@ void takeNorm(NamedWeights& source, StateDict& ours, const std::string& to, cons
 /// 0..1 in each image; then the mean over layers.
 class Cnn : public Extractor
 {
+public:
+    std::vector<OnnxValue> describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const final;
+
 protected:
     Cnn(BackboneFacts facts, const ExtractorOptions& options);
 
     virtual at::Tensor stem(const at::Tensor& image) const = 0;
     virtual at::Tensor stage(size_t index, const at::Tensor& input) const = 0; ///< from 0; leaves its input as it is
+
+    /// The same as nodes.
+    virtual OnnxValue describeStem(OnnxWriter& onnx, const OnnxValue& image) const = 0;
+    virtual OnnxValue describeStage(OnnxWriter& onnx, size_t index, const OnnxValue& input) const = 0;
 
 private:
     Output run(const at::Tensor& image, const std::vector<int>& layers, bool attention, AttentionAggregate aggregate) const final;

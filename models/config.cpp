@@ -1,13 +1,13 @@
 #include "models/config.h"
 
 #include "common/error.h"
+#include "common/json_text.h"
+#include "common/text_file.h"
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 
 namespace agpnet
 {
@@ -61,6 +61,7 @@ void forEachField(ConfigType& c, Visit visit)
     visit("gradient_clip", c.gradientClip);
     visit("seed", c.seed);
     visit("precision", c.precision);
+    visit("false_alarms", c.falseAlarms);
     visit("cache_mib", c.cacheMiB);
 }
 
@@ -265,8 +266,9 @@ void from_json(const nlohmann::json& json, Config& config)
         }
     });
     if (known < json.size())
-        for (const auto& [key, value] : json.items())
+        for (const auto& item : json.items())
         {
+            const std::string& key = item.key();
             bool found = key == presetKey;
             std::string names = presetKey;
             forEachField(config, [&](const char* name, auto&) {
@@ -339,6 +341,7 @@ void validate(const Config& c)
     checkRange("drop_at", c.dropAt, 0, 1);
     checkRange("gradient_clip", c.gradientClip, 1e-6, 1e6);
     checkChoice("precision", c.precision, {"auto", "fp32", "bf16"});
+    checkRange("false_alarms", c.falseAlarms, 1e-6, 0.5);
     checkRange("cache_mib", c.cacheMiB, 0, 1 << 20);
 }
 
@@ -371,22 +374,17 @@ Config configFromTextOrFile(const std::string& textOrPath)
     Config config;
     std::string text = textOrPath;
     std::string source = "config";
+    constexpr size_t mostBytes = 1 << 20;
     const size_t first = textOrPath.find_first_not_of(" \t\r\n");
     if (first == std::string::npos)
         return config;
     if (textOrPath[first] != '{')
     {
         source = textOrPath;
-        std::ifstream in(textOrPath, std::ios::binary);
-        require(in.good(), "{}: the config cannot be opened", textOrPath);
-        std::ostringstream content;
-        content << in.rdbuf();
-        text = content.str();
+        text = readTextFile(textOrPath, "a config", mostBytes);
     }
-    require(text.size() <= (1 << 20), "{}: {} bytes of config, expected at most 1 MiB", source, text.size());
-    const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-    require(!json.is_discarded(), "{}: not valid JSON", source);
-    json.get_to(config);
+    require(text.size() <= mostBytes, "{}: {} bytes of config, expected at most 1 MiB", source, text.size());
+    parseJson(text, source).get_to(config);
     return config;
 }
 

@@ -77,6 +77,7 @@ struct Config
     double gradientClip = 1;    ///< L2 norm
     uint64_t seed = 0;
     std::string precision = "auto"; ///< auto, fp32 or bf16
+    double falseAlarms = 0.01;      ///< share of normal pictures that the thresholds are to call anomalous
     int cacheMiB = 1024;            ///< memory for features of unperturbed images
 };
 

@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "models/attention.h"
+#include "models/onnx_transformer.h"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -163,6 +164,22 @@ at::Tensor Decoder::attention(const at::Tensor& tokens, at::ScalarType compute, 
     }
     sum += attentionReceived(projected(blocks_[wanted - 1], x, 2, compute)); // of the last block nothing else is needed
     return sum / static_cast<double>(wanted);
+}
+
+OnnxValue Decoder::describe(OnnxWriter& onnx, const OnnxValue& tokens) const
+{
+    constexpr double eps = 1e-5; // LibTorch's own
+    onnx.part("decoder/embed");
+    OnnxValue x = onnx.addConstant(onnx.linear(tokens, embedWeight_, embedBias_), positions_);
+    for (size_t i = 0; i < blocks_.size(); i++)
+    {
+        onnx.part(fmt::format("decoder/block{}", i + 1));
+        const Block& b = blocks_[i];
+        x = transformerBlock(onnx, x, {{b.norm1Weight, b.norm1Bias, eps}, {b.norm2Weight, b.norm2Bias, eps}, {b.qkvWeight, b.qkvBias},
+                                       {b.projWeight, b.projBias}, {b.fc1Weight, b.fc1Bias}, {b.fc2Weight, b.fc2Bias}, shape_.heads, false});
+    }
+    onnx.part("decoder/out");
+    return linearAfterNorm(onnx, x, {normWeight_, normBias_, eps}, {outWeight_, outBias_});
 }
 
 Decoder Decoder::clone() const

@@ -1,6 +1,8 @@
 // The reconstruction network: a light vision transformer from feature tokens to feature tokens.
 #pragma once
 
+#include "models/onnx_writer.h"
+
 #include <ATen/core/Tensor.h>
 #include <cstdint>
 #include <string>
@@ -44,6 +46,9 @@ public:
     const NamedTensors& parameters() const { return weights_; }
     const at::Tensor& positions() const { return positions_; } ///< [1, rows·columns, width]
     const DecoderShape& shape() const { return shape_; }
+
+    /// forward() as nodes of an ONNX graph.
+    OnnxValue describe(OnnxWriter& onnx, const OnnxValue& tokens) const;
 
     Decoder clone() const; ///< deep copy, no gradients
 

@@ -138,6 +138,8 @@ private:
 
     at::Tensor stem(const at::Tensor& image) const override { return stem_(image, activation_); }
     at::Tensor stage(size_t index, const at::Tensor& input) const override;
+    OnnxValue describeStem(OnnxWriter& onnx, const OnnxValue& image) const override { return stem_.describe(onnx, image, activation_); }
+    OnnxValue describeStage(OnnxWriter& onnx, size_t index, const OnnxValue& input) const override;
 
     Activation activation_;
     Convolution stem_;
@@ -194,6 +196,25 @@ at::Tensor EfficientNet::stage(size_t index, const at::Tensor& input) const
         }
         y = block.project(y, Activation::None);
         x = block.residual ? y.add_(x) : y;
+    }
+    return x;
+}
+
+OnnxValue EfficientNet::describeStage(OnnxWriter& onnx, size_t index, const OnnxValue& input) const
+{
+    OnnxValue x = input;
+    for (const Block& block : stages_[index])
+    {
+        OnnxValue y = block.expand.weight.defined() ? block.expand.describe(onnx, x, activation_) : x;
+        y = block.depthwise.describe(onnx, y, activation_);
+        if (block.squeeze.weight.defined())
+        {
+            const OnnxValue mean = onnx.reduce("ReduceMean", y, {2, 3});
+            const OnnxValue excited = block.excite.describe(onnx, block.squeeze.describe(onnx, mean, activation_), Activation::None);
+            y = onnx.multiply(y, onnx.unary("Sigmoid", excited));
+        }
+        y = block.project.describe(onnx, y, Activation::None);
+        x = block.residual ? onnx.add(y, x) : y;
     }
     return x;
 }

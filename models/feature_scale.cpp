@@ -29,23 +29,55 @@ FeatureScale FeatureScale::measured(const at::Tensor& tokens, const std::vector<
     return {at::stack(means), at::stack(deviations)};
 }
 
+int64_t FeatureScale::products() const
+{
+    return mean.defined() ? mean.size(0) : 1;
+}
+
+FeatureScale FeatureScale::on(at::Device device) const
+{
+    return mean.defined() ? FeatureScale{mean.to(device), deviation.to(device)} : FeatureScale{};
+}
+
 at::Tensor FeatureScale::product(const at::Tensor& tokens) const
 {
-    if (mean.size(0) == 1)
-        return at::zeros({tokens.size(0)}, at::kLong);
+    if (products() == 1)
+        return at::zeros({tokens.size(0)}, tokens.options().dtype(at::kLong));
     const at::Tensor own = tokens.to(at::kFloat).mean({1}).unsqueeze(1); // [N, 1, C] against [products, C]
     return ((own - mean) / deviation).square().sum({2}).argmin(1);
 }
 
-at::Tensor FeatureScale::applied(const at::Tensor& tokens) const
+at::Tensor FeatureScale::applied(const at::Tensor& tokens, const at::Tensor& product) const
 {
     const at::Tensor exact = tokens.to(at::kFloat);
     if (!mean.defined())
         return exact;
-    if (mean.size(0) == 1)
+    if (products() == 1)
         return (exact - mean) / deviation;
-    const at::Tensor which = product(exact);
-    return (exact - mean.index_select(0, which).unsqueeze(1)) / deviation.index_select(0, which).unsqueeze(1);
+    return (exact - mean.index_select(0, product).unsqueeze(1)) / deviation.index_select(0, product).unsqueeze(1);
+}
+
+OnnxValue FeatureScale::describe(OnnxWriter& onnx, const OnnxValue& tokens) const
+{
+    onnx.part("scale");
+    if (!mean.defined())
+        return tokens;
+    if (mean.size(0) == 1)
+        return onnx.multiplyConstant(onnx.addConstant(tokens, -mean), 1 / deviation);
+    const int64_t length = tokens.shape[1], channels = tokens.shape[2], products = mean.size(0);
+    const auto repeated = [&](const OnnxValue& row, int64_t times) { // [1, 1, C] → [1, C, times]
+        return onnx.product(onnx.reshape(row, {1, channels, 1}), at::ones({1, times}));
+    };
+    // which product is the nearest: 1 for it, 0 for the others
+    const OnnxValue own = repeated(onnx.reduce("ReduceMean", tokens, {1}), products);
+    const OnnxValue apart = onnx.multiplyConstant(onnx.addConstant(own, -mean.t().unsqueeze(0)), (1 / deviation).t().unsqueeze(0));
+    const OnnxValue distance = onnx.reduce("ReduceMean", onnx.multiply(apart, apart), {1}); // [1, 1, products]
+    const OnnxValue further = onnx.unary("Sign", onnx.subtract(distance, onnx.reduce("ReduceMin", distance, {2})));
+    const OnnxValue nearest = onnx.add(onnx.multiply(further, -1), 1);
+    const auto chosen = [&](const at::Tensor& values) {
+        return onnx.transpose(repeated(onnx.product(nearest, values), length), {0, 2, 1});
+    };
+    return onnx.multiply(onnx.subtract(tokens, chosen(mean)), chosen(1 / deviation));
 }
 
 FeatureScale FeatureScale::checked(at::Tensor mean, at::Tensor deviation, int64_t channels)

@@ -1,6 +1,8 @@
 // What brings tokens to F_clean where the target is `standardised`.
 #pragma once
 
+#include "models/onnx_writer.h"
+
 #include <ATen/core/Tensor.h>
 #include <vector>
 
@@ -18,11 +20,17 @@ struct FeatureScale
     /// @param products  of each image, 0 to the greatest that occurs, none left out; empty: all are of one
     static FeatureScale measured(const at::Tensor& tokens, const std::vector<int64_t>& products);
 
-    /// tokens [N, L, C] → the same, float32.
-    at::Tensor applied(const at::Tensor& tokens) const;
+    int64_t products() const; ///< at least 1
+    FeatureScale on(at::Device device) const;
 
-    /// Of each image, [N].
+    /// applied() as nodes of an ONNX graph; of one image, [1, L, C].
+    OnnxValue describe(OnnxWriter& onnx, const OnnxValue& tokens) const;
+
+    /// Of each image of tokens [N, L, C], [N] of int64: the nearest.
     at::Tensor product(const at::Tensor& tokens) const;
+
+    /// tokens [N, L, C] of these products → the same, float32.
+    at::Tensor applied(const at::Tensor& tokens, const at::Tensor& product) const;
 
     /// Refuses what is no scale for `channels` channels, or not finite. One mean and deviation without a dimension for products are those
     /// of one product.

@@ -17,10 +17,12 @@ constexpr double eps = 1e-5; // LibTorch's own
 
 } // namespace
 
-FrozenDecoder::FrozenDecoder(const Decoder& decoder, at::ScalarType compute)
-    : shape_(decoder.shape()), compute_(compute), positions_(decoder.positions())
+FrozenDecoder::FrozenDecoder(const Decoder& decoder, at::ScalarType compute, at::Device device)
+    : shape_(decoder.shape()), compute_(compute), positions_(decoder.positions().to(device))
 {
-    const std::map<std::string, at::Tensor> weights(decoder.parameters().begin(), decoder.parameters().end());
+    std::map<std::string, at::Tensor> weights;
+    for (const auto& [name, tensor] : decoder.parameters())
+        weights.emplace(name, tensor.detach().to(device));
     const int64_t tokens = static_cast<int64_t>(shape_.rows) * shape_.columns;
     const auto linear = [&](const std::string& name) { return Linear(weights.at(name + ".weight"), weights.at(name + ".bias"), compute, tokens); };
     const auto norm = [&](const std::string& name) {

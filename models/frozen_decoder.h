@@ -12,7 +12,7 @@ class FrozenDecoder
 {
 public:
     /// @param compute  matrix products run in it, float32 or bfloat16; the rest runs in float32
-    FrozenDecoder(const Decoder& decoder, at::ScalarType compute);
+    FrozenDecoder(const Decoder& decoder, at::ScalarType compute, at::Device device = at::kCPU);
 
     at::Tensor forward(const at::Tensor& tokens) const; ///< [N, rows·columns, C] → the same shape, float32
 

@@ -26,6 +26,9 @@ public:
 
     at::Tensor operator()(const at::Tensor& input, Then then = Then::Nothing) const; ///< of the layer's type
 
+    const at::Tensor& weight() const { return weight_; } ///< [out, in], unless it is laid out otherwise
+    const at::Tensor& bias() const { return bias_; }
+
     /// Whether this LibTorch lays weights out for oneDNN, and fuses what follows.
     static bool canPack();
 

@@ -1,6 +1,7 @@
 #include "models/model_file.h"
 
 #include "common/error.h"
+#include "models/checksum.h"
 #include "models/safetensors.h"
 
 #include <ATen/ATen.h>
@@ -16,10 +17,10 @@ namespace
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-const char headerKey[] = "agpnet";
 const char backbonePrefix[] = "backbone.";
 const char decoderPrefix[] = "decoder.";
 const char scaleMean[] = "scale.mean", scaleDeviation[] = "scale.deviation";
+const char rangeMean[] = "range.mean", rangeDeviation[] = "range.deviation";
 
 /// Reads a member of the header with a sentence for what is missing or of the wrong type.
 template <typename Value>
@@ -37,10 +38,7 @@ Value member(const std::string& path, const json& object, const char* key)
 
 json parseHeader(const std::string& path, const std::map<std::string, std::string>& metadata, const char* kind)
 {
-    const auto it = metadata.find(headerKey);
-    require(it != metadata.end(), "{}: not an AGPNet file (its safetensors metadata has no '{}')", path, headerKey);
-    json header = json::parse(it->second, nullptr, false);
-    require(header.is_object(), "{}: the header is not valid JSON", path);
+    json header = headerIn(path, metadata);
     const int version = member<int>(path, header, "format_version");
     require(version >= 1, "{}: format version {}, expected 1 to {}", path, version, modelFormatVersion);
     require(version <= modelFormatVersion,
@@ -62,9 +60,19 @@ json backboneHeader(const Backbone& backbone, EmbedBackbone embed)
     return header;
 }
 
-TensorFile fileOf(const json& header)
+/// With the header, and in it the sum of everything.
+void writeSealed(const std::string& path, json header, TensorFile file)
 {
-    return {{{headerKey, header.dump()}}, {}};
+    header[checksumKey] = checksumOf(header, file);
+    file.metadata = {{headerKey, header.dump()}};
+    writeSafetensors(path, file);
+}
+
+/// Before anything is made of what a file holds.
+void requireWhole(const std::string& path, const json& header, const TensorFile& file)
+{
+    if (checksumsWanted())
+        checkedSum(path, header, file);
 }
 
 /// The tensors whose names begin with the prefix, without it.
@@ -81,7 +89,7 @@ Decoder::NamedTensors selected(const char* prefix, const TensorFile& file)
 std::vector<fs::path> placesOfBackbone(const std::string& model, const std::string& recorded, const std::string& name)
 {
     std::vector<fs::path> places;
-    const fs::path file = recorded.empty() ? fs::path(name + ".safetensors") : fs::path(recorded).filename();
+    const fs::path file = fs::path(recorded.empty() ? name + ".safetensors" : recorded).filename(); // a name that leads elsewhere is cut
     places.push_back(fs::path(model).parent_path() / file);
     if (!recorded.empty())
         places.emplace_back(recorded);
@@ -126,18 +134,21 @@ Backbone backboneOf(const std::string& path, const json& header, const TensorFil
          backbone.name, backbone.hash.substr(0, 12), tried);
 }
 
+at::Tensor tensorOf(const std::string& path, const TensorFile& file, const char* name)
+{
+    const auto it = file.tensors.find(name);
+    require(it != file.tensors.end(), "{}: tensor '{}' is missing", path, name);
+    return it->second;
+}
+
 FeatureScale scaleOf(const std::string& path, const Config& config, const TensorFile& file, int64_t channels)
 {
     if (config.target != "standardised")
         return {};
-    const auto tensor = [&](const char* name) {
-        const auto it = file.tensors.find(name);
-        require(it != file.tensors.end(), "{}: tensor '{}' is missing", path, name);
-        return it->second;
-    };
+    const at::Tensor mean = tensorOf(path, file, scaleMean), deviation = tensorOf(path, file, scaleDeviation);
     try
     {
-        return FeatureScale::checked(tensor(scaleMean), tensor(scaleDeviation), channels);
+        return FeatureScale::checked(mean, deviation, channels);
     }
     catch (const Error& error)
     {
@@ -145,10 +156,41 @@ FeatureScale scaleOf(const std::string& path, const Config& config, const Tensor
     }
 }
 
+/// How a threshold came to be; its value stands beside this, where files of before have it too.
+json ruleToJson(const Threshold& t)
+{
+    json rule = {{"method", t.method}, {"normal", t.normal}, {"anomalous", t.anomalous}, {"false_alarms", t.rate < 0 ? json(nullptr) : json(t.rate)}};
+    if (t.method == "tail")
+        rule["tail"] = {{"from", t.tail.from}, {"share", t.tail.share}, {"shape", t.tail.shape}, {"scale", t.tail.scale}};
+    if (t.method == "cost")
+        rule["cost"] = t.cost;
+    return rule;
+}
+
 json toJson(const ScoreStatistics& s)
 {
-    return {{"from", s.from},       {"count", s.count}, {"mean", s.mean},           {"deviation", s.deviation},
-            {"least", s.least},     {"most", s.most},   {"threshold", s.threshold}, {"pixel_threshold", s.pixelThreshold}};
+    return {{"from", s.from},
+            {"count", s.count},
+            {"mean", s.mean},
+            {"deviation", s.deviation},
+            {"median", s.median},
+            {"least", s.least},
+            {"most", s.most},
+            {"threshold", s.threshold.value},
+            {"pixel_threshold", s.pixelThreshold.value},
+            {"threshold_rule", ruleToJson(s.threshold)},
+            {"pixel_threshold_rule", ruleToJson(s.pixelThreshold)}};
+}
+
+json toJson(const DriftRange& drift)
+{
+    json list = json::array();
+    for (const Threshold& limit : drift.limits)
+    {
+        list.push_back(ruleToJson(limit));
+        list.back()["limit"] = limit.value;
+    }
+    return list;
 }
 
 json toJson(const ModelFile& model)
@@ -163,17 +205,50 @@ json toJson(const ModelFile& model)
     return scores;
 }
 
+double finite(const std::string& path, const json& object, const char* key)
+{
+    const auto value = member<double>(path, object, key);
+    require(std::isfinite(value), "{}: header member '{}' is not finite", path, key);
+    return value;
+}
+
+void readRule(const std::string& path, const json& rule, Threshold& t)
+{
+    t.method = member<std::string>(path, rule, "method");
+    t.normal = member<int64_t>(path, rule, "normal");
+    t.anomalous = member<int64_t>(path, rule, "anomalous");
+    t.rate = member<json>(path, rule, "false_alarms").is_null() ? -1 : finite(path, rule, "false_alarms");
+    if (t.method == "tail")
+    {
+        const json tail = member<json>(path, rule, "tail");
+        t.tail = {finite(path, tail, "from"), finite(path, tail, "share"), finite(path, tail, "shape"), finite(path, tail, "scale")};
+    }
+    if (t.method == "cost")
+        t.cost = finite(path, rule, "cost");
+}
+
+/// `rule`: the member that says how it came to be; not in files of before there were several ways.
+Threshold thresholdOf(const std::string& path, const json& entry, const char* key, const char* rule)
+{
+    Threshold t;
+    t.value = finite(path, entry, key);
+    t.method = "deviations";
+    t.normal = member<int64_t>(path, entry, "count");
+    if (entry.contains(rule))
+        readRule(path, member<json>(path, entry, rule), t);
+    return t;
+}
+
 ScoreStatistics scoresOf(const std::string& path, const json& entry)
 {
     ScoreStatistics s;
     s.from = member<std::string>(path, entry, "from");
     s.count = member<int64_t>(path, entry, "count");
-    for (auto [key, field] : {std::pair{"mean", &s.mean}, {"deviation", &s.deviation}, {"least", &s.least}, {"most", &s.most},
-                              {"threshold", &s.threshold}, {"pixel_threshold", &s.pixelThreshold}})
-    {
-        *field = member<double>(path, entry, key);
-        require(std::isfinite(*field), "{}: header member '{}' is not finite", path, key);
-    }
+    for (auto [key, field] : {std::pair{"mean", &s.mean}, {"deviation", &s.deviation}, {"least", &s.least}, {"most", &s.most}})
+        *field = finite(path, entry, key);
+    s.threshold = thresholdOf(path, entry, "threshold", "threshold_rule");
+    s.pixelThreshold = thresholdOf(path, entry, "pixel_threshold", "pixel_threshold_rule");
+    s.median = entry.contains("median") ? finite(path, entry, "median") : s.mean; // which is all that files of before have
     return s;
 }
 
@@ -189,6 +264,36 @@ std::vector<ProductScores> productsOf(const std::string& path, const json& score
     return products;
 }
 
+/// Unknown where the file does not say.
+DriftRange driftOf(const std::string& path, const json& header, const TensorFile& file, int64_t products, int64_t channels)
+{
+    DriftRange drift;
+    if (!header.contains("drift") || header["drift"].empty())
+        return drift;
+    const json list = member<json>(path, header, "drift");
+    require(list.is_array(), "{}: header member 'drift' is {}, expected a list", path, list.type_name());
+    for (const json& entry : list)
+    {
+        Threshold& limit = drift.limits.emplace_back();
+        limit.value = finite(path, entry, "limit");
+        require(limit.value > 0, "{}: header member 'limit' is {}, expected above 0", path, limit.value);
+        readRule(path, entry, limit);
+    }
+    const at::Tensor mean = tensorOf(path, file, rangeMean), deviation = tensorOf(path, file, rangeDeviation);
+    try
+    {
+        drift.features = FeatureRange::checked(mean, deviation, channels);
+    }
+    catch (const Error& error)
+    {
+        fail("{}: {}", path, error.what());
+    }
+    const auto rows = static_cast<size_t>(drift.features.mean.size(0));
+    require(rows == static_cast<size_t>(products) && rows == drift.limits.size(),
+            "{}: the range of features is of {} products with {} limits, expected {} of both", path, rows, drift.limits.size(), products);
+    return drift;
+}
+
 } // namespace
 
 nlohmann::json headerOf(const ModelFile& model, EmbedBackbone embed)
@@ -198,30 +303,37 @@ nlohmann::json headerOf(const ModelFile& model, EmbedBackbone embed)
             {"config", model.config},
             {"backbone", backboneHeader(model.backbone, embed)},
             {"scores", toJson(model)},
+            {"drift", toJson(model.drift)},
             {"training", model.record},
             {"bf16_error", model.bf16Error}};
 }
 
 void writeModel(const std::string& path, const ModelFile& model, EmbedBackbone embed)
 {
-    TensorFile file = fileOf(headerOf(model, embed));
+    TensorFile file;
     if (model.scale.mean.defined())
     {
         file.tensors.emplace(scaleMean, model.scale.mean);
         file.tensors.emplace(scaleDeviation, model.scale.deviation);
+    }
+    if (model.drift.features.known())
+    {
+        file.tensors.emplace(rangeMean, model.drift.features.mean);
+        file.tensors.emplace(rangeDeviation, model.drift.features.deviation);
     }
     for (const auto& [name, tensor] : model.decoder)
         file.tensors.emplace(decoderPrefix + name, tensor.detach());
     if (embed == EmbedBackbone::Yes)
         for (const auto& [name, tensor] : model.backbone.weights)
             file.tensors.emplace(backbonePrefix + name, tensor);
-    writeSafetensors(path, file);
+    writeSealed(path, headerOf(model, embed), std::move(file));
 }
 
 ModelFile readModel(const std::string& path)
 {
     const TensorFile file = readSafetensors(path);
     const json header = parseHeader(path, file.metadata, "model");
+    requireWhole(path, header, file);
     ModelFile model;
     model.config = member<Config>(path, header, "config");
     model.backbone = backboneOf(path, header, file);
@@ -243,6 +355,7 @@ ModelFile readModel(const std::string& path)
         fail("{}: {}", path, error.what());
     }
     model.scale = scaleOf(path, model.config, file, shape.channels);
+    model.drift = driftOf(path, header, file, model.scale.products(), shape.channels);
     return model;
 }
 
@@ -258,26 +371,32 @@ void writeTrainingState(const std::string& path, const Training& training, const
                          {"config", training.config()},
                          {"backbone", backboneHeader(training.backbone(), EmbedBackbone::No)},
                          {"extra", extra}};
-    TensorFile file = fileOf(header);
+    TensorFile file;
     for (const auto& [name, tensor] : training.state())
         file.tensors.emplace(name, tensor);
-    writeSafetensors(path, file);
+    writeSealed(path, header, std::move(file));
 }
 
 TrainingState readTrainingState(const std::string& path)
 {
     const TensorFile file = readSafetensors(path);
     const json header = parseHeader(path, file.metadata, "training state");
-    TrainingState state{Training(member<Config>(path, header, "config"), backboneOf(path, header, file)), member<json>(path, header, "extra")};
+    requireWhole(path, header, file);
+    const auto config = member<Config>(path, header, "config");
+    const json extra = member<json>(path, header, "extra");
+    Backbone backbone = backboneOf(path, header, file);
     try
     {
+        // before memory for a decoder is asked for on the header's word
+        Decoder(decoderShape(config, backbone.config), selected(decoderPrefix, file));
+        TrainingState state{Training(config, std::move(backbone)), extra};
         state.training.restore(selected("", file));
+        return state;
     }
     catch (const Error& error)
     {
         fail("{}: {}", path, error.what());
     }
-    return state;
 }
 
 } // namespace agpnet

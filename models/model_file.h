@@ -1,6 +1,8 @@
 // The .agp file: safetensors whose metadata carries one JSON header under "agpnet". Layout: docs/model-file.md.
 #pragma once
 
+#include "models/feature_range.h"
+#include "models/thresholds.h"
 #include "models/training.h"
 
 #include <nlohmann/json.hpp>
@@ -13,11 +15,12 @@ namespace agpnet
 /// What normal images score, and the decision that follows from it.
 struct ScoreStatistics
 {
-    std::string from;     ///< "held-back" or "training" images, or "augmented" copies of them that were not trained on
+    std::string from;     ///< "held-back" or "training" images, "augmented" copies of them that were not trained on, or "mixed"
     int64_t count = 0;
     double mean = 0, deviation = 0, least = 0, most = 0;
-    double threshold = 0;      ///< an image is anomalous above it
-    double pixelThreshold = 0; ///< a pixel is anomalous above it
+    Threshold threshold;      ///< of image scores
+    Threshold pixelThreshold; ///< of the map
+    double median = 0;        ///< of image scores
 };
 
 /// The same for one of several products.
@@ -25,6 +28,13 @@ struct ProductScores
 {
     std::string name;
     ScoreStatistics scores;
+};
+
+/// What normal images' features are like as a whole.
+struct DriftRange
+{
+    FeatureRange features;         ///< of each product that the scale tells apart; unknown where images were too few
+    std::vector<Threshold> limits; ///< of each: distances that normal images rarely exceed
 };
 
 /// How the numbers came to be: steps, seconds, images, data hash, losses, versions, device, precision.
@@ -38,6 +48,7 @@ struct ModelFile
     Decoder::NamedTensors decoder;
     ScoreStatistics scores;              ///< of all products together
     std::vector<ProductScores> products; ///< in the order of training; empty where the products have no names
+    DriftRange drift;
     TrainingRecord record;
     double bf16Error = -1; ///< relative error of image scores in bfloat16 against float32; negative: not measured
 };

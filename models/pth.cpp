@@ -183,6 +183,8 @@ constexpr const char* rebuildTensor = "torch._utils._rebuild_tensor_v2";
 constexpr const char* rebuildParameter = "torch._utils._rebuild_parameter";
 
 constexpr size_t largestRank = 16;
+constexpr size_t mostValues = 1 << 20; // of a whole pickle: an opcode of one byte makes a hundred
+constexpr size_t mostItems = 1 << 17;  // of a container, and of the stack; Python writes a thousand at a time
 
 /// The stack machine of Python's pickle, as far as state dicts need it. Values live in an arena until the end, so a list that
 /// holds itself is harmless; no opcode makes more than one value, so the pickle's size bounds the work.
@@ -231,12 +233,17 @@ private:
 
     Value* make(Kind kind)
     {
+        require(values_.size() < mostValues, "{}: the pickle makes more than {} values", bytes_.name, mostValues);
         values_.emplace_back();
         values_.back().kind = kind;
         return &values_.back();
     }
 
-    void push(Value* value) { stack_.push_back(value); }
+    void push(Value* value)
+    {
+        require(stack_.size() < mostItems, "{}: the pickle holds more than {} values at a time", bytes_.name, mostItems);
+        stack_.push_back(value);
+    }
     void pushInteger(int64_t value)
     {
         push(make(Kind::Integer));
@@ -286,6 +293,8 @@ private:
 
     void extend(Value* container, const std::vector<Value*>& items)
     {
+        require(items.size() <= mostItems - container->items.size(), "{}: the pickle has a container of more than {} values", bytes_.name,
+                mostItems);
         container->items.insert(container->items.end(), items.begin(), items.end());
     }
 

@@ -47,6 +47,12 @@ private:
     }
     at::Tensor stage(size_t index, const at::Tensor& input) const override;
 
+    OnnxValue describeStem(OnnxWriter& onnx, const OnnxValue& image) const override
+    {
+        return onnx.maxPool(stem_.describe(onnx, image, Activation::Relu), 3, 2, 1);
+    }
+    OnnxValue describeStage(OnnxWriter& onnx, size_t index, const OnnxValue& input) const override;
+
     Convolution stem_;
     std::vector<std::vector<Block>> stages_;
 };
@@ -89,6 +95,19 @@ at::Tensor ResNet::stage(size_t index, const at::Tensor& input) const
             y = block.convolutions[i](y, i + 1 < block.convolutions.size() ? Activation::Relu : Activation::None);
         y.add_(block.shortcut.weight.defined() ? block.shortcut(x, Activation::None) : x);
         x = at::relu_(y);
+    }
+    return x;
+}
+
+OnnxValue ResNet::describeStage(OnnxWriter& onnx, size_t index, const OnnxValue& input) const
+{
+    OnnxValue x = input;
+    for (const Block& block : stages_[index])
+    {
+        OnnxValue y = x;
+        for (size_t i = 0; i < block.convolutions.size(); i++)
+            y = block.convolutions[i].describe(onnx, y, i + 1 < block.convolutions.size() ? Activation::Relu : Activation::None);
+        x = onnx.unary("Relu", onnx.add(y, block.shortcut.weight.defined() ? block.shortcut.describe(onnx, x, Activation::None) : x));
     }
     return x;
 }

@@ -42,6 +42,7 @@ constexpr std::array<TypeName, 10> typeNames = {{{"F32", at::kFloat},
 constexpr size_t lengthBytes = 8;
 constexpr uint64_t largestHeader = 100'000'000; // the format's own limit
 constexpr size_t largestRank = 16;
+constexpr int longestList = 64; // more than any shape: a digit and a comma become 16 bytes in memory
 constexpr size_t dataAlignment = 64;
 constexpr const char* metadataKey = "__metadata__";
 
@@ -49,10 +50,19 @@ Json parseHeader(const Bytes& bytes, const char* begin, size_t size)
 {
     // The parser keeps the last of two equal keys; which one another reader keeps is its own affair, so there may be no two.
     std::vector<std::set<std::string>> keys;
+    std::vector<int> lists; // how many items each open list has by now; an object is never full
     const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed)
     {
         // the file, one tensor, its shape: nothing lies deeper
         require(depth <= 4, "{}: the header is nested more deeply than the format has it", bytes.name);
+        const bool opens = event == Json::parse_event_t::array_start || event == Json::parse_event_t::object_start;
+        if ((opens || event == Json::parse_event_t::value) && !lists.empty() && lists.back() >= 0)
+            require(++lists.back() <= longestList, "{}: the header has a list of more than {} items", bytes.name, longestList);
+        if (opens)
+            lists.push_back(event == Json::parse_event_t::array_start ? 0 : -1);
+        else if (event == Json::parse_event_t::array_end || event == Json::parse_event_t::object_end)
+            lists.pop_back();
+
         if (event == Json::parse_event_t::object_start)
             keys.emplace_back();
         else if (event == Json::parse_event_t::object_end)

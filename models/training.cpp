@@ -3,6 +3,7 @@
 #include "common/error.h"
 #include "common/stopwatch.h"
 #include "models/adamw.h"
+#include "models/stage_device.h"
 #include "models/tensor_view.h"
 
 #include <ATen/ATen.h>
@@ -67,7 +68,7 @@ struct Training::Impl
     at::Tensor perturbed(const at::Tensor& x, const at::Tensor& attention, const stages::PerturbParams& params) const
     {
         at::Tensor out = at::empty_like(x);
-        stages::perturb({}, viewOf(x), viewOf(attention), params, viewOf(out));
+        stages::perturb(stageDeviceOf(x), viewOf(x), viewOf(attention), params, viewOf(out));
         return out;
     }
 
@@ -147,7 +148,7 @@ void Training::Impl::measure(const Features& features, const std::vector<int64_t
     at::NoGradGuard noGradient;
     if (config.target == "standardised")
         scale = FeatureScale::measured(features.tokens, products);
-    unit = std::sqrt(scale.applied(features.tokens).square().mean().item<double>());
+    unit = std::sqrt(scale.applied(features.tokens, scale.product(features.tokens)).square().mean().item<double>());
     require(std::isfinite(unit) && unit > 0, "the backbone's features have a root mean square of {}, expected finite and more than 0", unit);
 }
 
@@ -178,7 +179,8 @@ double Training::Impl::step(const Features& features, const at::Tensor& images01
     {
         const TimeInto time(times.noise);
         at::NoGradGuard noGradient;
-        clean = scale.applied(features.tokens);
+        const at::Tensor product = scale.product(features.tokens);
+        clean = scale.applied(features.tokens, product);
         if (config.noise == Noise::None)
             plain = clean;
         else
@@ -188,7 +190,7 @@ double Training::Impl::step(const Features& features, const at::Tensor& images01
             if (fromImages)
             {
                 const at::Tensor noisy = imageNoise(normalised(backbone.config, images01), attention);
-                fromImage = featureNoise(scale.applied(extractNormalised(*extractor, config, noisy, false).tokens), attention, 1);
+                fromImage = featureNoise(scale.applied(extractNormalised(*extractor, config, noisy, false).tokens, product), attention, 1);
             }
         }
     }
@@ -251,9 +253,9 @@ Reconstruction Training::reconstruct(const Features& features) const
 {
     require(measured(), "a model that was not trained reconstructs nothing: no step was taken");
     at::NoGradGuard noGradient;
-    const at::Tensor clean = impl_->scale.applied(features.tokens);
+    const at::Tensor clean = impl_->scale.applied(features.tokens, impl_->scale.product(features.tokens));
     const at::Tensor output = impl_->decoder.forward(clean, impl_->compute);
-    return {asGrid(clean, impl_->rows(), impl_->columns()), asGrid(output, impl_->rows(), impl_->columns())};
+    return {asGrid(clean, impl_->rows(), impl_->columns()), asGrid(output, impl_->rows(), impl_->columns()), at::Tensor()};
 }
 
 void Training::beginEnd()

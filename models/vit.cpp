@@ -3,6 +3,7 @@
 #include "common/error.h"
 #include "models/attention.h"
 #include "models/linear.h"
+#include "models/onnx_transformer.h"
 #include "models/row_kernels.h"
 
 #include <cmath>
@@ -272,6 +273,36 @@ Vit::Output Vit::run(const at::Tensor& given, const std::vector<int>& layers, bo
     if (attention)
         output.attention.div_(static_cast<double>(layers.size()));
     return output;
+}
+
+std::vector<OnnxValue> Vit::describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const
+{
+    const Impl& it = *impl_;
+    const VitConfig& c = it.config;
+    require(it.type == at::kFloat && !it.packed, "a backbone is described in float32 and as it was read");
+    const int64_t rows = image.shape[2] / c.patch, columns = image.shape[3] / c.patch;
+    const int64_t skip = it.prefix.size(1), tokens = skip + rows * columns;
+    const auto plain = [](const Linear& linear) { return OnnxLinear{linear.weight(), linear.bias()}; };
+    const auto scaled = [&](const Norm& norm) { return OnnxNorm{norm.weight, norm.bias, c.layerNormEps}; };
+
+    onnx.part("backbone/patches");
+    const at::Tensor kernel = it.patch.weight().reshape({c.width, 3, c.patch, c.patch});
+    OnnxValue x = onnx.reshape(onnx.convolution(image, kernel, it.patch.bias(), c.patch, {}), {1, c.width, rows * columns});
+    x = onnx.addConstant(onnx.transpose(x, {0, 2, 1}), it.positionsFor(rows, columns));
+    x = onnx.concatenate({onnx.constant(it.prefix), x}, 1);
+    if (it.normPre.weight.defined())
+        x = onnx.addConstant(onnx.multiplyConstant(onnx.normed(x, c.layerNormEps), it.normPre.weight), it.normPre.bias);
+    std::vector<OnnxValue> kept;
+    for (int i = 0; i < layers.back(); i++)
+    {
+        onnx.part(fmt::format("backbone/block{}", i + 1));
+        const Block& block = it.blocks[static_cast<size_t>(i)];
+        x = transformerBlock(onnx, x, {scaled(block.norm1), scaled(block.norm2), plain(block.qkv), plain(block.projection), plain(block.hidden),
+                                       plain(block.output), c.heads, c.quickGelu});
+        if (i + 1 == layers[kept.size()])
+            kept.push_back(onnx.slice(x, 1, skip, tokens));
+    }
+    return kept;
 }
 
 } // namespace agpnet

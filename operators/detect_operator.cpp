@@ -5,6 +5,7 @@
 #include "operators/view_tensor.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
 
 namespace agpnet
 {
@@ -16,7 +17,7 @@ class Detect final : public Operator
 public:
     explicit Detect(const Attributes& attributes)
         : model_(attributes.text("model")), precision_(attributes.text("precision")), product_(attributes.text("product")),
-          sensitivity_(attributes.real("sensitivity")), tile_(static_cast<int>(attributes.integer("tile"))),
+          sensitivity_(attributes.real("sensitivity")), threshold_(attributes.real("threshold")), pixelThreshold_(attributes.real("pixel_threshold")), tile_(static_cast<int>(attributes.integer("tile"))),
           overlap_(attributes.real("tile_overlap")), polygons_(parsedPolygons(attributes.text("roi")))
     {
         require(tile_ <= 0 || tile_ >= leastTile, "Detect: attribute 'tile' is {}, expected -1 (as the model), 0 (off) or at least {}", tile_, leastTile);
@@ -32,19 +33,25 @@ public:
         requireInputs("Detect", inputs, 1);
         const Shape& image = inputs[0];
         require(image[1] == 3 || image[1] == 6, "Detect: image has shape {}, expected [N, 3, H, W], or 6 channels with geometry", toText(image));
-        return {{image[0], 1, image[2], image[3]}, {image[0], 1}, {image[0], 1, image[2], image[3]}};
+        return {{image[0], 1, image[2], image[3]}, {image[0], 1}, {image[0], 1, image[2], image[3]}, {image[0], 1}};
     }
 
     void run(const std::vector<stages::View>& in, const std::vector<stages::View>& out, const stages::Device& device) override
     {
-        requireHost("Detect", device);
-        if (!inference_)
-            inference_ = sharedInference(model_, precision_);
-        const at::Tensor images = tensorOf(in[0]);
-        checkBlob(images, "Detect: image");
-        const double pixelThreshold = inference_->scores(product_).pixelThreshold / sensitivity_;
+        const at::Device where = torchDeviceOf("Detect", device);
+        if (!inference_ || inference_->net().device() != where)
+        {
+            inference_ = sharedInference(model_, precision_, where);
+            limits_ = limitsOn(where);
+        }
+        const at::Tensor images = tensorOf(in[0], where);
+        if (where.is_cpu()) // elsewhere it would have to be waited for
+            checkBlob(images, "Detect: image");
         const cv::Size size(static_cast<int>(images.size(3)), static_cast<int>(images.size(2)));
         const Inspection inspection = inspectionFor(size);
+        if (TileGrid(size, inspection.tiling).size() == 1 && inspection.region.empty())
+            return inspectWhole(images, out);
+        require(where.is_cpu(), "Detect: tiles and regions of interest take images in host memory, found images on {}", where.str());
         std::vector<Frame> frames;
         for (const at::Tensor& image : images.split(1))
             frames.emplace_back(image);
@@ -57,13 +64,54 @@ public:
             tensorOf(out[0])[n].copy_(tensor);
             if (out.size() > 1)
                 tensorOf(out[1])[n].fill_(found[i].score);
+            const auto limit = [&](const at::Tensor& ofProducts) { return ofProducts[found[i].product].item<double>(); };
             if (out.size() > 2)
-                tensorOf(out[2])[n].copy_(tensor.gt(pixelThreshold));
+                tensorOf(out[2])[n].copy_(tensor.gt(limit(limits_.pixelThreshold)));
+            if (out.size() > 3)
+                tensorOf(out[3])[n].fill_(calibrated(found[i].score, limit(limits_.threshold), limit(limits_.steepness)));
         }
     }
 
 private:
     static constexpr int leastTile = 32;
+
+    /// Thresholds, sensitivity included, and steepness for each product that an image may be found to be of: [products], float32.
+    struct Limits
+    {
+        at::Tensor threshold, pixelThreshold, steepness;
+    };
+
+    Limits limitsOn(at::Device where) const
+    {
+        std::vector<float> threshold, pixelThreshold, steepness;
+        for (int64_t product = 0; product < inference_->net().products(); product++)
+        {
+            const ScoreStatistics& normal = inference_->scores(product_, product);
+            threshold.push_back(static_cast<float>((threshold_ > 0 ? threshold_ : normal.threshold.value) / sensitivity_));
+            pixelThreshold.push_back(static_cast<float>((pixelThreshold_ > 0 ? pixelThreshold_ : normal.pixelThreshold.value) / sensitivity_));
+            steepness.push_back(static_cast<float>(steepnessFor(normal.median, normal.threshold.value)));
+        }
+        return {at::tensor(threshold).to(where), at::tensor(pixelThreshold).to(where), at::tensor(steepness).to(where)};
+    }
+
+    /// Everything where the images are: on a device nothing passes through the host, and nothing is waited for.
+    void inspectWhole(const at::Tensor& images, const std::vector<stages::View>& out) const
+    {
+        const c10::InferenceMode inference;
+        const Reconstruction reconstruction = inference_->net().reconstruct(resized(images, inference_->inputSize()));
+        const Inference::Scored found = scored(inference_->config(), reconstruction);
+        const at::Tensor score = found.scores.view({-1, 1, 1, 1});
+        const at::Tensor map = resized(found.maps, cv::Size(static_cast<int>(images.size(3)), static_cast<int>(images.size(2))));
+        const auto given = [&](size_t i) { return tensorOf(out[i], images.device()); };
+        const auto limit = [&](const at::Tensor& ofProducts) { return ofProducts.index_select(0, reconstruction.product).view({-1, 1, 1, 1}); };
+        given(0).copy_(map);
+        if (out.size() > 1)
+            given(1).copy_(score);
+        if (out.size() > 2)
+            given(2).copy_(map.gt(limit(limits_.pixelThreshold)));
+        if (out.size() > 3) // as calibrated()
+            given(3).copy_(at::where(score > 0, at::reciprocal(1 + (limit(limits_.threshold) / score).pow(limit(limits_.steepness))), 0.0));
+    }
 
     /// The attributes over what the model was trained with.
     Inspection inspectionFor(cv::Size image) const
@@ -79,12 +127,13 @@ private:
     }
 
     std::string model_, precision_, product_;
-    double sensitivity_;
+    double sensitivity_, threshold_, pixelThreshold_;
     int tile_;
     double overlap_;
     std::vector<std::vector<cv::Point2f>> polygons_;
     bool inPixels_ = false;
     std::shared_ptr<const Inference> inference_;
+    Limits limits_; ///< as the attributes and inference_ say
 };
 
 } // namespace
@@ -96,14 +145,17 @@ OperatorEntry detectOperator()
                           {{"image", "[N,3,H,W]", "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImage(image, 1/255., size, Scalar(), true) makes; resized to the model, or cut into tiles that are", false}},
                           {{"map", "[N,1,H,W]", "anomaly map at the image's size, 0 upward", false},
                            {"score", "[N,1]", "image score, taken at the model's input size or at the scale of its tiles", false},
-                           {"mask", "[N,1,H,W]", "1 where the map exceeds the model's pixel threshold divided by sensitivity, else 0", true}},
+                           {"mask", "[N,1,H,W]", "1 where the map exceeds the pixel threshold divided by sensitivity, else 0", true},
+                           {"calibrated", "[N,1]", "the score on a scale of 0 to 1 on which 0.5 is the threshold divided by sensitivity", true}},
                           {requiredText("model", "path of a .agp file"),
                            realAttribute("sensitivity", "divides the thresholds", 1, 1e-6, 1e6),
+                           realAttribute("threshold", "of the image score, 0.5 of calibrated; 0: the model's own", 0, 0, 1e12),
+                           realAttribute("pixel_threshold", "of the map, which makes the mask; 0: the model's own", 0, 0, 1e12),
                            integerAttribute("tile", "side in pixels of the square tiles that cover the image; 0: the whole image is resized; -1: as the model was trained", -1, -1, 16384),
                            realAttribute("tile_overlap", "least share of a tile in common with the next; -1: as the model was trained", -1, -1, 0.9),
                            textAttribute("roi", "region of interest: points x,y separated by blanks, polygons by semicolons; shares of the image's sides, or pixels "
                                                 "if one is above 1; empty: as the model was trained"),
-                           textAttribute("product", "one of the model's products: its pixel threshold makes the mask; empty: that of all together"),
+                           textAttribute("product", "one of the model's products, whose thresholds are taken; empty: of the one that each image is found to be of"),
                            textAttribute("precision", "auto takes bf16 where the CPU has it and the model was found accurate in it", "auto",
                                          {"auto", "fp32", "bf16"})}};
     return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Detect>(attributes); }};

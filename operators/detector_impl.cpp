@@ -15,7 +15,8 @@ namespace agpnet
 namespace
 {
 
-std::vector<Region> regionsOf(const cv::Mat& map, const cv::Mat& mask)
+/// Those that are too small are taken out of the mask.
+std::vector<Region> regionsOf(const cv::Mat& map, cv::Mat& mask, int minimumArea)
 {
     cv::Mat labels, statistics, centroids;
     const int count = cv::connectedComponentsWithStats(mask, labels, statistics, centroids, 8, CV_32S);
@@ -26,13 +27,27 @@ std::vector<Region> regionsOf(const cv::Mat& map, const cv::Mat& mask)
         region.box = {statistics.at<int>(i, cv::CC_STAT_LEFT), statistics.at<int>(i, cv::CC_STAT_TOP),
                       statistics.at<int>(i, cv::CC_STAT_WIDTH), statistics.at<int>(i, cv::CC_STAT_HEIGHT)};
         region.area = statistics.at<int>(i, cv::CC_STAT_AREA);
+        const cv::Mat own = labels(region.box) == i;
+        if (region.area < minimumArea)
+        {
+            mask(region.box).setTo(0, own);
+            continue;
+        }
         cv::Point peak;
-        cv::minMaxLoc(map(region.box), nullptr, &region.score, nullptr, &peak, labels(region.box) == i);
+        cv::minMaxLoc(map(region.box), nullptr, &region.score, nullptr, &peak, own);
         region.peak = peak + region.box.tl();
-        regions.push_back(region);
+        std::vector<std::vector<cv::Point>> contours; // one: what is connected has one outer border
+        cv::findContours(own, contours, cv::RETR_EXTERNAL, cv::CHAIN_APPROX_SIMPLE, region.box.tl());
+        region.contour = std::move(contours.at(0));
+        regions.push_back(std::move(region));
     }
     std::stable_sort(regions.begin(), regions.end(), [](const Region& a, const Region& b) { return a.score > b.score; });
     return regions;
+}
+
+void requireThreshold(const char* name, double threshold)
+{
+    require(std::isfinite(threshold) && threshold >= 0, "{} is {}, expected 0 (the model's own) or more", name, threshold);
 }
 
 } // namespace
@@ -42,19 +57,25 @@ DetectorImpl::DetectorImpl(std::shared_ptr<const Inference> inference, std::stri
 {
 }
 
-Result DetectorImpl::decided(double score) const
+Result DetectorImpl::decided(double score, int64_t product, const at::Tensor& features) const
 {
     Result result;
+    const ScoreStatistics& normal = inference_->scores(product_, product, &result.product);
     result.score = score;
-    result.threshold = threshold() / sensitivity_;
+    result.threshold = (threshold_ > 0 ? threshold_ : normal.threshold.value) / sensitivity_;
     result.anomalous = score > result.threshold;
+    result.calibrated = calibrated(score, result.threshold, steepnessFor(normal.median, normal.threshold.value));
+    result.pixelThreshold = (pixelThreshold_ > 0 ? pixelThreshold_ : normal.pixelThreshold.value) / sensitivity_;
+    result.drift = inference_->outOfRange(product, features);
+    if (result.drift >= 0)
+        window_.add(result.drift);
     return result;
 }
 
 Result DetectorImpl::detectOnDevice(const stages::Device& openCl, const cv::UMat& image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const
 {
     const Inference::OnDevice found = inference_->inspect(openCl, Frame(image));
-    Result result = decided(found.score);
+    Result result = decided(found.score, found.product, found.features);
     // made in the caller's own memory where that is on the device
     const auto into = [](cv::OutputArray target, const auto& make) {
         if (target.isUMat())
@@ -77,9 +98,12 @@ Result DetectorImpl::detectOnDevice(const stages::Device& openCl, const cv::UMat
     });
     if (!mask.needed() && !result.anomalous)
         return result;
-    const cv::UMat marked = into(mask, [&](cv::OutputArray target) { cv::compare(shown, pixelThreshold() / sensitivity_, target, cv::CMP_GT); });
+    const cv::UMat marked = into(mask, [&](cv::OutputArray target) { cv::compare(shown, result.pixelThreshold, target, cv::CMP_GT); });
     if (result.anomalous)
-        result.regions = regionsOf(shown.getMat(cv::ACCESS_READ), marked.getMat(cv::ACCESS_READ));
+    {
+        cv::Mat read = marked.getMat(cv::ACCESS_READ);
+        result.regions = regionsOf(shown.getMat(cv::ACCESS_READ), read, 0);
+    }
     return result;
 }
 
@@ -91,11 +115,11 @@ std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<cv::Mat>& i
     {
         Image& image = results[i];
         image.map = size == MAP_IMAGE ? mapAt(found[i].map, images[i].size(), inspection_.region) : found[i].map;
-        image.result = decided(found[i].score);
+        image.result = decided(found[i].score, found[i].product, found[i].features);
         if (wantMask || image.result.anomalous)
         {
-            cv::compare(image.map, pixelThreshold() / sensitivity_, image.mask, cv::CMP_GT);
-            image.result.regions = regionsOf(image.map, image.mask);
+            cv::compare(image.map, image.result.pixelThreshold, image.mask, cv::CMP_GT);
+            image.result.regions = regionsOf(image.map, image.mask, minimumArea_);
         }
     }
     return results;
@@ -106,9 +130,9 @@ Result DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv::Outpu
     return guarded([&] {
         if (image.isUMat() && image.dims() == 2 && !image.empty() && (map.isUMat() || mask.isUMat()))
         {
-            // tiles are blended, and regions of interest cut out, on the host
+            // tiles are blended, regions of interest cut out and small regions dropped on the host
             const stages::Device device = openClDevice();
-            if (device.api == stages::Api::OpenCL && inspection_.region.empty() && TileGrid(image.size(), inspection_.tiling).size() <= 1)
+            if (device.api == stages::Api::OpenCL && inspection_.region.empty() && minimumArea_ == 0 && TileGrid(image.size(), inspection_.tiling).size() <= 1)
                 return detectOnDevice(device, image.getUMat(), map, mask, size);
         }
         Image found = run({image.getMat()}, mask.needed(), size)[0];
@@ -196,6 +220,42 @@ void DetectorImpl::setSensitivity(double sensitivity)
         require(std::isfinite(sensitivity) && sensitivity > 0, "sensitivity is {}, expected more than 0", sensitivity);
         sensitivity_ = sensitivity;
     });
+}
+
+void DetectorImpl::setThreshold(double threshold)
+{
+    guarded([&] {
+        requireThreshold("threshold", threshold);
+        threshold_ = threshold;
+    });
+}
+
+void DetectorImpl::setPixelThreshold(double threshold)
+{
+    guarded([&] {
+        requireThreshold("pixel threshold", threshold);
+        pixelThreshold_ = threshold;
+    });
+}
+
+void DetectorImpl::setMinimumArea(int pixels)
+{
+    guarded([&] {
+        require(pixels >= 0, "minimum area is {}, expected 0 or more pixels", pixels);
+        minimumArea_ = pixels;
+    });
+}
+
+DriftState DetectorImpl::drift() const
+{
+    DriftState state = window_.state();
+    state.known = inference_->drift().features.known();
+    return state;
+}
+
+void DetectorImpl::setDriftWindow(int pictures)
+{
+    guarded([&] { window_.resize(pictures); });
 }
 
 cv::Ptr<Detector> Detector::load(const std::string& path, const std::string& precision)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agpnet/detector.hpp"
+#include "operators/drift.h"
 #include "operators/inference.h"
 
 namespace agpnet
@@ -24,8 +25,14 @@ public:
     std::string product() const override { return product_; }
     void setSensitivity(double sensitivity) override;
     double sensitivity() const override { return sensitivity_; }
-    double threshold() const override { return inference_->scores(product_).threshold; }
-    double pixelThreshold() const override { return inference_->scores(product_).pixelThreshold; }
+    void setThreshold(double threshold) override;
+    void setPixelThreshold(double threshold) override;
+    double threshold() const override { return threshold_ > 0 ? threshold_ : inference_->scores(product_).threshold.value; }
+    double pixelThreshold() const override { return pixelThreshold_ > 0 ? pixelThreshold_ : inference_->scores(product_).pixelThreshold.value; }
+    void setMinimumArea(int pixels) override;
+    int minimumArea() const override { return minimumArea_; }
+    DriftState drift() const override;
+    void setDriftWindow(int pictures) override;
     cv::Size inputSize() const override { return inference_->inputSize(); }
     std::string precision() const override { return inference_->precision(); }
     std::string header() const override { return header_; }
@@ -36,14 +43,16 @@ private:
         Result result;
         cv::Mat map, mask; ///< mask: only where asked for
     };
-    Result decided(double score) const; ///< without regions
+    Result decided(double score, int64_t product, const at::Tensor& features) const; ///< without regions
     Result detectOnDevice(const stages::Device& openCl, const cv::UMat& image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const;
     std::vector<Image> run(const std::vector<cv::Mat>& images, bool wantMask, MapSize size) const;
 
     std::shared_ptr<const Inference> inference_;
     std::string header_, product_;
     Inspection inspection_;
-    double sensitivity_ = 1;
+    double sensitivity_ = 1, threshold_ = 0, pixelThreshold_ = 0; ///< thresholds: 0 for the model's
+    int minimumArea_ = 0;
+    mutable DriftWindow window_;
 };
 
 } // namespace agpnet

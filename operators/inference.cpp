@@ -1,6 +1,7 @@
 #include "operators/inference.h"
 
 #include "common/error.h"
+#include "models/stage_device.h"
 #include "models/tensor_view.h"
 #include "operators/on_device.h"
 #include "operators/preprocess.h"
@@ -24,9 +25,9 @@ namespace fs = std::filesystem;
 /// bfloat16 is chosen by itself only where training measured that it changes scores by less than this.
 constexpr double acceptableBf16Error = 0.02;
 
-ComputeType chosenType(const ModelFile& file, const std::string& precision)
+ComputeType chosenType(const ModelFile& file, const std::string& precision, at::Device device)
 {
-    const ComputeType type = computeType(precision);
+    const ComputeType type = precision == "auto" && device.is_cuda() ? ComputeType::BFloat16 : computeType(precision);
     if (precision == "auto" && !(file.bf16Error >= 0 && file.bf16Error <= acceptableBf16Error))
         return ComputeType::Float32;
     return type;
@@ -51,8 +52,8 @@ cv::Mat matOf(const at::Tensor& map)
 
 at::Tensor residualOf(const std::string& metric, const Reconstruction& reconstruction)
 {
-    at::Tensor residual = at::empty({reconstruction.clean.size(0), 1, reconstruction.clean.size(2), reconstruction.clean.size(3)}, at::kFloat);
-    stages::residual({}, viewOf(reconstruction.clean), viewOf(reconstruction.reconstructed),
+    at::Tensor residual = at::empty({reconstruction.clean.size(0), 1, reconstruction.clean.size(2), reconstruction.clean.size(3)}, reconstruction.clean.options());
+    stages::residual(stageDeviceOf(residual), viewOf(reconstruction.clean), viewOf(reconstruction.reconstructed),
                      stages::metricOf(metric), viewOf(residual));
     return residual;
 }
@@ -60,9 +61,9 @@ at::Tensor residualOf(const std::string& metric, const Reconstruction& reconstru
 Inference::Scored heatmapOf(const Config& config, const at::Tensor& residual, cv::Size size, double sigma)
 {
     const int64_t n = residual.size(0);
-    const at::Tensor map = at::empty({n, 1, size.height, size.width}, at::kFloat);
-    const at::Tensor maximum = at::empty({n, 1, 1, 1}, at::kFloat), top1 = at::empty_like(maximum);
-    stages::heatmap({}, viewOf(residual), sigma, viewOf(map), viewOf(maximum), viewOf(top1));
+    const at::Tensor map = at::empty({n, 1, size.height, size.width}, residual.options());
+    const at::Tensor maximum = at::empty({n, 1, 1, 1}, residual.options()), top1 = at::empty_like(maximum);
+    stages::heatmap(stageDeviceOf(residual), viewOf(residual), sigma, viewOf(map), viewOf(maximum), viewOf(top1));
     return {map, map, (config.score == "top1" ? top1 : maximum).view({n, 1})};
 }
 
@@ -71,7 +72,15 @@ struct Maps
 {
     cv::Mat shown, scored;
     double score;
+    int64_t product;
+    at::Tensor features;
 };
+
+/// Of tiles, the product that most of them are of.
+int64_t mostFrequent(const at::Tensor& products)
+{
+    return at::bincount(products).argmax().item<int64_t>();
+}
 
 /// The residuals of tiles are blended before they are smoothed and scored, so that both happen once and over the seams.
 Maps inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
@@ -80,6 +89,7 @@ Maps inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
     const Config& config = net.config();
     const cv::Size input(config.width, config.height);
     const std::vector<std::string> metrics = config.metric == config.scoreMetric ? std::vector{config.metric} : std::vector{config.metric, config.scoreMetric};
+    std::vector<at::Tensor> products, features;
     std::vector<TileBlend> blends; // each made anew: copies of one would share its sums
     for (size_t i = 0; i < metrics.size(); i++)
         blends.emplace_back(grid, input);
@@ -89,6 +99,8 @@ Maps inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
         for (size_t i = first; i < std::min(first + atOnce, grid.size()); i++)
             tiles.push_back(image.at(grid[i], input));
         const Reconstruction reconstruction = net.reconstruct(at::cat(tiles));
+        products.push_back(reconstruction.product);
+        features.push_back(FeatureRange::statistics(reconstruction.clean));
         for (size_t m = 0; m < metrics.size(); m++)
         {
             const at::Tensor maps = heatmapOf(config, residualOf(metrics[m], reconstruction), blends[m].tileMap(), 0).maps;
@@ -105,7 +117,8 @@ Maps inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
     };
     const Inference::Scored shown = smoothed(blends.front());
     const Inference::Scored rated = metrics.size() == 1 ? shown : smoothed(blends.back());
-    return {matOf(shown.maps).clone(), matOf(rated.maps).clone(), rated.scores.item<double>()};
+    return {matOf(shown.maps).clone(), matOf(rated.maps).clone(), rated.scores.item<double>(), mostFrequent(at::cat(products)),
+            at::cat(features).mean({0})};
 }
 
 } // namespace
@@ -154,17 +167,20 @@ std::vector<Inspected> inspected(const AgpNet& net, const std::vector<Frame>& im
     Inference::Scored found; // what `results` refer to
     if (!batch.empty())
     {
-        found = scored(net.config(), net.reconstruct(batch.size() == 1 ? batch[0] : at::cat(batch)));
+        const Reconstruction reconstruction = net.reconstruct(batch.size() == 1 ? batch[0] : at::cat(batch));
+        const at::Tensor features = FeatureRange::statistics(reconstruction.clean);
+        found = scored(net.config(), reconstruction);
         for (size_t i = 0; i < whole.size(); i++)
         {
             const auto n = static_cast<int64_t>(i);
-            results[whole[i]] = {matOf(found.maps[n]), matOf(found.scoredMaps[n]), found.scores[n].item<double>()};
+            results[whole[i]] = {matOf(found.maps[n]), matOf(found.scoredMaps[n]), found.scores[n].item<double>(),
+                                 reconstruction.product[n].item<int64_t>(), features[n]};
         }
     }
     std::vector<Inspected> finished;
     for (Maps& result : results)
     {
-        finished.push_back({result.shown.clone(), result.score}); // the tensor goes, the map stays
+        finished.push_back({result.shown.clone(), result.score, result.product, result.features}); // the tensor goes, the map stays
         if (!inspection.region.empty())
         {
             keepInside(inspection.region, net.config().score, finished.back().map);
@@ -174,9 +190,10 @@ std::vector<Inspected> inspected(const AgpNet& net, const std::vector<Frame>& im
     return finished;
 }
 
-Inference::Inference(const ModelFile& file, const std::string& precision)
-    : net_(file.config, file.backbone, file.scale, Decoder(decoderShape(file.config, file.backbone.config), file.decoder), chosenType(file, precision)),
-      scores_(file.scores), products_(file.products)
+Inference::Inference(const ModelFile& file, const std::string& precision, at::Device device)
+    : net_(file.config, file.backbone, file.scale, Decoder(decoderShape(file.config, file.backbone.config), file.decoder),
+           chosenType(file, precision, device), device),
+      scores_(file.scores), products_(file.products), drift_(file.drift)
 {
 }
 
@@ -207,7 +224,8 @@ Inference::OnDevice Inference::inspect(const stages::Device& openCl, const Frame
     const Reconstruction reconstruction = net_.reconstruct(image.at(inputSize()));
     // the score is wanted on the host at once; taken there it waits for nothing
     const Scored rated = heatmapOf(config(), residualOf(config().scoreMetric, reconstruction), inputSize(), config().sigma);
-    return {heatmapOnDevice(openCl, residualOf(config().metric, reconstruction), config().sigma, inputSize()), rated.scores.item<double>()};
+    return {heatmapOnDevice(openCl, residualOf(config().metric, reconstruction), config().sigma, inputSize()), rated.scores.item<double>(),
+            reconstruction.product.item<int64_t>(), FeatureRange::statistics(reconstruction.clean)[0]};
 }
 
 const ScoreStatistics& Inference::scores(const std::string& product) const
@@ -225,16 +243,34 @@ const ScoreStatistics& Inference::scores(const std::string& product) const
          known.empty() ? "none: the model was trained for one product" : fmt::format("one of {}", known));
 }
 
-std::shared_ptr<const Inference> sharedInference(const std::string& path, const std::string& precision)
+const ScoreStatistics& Inference::scores(const std::string& product, int64_t found, std::string* name) const
+{
+    // a model whose products share one scale cannot tell them apart
+    const bool told = product.empty() && products_.size() > 1 && products_.size() == static_cast<size_t>(net_.products());
+    const std::string& whose = told ? products_[static_cast<size_t>(found)].name : product;
+    if (name)
+        *name = whose;
+    return scores(whose);
+}
+
+double Inference::outOfRange(int64_t product, const at::Tensor& features) const
+{
+    if (!drift_.features.known())
+        return -1;
+    c10::InferenceMode inference;
+    return drift_.features.distance(features, product) / drift_.limits.at(static_cast<size_t>(product)).value;
+}
+
+std::shared_ptr<const Inference> sharedInference(const std::string& path, const std::string& precision, at::Device device)
 {
     static std::mutex mutex;
     static std::map<std::string, std::weak_ptr<const Inference>> known;
-    const std::string key = identity(path) + "|" + precision;
+    const std::string key = identity(path) + "|" + precision + "|" + device.str();
     const std::lock_guard lock(mutex); // also keeps two threads from reading one model twice
     std::erase_if(known, [](const auto& entry) { return entry.second.expired(); });
     if (auto model = known[key].lock())
         return model;
-    auto model = std::make_shared<const Inference>(readModel(path), precision);
+    auto model = std::make_shared<const Inference>(readModel(path), precision, device);
     known[key] = model;
     return model;
 }

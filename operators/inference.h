@@ -31,6 +31,8 @@ struct Inspected
 {
     cv::Mat map;      ///< CV_32F: at the model's input size; of an image in tiles, at their scale
     double score = 0; ///< taken at that scale
+    int64_t product = 0; ///< whose scale its features were given; of tiles, most often
+    at::Tensor features; ///< [2C]: FeatureRange::statistics(), of tiles their mean
 };
 
 /// The map at the image's size; 0 outside the region, whose border does not bleed.
@@ -40,7 +42,7 @@ cv::Mat mapAt(const cv::Mat& map, cv::Size size, const RegionOfInterest& region)
 class Inference
 {
 public:
-    Inference(const ModelFile& file, const std::string& precision);
+    Inference(const ModelFile& file, const std::string& precision, at::Device device = at::kCPU);
 
     struct Scored
     {
@@ -57,6 +59,8 @@ public:
     {
         cv::UMat map; ///< CV_32F at the model's input size, on OpenCV's OpenCL device; perhaps still being written there
         double score;
+        int64_t product;
+        at::Tensor features;
     };
     /// The whole of a picture, everywhere in it.
     OnDevice inspect(const stages::Device& openCl, const Frame& image) const;
@@ -66,6 +70,12 @@ public:
     const ScoreStatistics& scores() const { return scores_; }
     const ScoreStatistics& scores(const std::string& product) const; ///< "": of all together; refuses an unknown name
     const std::vector<ProductScores>& products() const { return products_; }
+
+    /// Of the product named; of "" that which an image was found to be of. Its name in `found`, "" where the model does not tell products apart.
+    const ScoreStatistics& scores(const std::string& product, int64_t found, std::string* name = nullptr) const;
+
+    const DriftRange& drift() const { return drift_; }
+    double outOfRange(int64_t product, const at::Tensor& features) const; ///< distance over the limit: above 1 outside; -1: not known
     cv::Size inputSize() const { return {config().width, config().height}; }
     std::string precision() const { return net_.compute() == ComputeType::BFloat16 ? "bf16" : "fp32"; }
 
@@ -73,6 +83,7 @@ private:
     AgpNet net_;
     ScoreStatistics scores_;
     std::vector<ProductScores> products_;
+    DriftRange drift_;
 };
 
 /// What Inference::inspect() does, with a model that is still in training.
@@ -82,7 +93,7 @@ std::vector<Inspected> inspected(const AgpNet& net, const std::vector<Frame>& im
 Inference::Scored scored(const Config& config, const Reconstruction& reconstruction);
 
 /// Reads a model, or gives the one that is in use already if the file has not changed since.
-std::shared_ptr<const Inference> sharedInference(const std::string& path, const std::string& precision);
+std::shared_ptr<const Inference> sharedInference(const std::string& path, const std::string& precision, at::Device device = at::kCPU);
 
 /// The header of the file, remembered until the file changes: cheap enough for shape inference.
 std::shared_ptr<const nlohmann::json> sharedHeader(const std::string& path);

@@ -1,5 +1,7 @@
 #include "agpnet/operators.hpp"
+#include "agpnet/tuning.hpp"
 #include "agpnet/version.hpp"
+#include "halide_generators/choices.h"
 #include "models/agpnet.h"
 #include "operators/guard.h"
 #include "operators/operator.h"
@@ -13,16 +15,6 @@
 
 namespace agpnet
 {
-
-namespace
-{
-
-const char* apiName(stages::Api api)
-{
-    return api == stages::Api::OpenCL ? "opencl" : api == stages::Api::Cuda ? "cuda" : "cpu";
-}
-
-} // namespace
 
 std::string version()
 {
@@ -49,14 +41,18 @@ std::string buildInformation()
     return guarded([] {
         using nlohmann::json;
         json schedules = json::array();
-        for (const stages::Variant& variant : stages::variants())
-            schedules.push_back({{"stage", variant.stage},
-                                 {"api", apiName(variant.api)},
-                                 {"name", variant.name},
-                                 {"target", variant.target},
-                                 {"layout", variant.layout},
-                                 {"kind", variant.kind},
-                                 {"usable", variant.usable}});
+        for (size_t i = 0; i < stages::variantCount; i++)
+        {
+            const stages::VariantRow& row = stages::variantTable[i];
+            schedules.push_back({{"stage", row.stage},
+                                 {"api", row.api},
+                                 {"name", row.name},
+                                 {"target", row.target},
+                                 {"layout", row.layout},
+                                 {"kind", row.kind},
+                                 {"parameters", row.parameters},
+                                 {"usable", stages::runsHere(row, 0)}});
+        }
         json opencl = {{"used_by_opencv", cv::ocl::useOpenCL()}};
         if (cv::ocl::useOpenCL())
             opencl["device"] = cv::ocl::Device::getDefault().name();
@@ -66,7 +62,8 @@ std::string buildInformation()
             {"libtorch", {{"version", TORCH_VERSION}, {"threads", at::get_num_threads()}}},
             {"cpu", {{"capability", at::get_cpu_capability()}, {"bf16", computeType("auto") == ComputeType::BFloat16}}},
             {"opencl", opencl},
-            {"schedules", schedules}};
+            {"schedules", schedules},
+            {"tuning", json::parse(tuningInformation())}};
         return information.dump();
     });
 }

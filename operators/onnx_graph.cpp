@@ -2,62 +2,20 @@
 
 #include "agpnet/operators.hpp"
 #include "common/atomic_file.h"
+#include "common/protobuf.h"
 #include "models/model_file.h"
 #include "operators/guard.h"
 #include "operators/inference.h"
-
-#include <cstring>
 
 namespace agpnet
 {
 namespace
 {
 
-/// One protobuf message under construction.
-class Message
-{
-public:
-    Message& integer(int field, uint64_t value)
-    {
-        varint(static_cast<uint64_t>(field) << 3);
-        varint(value);
-        return *this;
-    }
-
-    Message& bytes(int field, const std::string& value)
-    {
-        varint(static_cast<uint64_t>(field) << 3 | 2);
-        varint(value.size());
-        text_ += value;
-        return *this;
-    }
-
-    Message& real(int field, float value)
-    {
-        varint(static_cast<uint64_t>(field) << 3 | 5);
-        char raw[sizeof value];
-        std::memcpy(raw, &value, sizeof value); // little-endian, as protobuf and x86 are
-        text_.append(raw, sizeof value);
-        return *this;
-    }
-
-    const std::string& text() const { return text_; }
-
-private:
-    void varint(uint64_t value)
-    {
-        for (; value >= 0x80; value >>= 7)
-            text_ += static_cast<char>(value | 0x80);
-        text_ += static_cast<char>(value);
-    }
-
-    std::string text_;
-};
-
 // Field numbers are those of onnx.proto.
-Message attributeProto(const std::string& name, const AttributeValue& value)
+ProtobufMessage attributeProto(const std::string& name, const AttributeValue& value)
 {
-    Message proto;
+    ProtobufMessage proto;
     proto.bytes(1, name);
     if (const auto* real = std::get_if<double>(&value))
         proto.real(2, static_cast<float>(*real)).integer(20, 1);
@@ -68,9 +26,9 @@ Message attributeProto(const std::string& name, const AttributeValue& value)
     return proto;
 }
 
-Message nodeProto(const GraphNode& node)
+ProtobufMessage nodeProto(const GraphNode& node)
 {
-    Message proto;
+    ProtobufMessage proto;
     for (const std::string& input : node.inputs)
         proto.bytes(1, input);
     for (const std::string& output : node.outputs)
@@ -81,14 +39,14 @@ Message nodeProto(const GraphNode& node)
     return proto.bytes(7, operatorDomain);
 }
 
-Message valueProto(const GraphValue& value)
+ProtobufMessage valueProto(const GraphValue& value)
 {
     constexpr int float32 = 1;
-    Message shape;
+    ProtobufMessage shape;
     for (int extent : value.shape)
-        shape.bytes(1, Message().integer(1, static_cast<uint64_t>(extent)).text());
-    const Message tensor = Message().integer(1, float32).bytes(2, shape.text());
-    return Message().bytes(1, value.name).bytes(2, Message().bytes(1, tensor.text()).text());
+        shape.bytes(1, ProtobufMessage().integer(1, static_cast<uint64_t>(extent)).text());
+    const ProtobufMessage tensor = ProtobufMessage().integer(1, float32).bytes(2, shape.text());
+    return ProtobufMessage().bytes(1, value.name).bytes(2, ProtobufMessage().bytes(1, tensor.text()).text());
 }
 
 } // namespace
@@ -96,7 +54,7 @@ Message valueProto(const GraphValue& value)
 std::string onnxGraph(const std::string& name, const std::vector<GraphNode>& nodes, const std::vector<GraphValue>& inputs,
                       const std::vector<GraphValue>& outputs)
 {
-    Message graph;
+    ProtobufMessage graph;
     for (const GraphNode& node : nodes)
         graph.bytes(1, nodeProto(node).text());
     graph.bytes(2, name);
@@ -104,29 +62,31 @@ std::string onnxGraph(const std::string& name, const std::vector<GraphNode>& nod
         graph.bytes(11, valueProto(input).text());
     for (const GraphValue& output : outputs)
         graph.bytes(12, valueProto(output).text());
-    return Message()
+    return ProtobufMessage()
         .integer(1, 8) // ir_version
         .bytes(2, "agpnet")
         .bytes(7, graph.text())
-        .bytes(8, Message().bytes(1, "").integer(2, 13).text())
-        .bytes(8, Message().bytes(1, operatorDomain).integer(2, 1).text())
+        .bytes(8, ProtobufMessage().bytes(1, "").integer(2, 13).text())
+        .bytes(8, ProtobufMessage().bytes(1, operatorDomain).integer(2, 1).text())
         .text();
 }
 
-void writeDetectGraph(const std::string& onnxPath, const std::string& model, int height, int width, double sensitivity)
+void writeDetectGraph(const std::string& onnxPath, const std::string& model, int height, int width, double sensitivity, const std::string& precision)
 {
     guarded([&] {
+        computeType(precision); // refuses what is none
         require(height > 0 && width > 0, "graph input of {}x{}, expected at least 1x1", height, width);
         const int channels = inputChannels(sharedHeader(model)->at("config").get<Config>());
-        const GraphNode node{"Detect", "detect", {"image"}, {"map", "score"}, {{"model", model}, {"sensitivity", sensitivity}}};
+        const GraphNode node{"Detect", "detect", {"image"}, {"map", "score"}, {{"model", model}, {"sensitivity", sensitivity}, {"precision", precision}}};
         writeFileAtomically(onnxPath, onnxGraph("agpnet", {node}, {{"image", {1, channels, height, width}}},
                                                 {{"map", {1, 1, height, width}}, {"score", {1, 1}}}));
     });
 }
 
-void writeStageGraph(const std::string& onnxPath, const std::string& model, int height, int width)
+void writeStageGraph(const std::string& onnxPath, const std::string& model, int height, int width, const std::string& precision)
 {
     guarded([&] {
+        computeType(precision);
         require(height > 0 && width > 0, "graph input of {}x{}, expected at least 1x1", height, width);
         const Config config = sharedHeader(model)->at("config").get<Config>();
         require(config.tile == 0 && config.roi.empty(),
@@ -141,7 +101,7 @@ void writeStageGraph(const std::string& onnxPath, const std::string& model, int 
                              {{"height", int64_t{config.height}}, {"width", int64_t{config.width}}, {"sigma", config.sigma}, {"score", config.score}}};
         };
         std::vector<GraphNode> nodes = {
-            {"Reconstruct", "reconstruct", {"image"}, {"features", "reconstructed"}, {{"model", model}}},
+            {"Reconstruct", "reconstruct", {"image"}, {"features", "reconstructed"}, {{"model", model}, {"precision", precision}}},
             residual("residual", config.metric)};
         if (config.scoreMetric == config.metric)
             nodes.push_back(heatmap("heatmap", "residual", {"map", "score"}));

@@ -1,5 +1,4 @@
-// Writes small ONNX graphs of ai.agpnet nodes. The format is protobuf; five message kinds by hand are shorter than a dependency
-// that would have to agree with the host's.
+// Writes small ONNX graphs of ai.agpnet nodes.
 #pragma once
 
 #include "operators/operator.h"

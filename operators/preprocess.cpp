@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "halide_generators/stages.h"
+#include "models/stage_device.h"
 #include "models/tensor_view.h"
 #include "operators/on_device.h"
 
@@ -81,13 +82,20 @@ at::Tensor resized(const at::Tensor& images, cv::Size size)
     if (size == cv::Size(width, height))
         return images;
     const at::Tensor from = images.contiguous();
-    at::Tensor to = at::empty({from.size(0), from.size(1), size.height, size.width}, at::kFloat);
+    at::Tensor to = at::empty({from.size(0), from.size(1), size.height, size.width}, from.options());
+    const stages::Device device = stageDeviceOf(from);
     for (int64_t n = 0; n < from.size(0); n++)
         for (int64_t c = 0; c < from.size(1); c++)
         {
             // the same stage as for pictures, so that both ways give the same score
-            const cv::Mat plane(height, width, CV_32F, from[n][c].mutable_data_ptr());
-            prepareOnHost(plane, to.narrow(0, n, 1).narrow(1, c, 1));
+            stages::Picture plane;
+            plane.data = from[n][c].const_data_ptr();
+            plane.rows = height;
+            plane.columns = width;
+            plane.channels = 1;
+            plane.depth = stages::Depth::Float32;
+            plane.step = static_cast<int64_t>(width) * static_cast<int64_t>(sizeof(float));
+            stages::prepare(device, plane, viewOf(to.narrow(0, n, 1).narrow(1, c, 1)));
         }
     return to;
 }

@@ -41,7 +41,7 @@ std::vector<Frame> framesOf(const std::vector<cv::Mat>& images);
 /// Images of any size, each resized, in one batch.
 at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size);
 
-/// [N, C, h, w] → [N, C, size], as Frame::at(); unchanged if it fits.
+/// [N, C, h, w] → [N, C, size], as Frame::at(), where the images are; unchanged if it fits.
 at::Tensor resized(const at::Tensor& images, cv::Size size);
 
 /// Refuses values that are not finite, or look like 0..255 where 0..1 is meant.

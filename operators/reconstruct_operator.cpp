@@ -32,14 +32,15 @@ public:
 
     void run(const std::vector<stages::View>& in, const std::vector<stages::View>& out, const stages::Device& device) override
     {
-        requireHost("Reconstruct", device);
-        if (!inference_)
-            inference_ = sharedInference(model_, precision_);
-        const at::Tensor images = tensorOf(in[0]);
-        checkBlob(images, "Reconstruct: image");
+        const at::Device where = torchDeviceOf("Reconstruct", device);
+        if (!inference_ || inference_->net().device() != where)
+            inference_ = sharedInference(model_, precision_, where);
+        const at::Tensor images = tensorOf(in[0], where);
+        if (where.is_cpu()) // elsewhere it would have to be waited for
+            checkBlob(images, "Reconstruct: image");
         const Reconstruction result = inference_->net().reconstruct(resized(images, inference_->inputSize()));
-        tensorOf(out[0]).copy_(result.clean);
-        tensorOf(out[1]).copy_(result.reconstructed);
+        tensorOf(out[0], where).copy_(result.clean);
+        tensorOf(out[1], where).copy_(result.reconstructed);
     }
 
 private:

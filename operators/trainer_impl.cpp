@@ -2,8 +2,10 @@
 
 #include "agpnet/version.hpp"
 #include "common/error.h"
+#include "common/json_text.h"
 #include "common/stopwatch.h"
 #include "operators/augment.h"
+#include "operators/calibration.h"
 #include "operators/detector_impl.h"
 #include "operators/early_stopping.h"
 #include "operators/guard.h"
@@ -14,7 +16,6 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
-#include <numeric>
 #include <optional>
 #include <set>
 #include <torch/version.h>
@@ -25,7 +26,6 @@ namespace
 {
 
 constexpr size_t recentImages = 32;    ///< kept for thresholds when batches come one by one
-constexpr double thresholdDeviations = 3;
 constexpr size_t mostMeasured = 64;    ///< pictures that the scale of the features is taken from
 constexpr size_t mostMeasuredOfEach = 16; ///< where products are many
 constexpr size_t mostChecked = 32;     ///< pictures of all products together that early stopping looks at
@@ -40,53 +40,6 @@ std::string now()
     std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
     return text;
 }
-
-/// What images that are known to be normal score, and the thresholds that follow.
-struct NormalScores
-{
-    std::string from;
-    std::vector<double> scores, peaks;
-
-    void add(const Inspected& image)
-    {
-        scores.push_back(image.score);
-        double peak = 0;
-        cv::minMaxLoc(image.map, nullptr, &peak);
-        peaks.push_back(peak);
-    }
-
-    void add(const NormalScores& other)
-    {
-        from = scores.empty() || from == other.from ? other.from : "mixed";
-        scores.insert(scores.end(), other.scores.begin(), other.scores.end());
-        peaks.insert(peaks.end(), other.peaks.begin(), other.peaks.end());
-    }
-
-    ScoreStatistics statistics() const
-    {
-        const auto [mean, deviation] = moments(scores);
-        const auto [peakMean, peakDeviation] = moments(peaks);
-        ScoreStatistics statistics;
-        statistics.from = from;
-        statistics.count = static_cast<int64_t>(scores.size());
-        statistics.mean = mean;
-        statistics.deviation = deviation;
-        statistics.least = *std::min_element(scores.begin(), scores.end());
-        statistics.most = *std::max_element(scores.begin(), scores.end());
-        statistics.threshold = mean + thresholdDeviations * deviation;
-        statistics.pixelThreshold = peakMean + thresholdDeviations * peakDeviation;
-        return statistics;
-    }
-
-    static std::pair<double, double> moments(const std::vector<double>& values)
-    {
-        const double mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-        double sum = 0;
-        for (double value : values)
-            sum += (value - mean) * (value - mean);
-        return {mean, values.size() > 1 ? std::sqrt(sum / static_cast<double>(values.size() - 1)) : 0.0};
-    }
-};
 
 } // namespace
 
@@ -332,30 +285,32 @@ void TrainerImpl::calibrateOn(const std::vector<Normals>& products, const Inspec
         exact.emplace(training_.model(ComputeType::Float32));
     constexpr size_t compared = 8;
     double error = -1;
-    NormalScores all;
+    CalibrationOptions options;
+    options.falseAlarms = training_.config().falseAlarms;
+    CalibrationScores all;
     std::vector<ProductScores> perProduct;
     for (const Normals& product : products)
     {
-        NormalScores found;
-        found.from = product.from;
+        CalibrationScores found(product.from);
         for (size_t i = 0; i < product.count; i++)
         {
             const Frame image = product.image(i);
             // thresholds in the type that detection will choose
             const Inspected result = inspected(net, {image}, inspection)[0];
-            found.add(result);
-            if (exact && all.scores.size() + i < compared)
+            found.addNormal(result);
+            if (exact && all.normals() + i < compared)
             {
                 const double score = inspected(*exact, {image}, inspection)[0].score;
                 error = std::max(error, std::abs(result.score - score) / std::max(1e-12, std::abs(score)));
             }
         }
         if (!product.name.empty())
-            perProduct.push_back({product.name, found.statistics()});
+            perProduct.push_back({product.name, found.statistics(options)});
         all.add(found);
     }
-    scores_ = all.statistics();
+    scores_ = all.statistics(options);
     products_ = std::move(perProduct);
+    drift_ = all.driftRange(net.products());
     bf16Error_ = error;
 }
 
@@ -377,6 +332,7 @@ ModelFile TrainerImpl::modelFile() const
         file.decoder.emplace_back(name, tensor.detach());
     file.scores = scores_;
     file.products = products_;
+    file.drift = drift_;
     file.bf16Error = bf16Error_;
     file.record = record_;
     file.record["steps"] = stepsDone();
@@ -416,9 +372,7 @@ std::string TrainerImpl::record() const
 void TrainerImpl::note(const std::string& key, const std::string& json)
 {
     guarded([&] {
-        nlohmann::json value = nlohmann::json::parse(json, nullptr, false);
-        require(!value.is_discarded(), "note '{}': '{}' is not valid JSON", key, json);
-        record_[key] = std::move(value);
+        record_[key] = parseJson(json, fmt::format("note '{}'", key));
     });
 }
 

@@ -69,6 +69,7 @@ private:
     nlohmann::json record_;              ///< grows into the model's training record
     mutable ScoreStatistics scores_; ///< taken when first needed; count 0: not yet
     mutable std::vector<ProductScores> products_;
+    mutable DriftRange drift_;
     mutable double bf16Error_ = -1;
     std::unique_ptr<DefectCheck> check_; ///< made when first needed
     std::deque<at::Tensor> recent_;      ///< the last images, should nobody calibrate

@@ -2,10 +2,12 @@
 #include "plugin/torch_door.h"
 
 #include "common/error.h"
+#include "models/stage_device.h"
 #include "models/tensor_view.h"
 #include "operators/operator.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/DeviceGuard.h>
 #include <list>
 #include <mutex>
 #include <torch/csrc/autograd/custom_function.h>
@@ -149,24 +151,42 @@ void guardedForTorch(Function function)
     }
 }
 
-void runOnCpu(const c10::OperatorHandle& handle, c10::Stack* stack)
+/// Where the tensors are, in host memory or on a CUDA device: on the latter enqueued in LibTorch's current stream there.
+void run(const c10::OperatorHandle& handle, c10::Stack* stack)
 {
     guardedForTorch([&] {
         const OperatorEntry& entry = entryOf(handle);
         const Arguments arguments = pop(handle, *stack);
+        const at::Device where = arguments.tensors[0].device();
         std::vector<stages::View> in, out;
         for (size_t i = 0; i < arguments.tensors.size(); i++)
+        {
             require(arguments.tensors[i].scalar_type() == at::kFloat, "{}: {} is of type {}, expected float32", entry.schema.name,
                     entry.schema.inputs[i].name, c10::toString(arguments.tensors[i].scalar_type()));
+            require(arguments.tensors[i].device() == where, "{}: {} is on {}, expected {} as {}", entry.schema.name, entry.schema.inputs[i].name,
+                    arguments.tensors[i].device().str(), where.str(), entry.schema.inputs[0].name);
+        }
+        const c10::DeviceGuard onIt(where);
         const auto instance = instanceOf(entry, arguments.attributes);
-        std::vector<at::Tensor> outputs = emptyOutputs(instance->outputShapes(shapesOf(arguments)), at::kCPU);
+        std::vector<at::Tensor> outputs = emptyOutputs(instance->outputShapes(shapesOf(arguments)), where);
         for (const at::Tensor& tensor : arguments.tensors)
             in.push_back(viewOf(tensor));
         for (const at::Tensor& tensor : outputs)
             out.push_back(viewOf(tensor.dim() == 4 ? tensor : tensor.view({tensor.size(0), tensor.size(1), 1, 1})));
-        instance->run(in, out, {});
+        instance->run(in, out, stageDeviceOf(arguments.tensors[0]));
         push(*stack, outputs);
     });
+}
+
+/// Under autocast tensors may come in half precision, as the layer before made them; the operators take float32.
+void runInAutocast(const c10::OperatorHandle& handle, c10::Stack* stack)
+{
+    const c10::impl::ExcludeDispatchKeyGuard below(c10::autocast_dispatch_keyset);
+    const size_t count = handle.schema().arguments().size();
+    for (size_t i = stack->size() - count; i < stack->size(); i++)
+        if (c10::IValue& value = (*stack)[i]; value.isTensor() && value.toTensor().is_floating_point() && value.toTensor().scalar_type() != at::kDouble)
+            value = value.toTensor().to(at::kFloat);
+    handle.callBoxed(stack);
 }
 
 /// Shapes alone, for torch.compile and exports.
@@ -255,7 +275,10 @@ std::string registerAll()
         {
             const std::string& name = entry.schema.name;
             library->def(torchSchema(entry.schema).c_str());
-            library->impl(name.c_str(), torch::dispatch(c10::DispatchKey::CPU, torch::CppFunction::makeFromBoxedFunction<&runOnCpu>()));
+            for (const c10::DispatchKey key : {c10::DispatchKey::CPU, c10::DispatchKey::CUDA})
+                library->impl(name.c_str(), torch::dispatch(key, torch::CppFunction::makeFromBoxedFunction<&run>()));
+            for (const c10::DispatchKey key : {c10::DispatchKey::AutocastCPU, c10::DispatchKey::AutocastCUDA})
+                library->impl(name.c_str(), torch::dispatch(key, torch::CppFunction::makeFromBoxedFunction<&runInAutocast>()));
             library->impl(name.c_str(), torch::dispatch(c10::DispatchKey::Meta, torch::CppFunction::makeFromBoxedFunction<&runOnMeta>()));
             if (name == "Perturb" || name == "Residual")
                 library->impl(name.c_str(), torch::dispatch(c10::DispatchKey::Autograd,

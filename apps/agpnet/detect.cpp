@@ -1,5 +1,6 @@
 #include "agpnet/agpnet.hpp"
 #include "apps/agpnet/commands.h"
+#include "apps/agpnet/distance_unit.h"
 #include "apps/agpnet/progress.h"
 #include "apps/agpnet/region.h"
 #include "apps/tools/dataset.h"
@@ -24,8 +25,9 @@ struct Options
 {
     std::string model, out, report, region, product, precision = "auto";
     std::vector<std::string> inputs;
-    double sensitivity = 1, tileOverlap = -1;
-    int tile = -1;
+    double sensitivity = 1, tileOverlap = -1, threshold = 0, pixelThreshold = 0;
+    int tile = -1, minimumArea = 0, driftWindow = 32;
+    bool watchStatistics = false;
     bool overlays = false, maps = false, masks = false, asJson = false, exitCode = false;
 };
 
@@ -50,12 +52,26 @@ json toJson(const fs::path& path, const Result& result, double seconds)
 {
     json regions = json::array();
     for (const Region& region : result.regions)
+    {
+        json contour = json::array();
+        for (const cv::Point& point : region.contour)
+            contour.push_back({point.x, point.y});
         regions.push_back({{"box", {region.box.x, region.box.y, region.box.width, region.box.height}},
                            {"peak", {region.peak.x, region.peak.y}},
                            {"score", region.score},
-                           {"area", region.area}});
-    return {{"image", path.string()},  {"score", result.score},     {"threshold", result.threshold},
-            {"anomalous", result.anomalous}, {"regions", regions}, {"seconds", seconds}};
+                           {"area", region.area},
+                           {"contour", contour}});
+    }
+    return {{"image", path.string()},
+            {"score", result.score},
+            {"threshold", result.threshold},
+            {"pixel_threshold", result.pixelThreshold},
+            {"calibrated", result.calibrated},
+            {"anomalous", result.anomalous},
+            {"product", result.product.empty() ? json(nullptr) : json(result.product)},
+            {"drift", result.drift < 0 ? json(nullptr) : json(result.drift)},
+            {"regions", regions},
+            {"seconds", seconds}};
 }
 
 tools::Report reportHead(const Options& options, const Detector& detector)
@@ -64,7 +80,9 @@ tools::Report reportHead(const Options& options, const Detector& detector)
     tools::Report report;
     report.title = "Inspection";
     report.subtitle = fs::path(options.model).filename().string();
-    report.unit = header.at("config").at("score_metric") == "cosine" ? "cosine distance of features" : "distance of features";
+    report.unit = distanceUnit(header, "score_metric");
+    report.mapUnit = distanceUnit(header, "metric");
+    report.sensitivity = detector.sensitivity();
     report.facts = {{"Model", options.model},
                     {"Backbone", header.at("backbone").at("name").get<std::string>()},
                     {"Input", fmt::format("{} × {}", detector.inputSize().height, detector.inputSize().width)},
@@ -83,11 +101,54 @@ void configure(Detector& detector, const Options& options, const fs::path& examp
 {
     detector.setSensitivity(options.sensitivity);
     detector.setProduct(options.product);
+    detector.setThreshold(options.threshold);
+    detector.setPixelThreshold(options.pixelThreshold);
+    detector.setMinimumArea(options.minimumArea);
+    detector.setDriftWindow(options.driftWindow);
+    require(!options.watchStatistics || detector.drift().known,
+            "--watch-stats: {} does not know the range of its training's features (it is of before, or of fewer than 8 held-back pictures); "
+            "'agpnet calibrate' with good pictures adds it",
+            options.model);
     if (options.tile >= 0 || options.tileOverlap >= 0)
         detector.setTiles(options.tile >= 0 ? options.tile : detector.tileSide(), options.tileOverlap >= 0 ? options.tileOverlap : detector.tileOverlap());
     if (!options.region.empty())
         detector.setRegionPolygons(readRegion(options.region, example));
 }
+
+/// Tells when the pictures stop looking like those of training.
+class DriftWatch
+{
+public:
+    DriftWatch(const Detector& detector, bool wanted) : detector_(detector), wanted_(wanted) {}
+
+    void after(const Result& result)
+    {
+        if (!wanted_)
+            return;
+        outside_ += result.drift > 1;
+        const DriftState state = detector_.drift();
+        if (state.drifting && !drifting_)
+            std::fprintf(stderr,
+                         "agpnet: drift: %.0f %% of the last %d images are outside the range of training (median %.2f, 1 is its edge): these are "
+                         "other parts, or another light, lens or camera, than the model was trained on\n",
+                         100 * state.outside, state.pictures, state.median);
+        drifting_ = state.drifting;
+        raised_ |= drifting_;
+    }
+    void print(size_t images) const
+    {
+        if (wanted_)
+            std::printf("feature statistics: %zu of %zu images outside the range of training; %s\n", outside_, images,
+                        raised_ ? "drift was found" : "no drift");
+    }
+    bool drifting() const { return drifting_; }
+    bool raised() const { return raised_; }
+
+private:
+    const Detector& detector_;
+    bool wanted_, drifting_ = false, raised_ = false;
+    size_t outside_ = 0;
+};
 
 int detect(const Options& options)
 {
@@ -101,7 +162,8 @@ int detect(const Options& options)
         require(fs::is_directory(options.out), "{}: the folder for results cannot be made: {}", options.out, error.message());
     }
     std::optional<tools::ReportWriter> page;
-    const tools::Report report = reportHead(options, *detector);
+    tools::Report report = reportHead(options, *detector);
+    report.expected = static_cast<int>(images.size());
     if (!options.report.empty())
         page.emplace(options.report);
     const bool all = !options.overlays && !options.maps && !options.masks;
@@ -109,6 +171,7 @@ int detect(const Options& options)
     const tools::Input input = tools::inputOf(json::parse(detector->header()).at("config").at("input"));
     OutputNames names;
     size_t anomalous = 0, failed = 0;
+    DriftWatch watch(*detector, options.watchStatistics);
     Progress progress("image", "images", static_cast<int>(images.size()), 0, options.asJson || images.size() < 8 || options.out.empty());
     for (size_t i = 0; i < images.size(); i++)
     {
@@ -136,16 +199,21 @@ int detect(const Options& options)
             continue;
         }
         anomalous += result.anomalous;
+        watch.after(result);
         if (options.asJson)
-            std::printf("%s\n", toJson(images[i], result, seconds).dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+        {
+            json line = toJson(images[i], result, seconds);
+            if (options.watchStatistics)
+                line["drifting"] = watch.drifting();
+            std::printf("%s\n", line.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+        }
         else if (options.out.empty() || images.size() < 8)
             std::printf("%-9s %9.4f  %s\n", result.anomalous ? "anomalous" : "good", result.score, images[i].c_str());
         if (!options.out.empty())
         {
             const fs::path base = fs::path(options.out) / names.of(images[i]);
-            const double pixelThreshold = detector->pixelThreshold() / detector->sensitivity();
             if (all || options.overlays)
-                tools::writeImage(base.string() + "_overlay.png", tools::overlay(image, map, {0, 2 * pixelThreshold}, pixelThreshold));
+                tools::writeImage(base.string() + "_overlay.png", tools::overlay(image, map, {0, 2 * result.pixelThreshold}, result.pixelThreshold));
             if (all || options.maps)
                 tools::writeMapTiff(base.string() + "_map.tiff", map);
             if (all || options.masks)
@@ -159,6 +227,7 @@ int detect(const Options& options)
             item.map = map;
             item.score = result.score;
             item.threshold = result.threshold;
+            item.mapThreshold = result.pixelThreshold;
             item.anomalous = result.anomalous;
             item.seconds = seconds;
             page->add(item, report);
@@ -169,8 +238,11 @@ int detect(const Options& options)
         page->finish(report);
     if (!options.asJson)
     {
-        std::printf("%zu of %zu images anomalous (threshold %.4f)\n", anomalous, images.size() - failed,
-                    detector->threshold() / detector->sensitivity());
+        const bool one = detector->products().empty() || !detector->product().empty() || options.threshold > 0;
+        std::printf("%zu of %zu images anomalous (%s)\n", anomalous, images.size() - failed,
+                    one ? fmt::format("threshold {:.4f}", detector->threshold() / detector->sensitivity()).c_str()
+                        : "each by the threshold of the product it looks like");
+        watch.print(images.size() - failed);
         if (page && failed < images.size())
             std::printf("report: %s\n", options.report.c_str());
     }
@@ -179,6 +251,8 @@ int detect(const Options& options)
         std::fprintf(stderr, "agpnet: %zu of %zu images could not be inspected\n", failed, images.size());
         return exitError;
     }
+    if (options.exitCode && watch.raised())
+        return exitDrift;
     return options.exitCode && anomalous > 0 ? exitAnomaly : exitOk;
 }
 
@@ -196,14 +270,19 @@ void addDetect(CLI::App& app, Run& run)
     command->add_flag("--masks", options->masks, "Into --out: masks");
     command->add_option("--report", options->report, "Write one self-contained HTML page");
     command->add_option("--sensitivity", options->sensitivity, "Divides the thresholds (default 1)")->check(CLI::PositiveNumber);
-    command->add_option("--product", options->product, "Take the thresholds of one of the model's products");
+    command->add_option("--threshold", options->threshold, "Of the score, in place of the model's")->check(CLI::PositiveNumber);
+    command->add_option("--pixel-threshold", options->pixelThreshold, "Of the map, likewise")->check(CLI::PositiveNumber);
+    command->add_option("--min-area", options->minimumArea, "Pixels that a region has at least; smaller ones are dropped")->check(CLI::NonNegativeNumber);
+    command->add_flag("--watch-stats", options->watchStatistics, "Tell when the images' features leave the range of training");
+    command->add_option("--drift-window", options->driftWindow, "Images that --watch-stats looks back on (default 32)")->check(CLI::Range(4, 65536));
+    command->add_option("--product", options->product, "Take the thresholds of one of the model's products (default: of the one each image is like)");
     command->add_option("--tile", options->tile, "Side in pixels of overlapping tiles; 0: none (default: as the model was trained)")
         ->check(CLI::NonNegativeNumber);
     command->add_option("--tile-overlap", options->tileOverlap, "Share of a tile in common with the next")->check(CLI::Range(0.0, 0.9));
     command->add_option("--roi", options->region, "Region of interest: a mask picture, or points \"x,y x,y x,y\" (shares or pixels; polygons by ;)");
     command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
     command->add_flag("--json", options->asJson, "One JSON object per image on stdout");
-    command->add_flag("--exit-code", options->exitCode, "Exit with 3 if an image is anomalous");
+    command->add_flag("--exit-code", options->exitCode, "Exit with 3 if an image is anomalous, with 4 if --watch-stats found drift");
     command->callback([options, &run] { run = [options] { return detect(*options); }; });
 }
 

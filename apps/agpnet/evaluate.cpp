@@ -1,5 +1,6 @@
 #include "agpnet/agpnet.hpp"
 #include "apps/agpnet/commands.h"
+#include "apps/agpnet/distance_unit.h"
 #include "apps/agpnet/evaluation_output.h"
 #include "apps/agpnet/named_folder.h"
 #include "apps/agpnet/progress.h"
@@ -28,6 +29,7 @@ struct Options
     double exactPixels = static_cast<double>(tools::PixelAccumulator::defaultExactPixels);
     int batch = 8, drawings = 1000;
     uint64_t seed = 1;
+    double sensitivity = 1, threshold = 0;
     bool asJson = false;
 };
 
@@ -72,10 +74,11 @@ cv::Mat maskOf(const tools::Item& item, cv::Size size)
     return item.mask ? tools::readMask(*item.mask, size) : cv::Mat();
 }
 
-tools::ReportItem reportItem(const tools::Item& item, const std::string& prefix, const cv::Mat& image, const cv::Mat& mask, const Found& found)
+tools::ReportItem reportItem(const tools::Item& item, const std::string& group, const cv::Mat& image, const cv::Mat& mask, const Found& found)
 {
     tools::ReportItem entry;
-    entry.name = prefix + item.name;
+    entry.name = group.empty() ? item.name : group + "/" + item.name;
+    entry.group = group;
     entry.image = image;
     entry.map = found.map;
     entry.mask = mask;
@@ -99,11 +102,16 @@ public:
         {
             detector_ = Detector::load(options.model, options.precision);
             header_ = json::parse(detector_->header());
+            detector_->setSensitivity(options.sensitivity);
+            detector_->setThreshold(options.threshold);
         }
         if (!options.report.empty())
             page_.emplace(options.report);
         report_.title = "Evaluation";
-        report_.unit = !detector_ ? "score" : (header_.at("config").at("score_metric") == "cosine" ? "cosine distance of features" : "distance of features");
+        report_.unit = detector_ ? distanceUnit(header_, "score_metric") : "score";
+        report_.mapUnit = detector_ ? distanceUnit(header_, "metric") : "score of pixels";
+        if (detector_)
+            report_.sensitivity = detector_->sensitivity();
     }
 
     Measurement run()
@@ -111,6 +119,9 @@ public:
         Measurement result;
         result.classes = listClasses(options_);
         several_ = result.classes.size() > 1;
+        report_.expected = 0;
+        for (const MeasuredClass& each : result.classes)
+            report_.expected += static_cast<int>(each.data.items.size());
         for (MeasuredClass& each : result.classes)
         {
             for (const std::string& warning : each.data.warnings)
@@ -139,20 +150,21 @@ private:
     {
         return {static_cast<uint64_t>(options_.exactPixels), options_.drawings, options_.seed};
     }
-    std::string prefix(const tools::Dataset& data) const { return several_ ? data.name + "/" : ""; }
+    std::string group(const tools::Dataset& data) const { return several_ ? data.name : ""; }
 
-    /// The thresholds of the product that the class is named after, if the model has several.
+    /// The thresholds of the product that the class is named after, if the model has several; else each picture is judged as what it looks like.
     void chooseProduct(MeasuredClass& each, std::vector<std::string>& warnings)
     {
         const std::vector<std::string> products = detector_->products();
         if (std::find(products.begin(), products.end(), each.data.name) != products.end())
             each.product = each.data.name;
         else if (!products.empty())
-            warnings.push_back(fmt::format("the model knows no product '{}', only {}: decisions are at the threshold of all together; "
+            warnings.push_back(fmt::format("the model knows no product '{}', only {}: each image is judged as the product it looks like; "
                                            "--data NAME=FOLDER names the product",
                                            each.data.name, fmt::join(products, ", ")));
         detector_->setProduct(each.product);
-        each.threshold = detector_->threshold();
+        if (products.empty() || !each.product.empty() || options_.threshold > 0)
+            each.threshold = detector_->threshold() / detector_->sensitivity();
     }
 
     tools::ClassFigures measureModel(const tools::Dataset& data)
@@ -188,8 +200,9 @@ private:
                     writer->add(item, found.map, found.score);
                 if (page_)
                 {
-                    tools::ReportItem entry = reportItem(item, prefix(data), tools::pictureOf(images[i]), mask, found);
+                    tools::ReportItem entry = reportItem(item, group(data), tools::pictureOf(images[i]), mask, found);
                     entry.threshold = results[i].threshold;
+                    entry.mapThreshold = results[i].pixelThreshold;
                     entry.anomalous = results[i].anomalous;
                     page_->add(entry, report_);
                 }
@@ -208,9 +221,14 @@ private:
         tools::ClassEvaluation evaluation(data.name, figureOptions());
         Progress progress("map", "maps", static_cast<int>(data.items.size()), 0, options_.asJson);
         int done = 0;
+        double low = 0, high = 0;
         for (const tools::Item& item : data.items)
         {
             const cv::Mat map = maps.read(item);
+            double least = 0, greatest = 0;
+            cv::minMaxLoc(map, &least, &greatest);
+            low = std::min(low, least);
+            high = std::max(high, greatest);
             const cv::Mat mask = item.mask ? maskOf(item, tools::readImage(item.path).size()) : cv::Mat();
             evaluation.add(item, maps.score(item, map), map, mask);
             progress.update(++done);
@@ -223,9 +241,13 @@ private:
                 found.map = maps.read(item);
                 found.score = maps.score(item, found.map);
                 const cv::Mat image = tools::readImage(item.path);
-                tools::ReportItem entry = reportItem(item, prefix(data), image, maskOf(item, image.size()), found);
+                tools::ReportItem entry = reportItem(item, group(data), image, maskOf(item, image.size()), found);
                 entry.threshold = figures.image.f1Threshold.value_or(found.score);
                 entry.anomalous = found.score >= entry.threshold;
+                if (figures.pixel.f1Threshold)
+                    entry.mapThreshold = *figures.pixel.f1Threshold;
+                if (low < 0 || entry.mapThreshold.value_or(0) <= 0) // no threshold to take the colours from
+                    entry.range = tools::ScoreRange{low, high > low ? high : low + 1};
                 page_->add(entry, report_);
             }
         return figures;
@@ -249,6 +271,7 @@ private:
             result["backbone"] = header_.at("backbone").at("name");
             result["precision"] = detector_->precision();
             result["batch"] = options_.batch;
+            result["sensitivity"] = options_.sensitivity;
             result["score"] = header_.at("config").at("score");
         }
         else
@@ -283,6 +306,8 @@ private:
             report_.facts.emplace_back("Evaluated at", fmt::format("{} × {}", size->height, size->width));
         if (detector_)
             report_.facts.emplace_back("Precision", detector_->precision());
+        if (detector_)
+            report_.facts.emplace_back("Images a pass", std::to_string(options_.batch));
         report_.facts.emplace_back("Image score", result.about.at("score").get<std::string>());
         report_.facts.emplace_back("AGPNet", version());
         fillReport(report_, result);
@@ -340,6 +365,8 @@ void addEvaluate(CLI::App& app, Run& run)
     command->add_option("--seed", options->seed, "Of the redrawing")->check(CLI::NonNegativeNumber);
     command->add_option("--out", options->out, "Write the figures as JSON");
     command->add_option("--report", options->report, "Write one self-contained HTML page");
+    command->add_option("--threshold", options->threshold, "Of the image score, in place of the model's")->check(CLI::PositiveNumber);
+    command->add_option("--sensitivity", options->sensitivity, "Divides the threshold (default 1)")->check(CLI::PositiveNumber);
     command->add_option("--batch", options->batch, "Images in one pass")->check(CLI::Range(1, 256));
     command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
     command->add_flag("--json", options->asJson, "One JSON object on stdout, no progress");

@@ -140,7 +140,7 @@ void printClass(const MeasuredClass& measured)
                    text(d.image.auroc), text(d.auroc95), text(d.pixel.auroc), text(d.pixel.aupro.at(0)));
     fmt::print("\n");
     if (measured.threshold)
-        fmt::print("called: anomalous above {:.4f}, the model's threshold{}\n", *measured.threshold,
+        fmt::print("called: anomalous above {:.4f}{}\n", *measured.threshold,
                    measured.product.empty() ? "" : fmt::format(" for {}", measured.product));
 }
 
@@ -229,12 +229,6 @@ void fillReport(tools::Report& report, const Measurement& measurement)
                       {"Pixel AUROC", text(mean.pixelAuroc), fmt::format("{}{}", over, boundText(mean.maxError))},
                       {"AUPRO@0.3", text(mean.aupro.at(0)), fmt::format("{}8-connected components", over)},
                       {"AUPRO@0.05", text(mean.aupro.at(1)), fmt::format("{}8-connected components", over)}};
-    if (!several && measurement.classes.front().figures.latency)
-    {
-        const tools::Latency& latency = *measurement.classes.front().figures.latency;
-        report.figures.push_back({"Latency, median", fmt::format("{:.1f} ms", latency.p50 * 1e3),
-                                  fmt::format("p90 {:.1f} ms, p99 {:.1f} ms", latency.p90 * 1e3, latency.p99 * 1e3)});
-    }
     if (several)
     {
         tools::ReportTable table;
@@ -249,7 +243,7 @@ void fillReport(tools::Report& report, const Measurement& measurement)
     tools::ReportTable defects;
     defects.title = "Kinds of defect";
     defects.columns = {"Defect", "Images", "Image AUROC", "95 %", "Pixel AUROC", "AUPRO@0.3", "AUPRO@0.05"};
-    const bool decided = measurement.classes.front().threshold.has_value();
+    const bool decided = measurement.classes.front().figures.decided;
     if (decided)
         defects.columns.push_back("Called anomalous");
     defects.note = "Each against all good images of its class.";
@@ -269,9 +263,11 @@ void fillReport(tools::Report& report, const Measurement& measurement)
     roc.title = "ROC";
     roc.xLabel = "false-positive rate";
     roc.yLabel = "true-positive rate";
+    roc.mark = several ? "" : "roc"; // of the images; with several classes it would lie on none of the lines
     pr.title = "Precision and recall";
     pr.xLabel = "recall";
     pr.yLabel = "precision";
+    pr.mark = several ? "" : "pr";
     pro.title = "PRO, up to a false-positive rate of 0.3";
     pro.xLabel = "false-positive rate of pixels";
     pro.yLabel = "mean overlap of components";

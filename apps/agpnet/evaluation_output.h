@@ -16,7 +16,7 @@ struct MeasuredClass
     std::string path; ///< as given on the command line
     std::string hash;
     tools::ClassFigures figures;
-    std::optional<double> threshold; ///< of the decisions
+    std::optional<double> threshold; ///< of the decisions; none where each picture is judged as the product it looks like
     std::string product;             ///< of the model, whose threshold it is; empty: of all its products together
 };
 

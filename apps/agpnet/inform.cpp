@@ -43,6 +43,26 @@ void printOperators(const json& list)
     }
 }
 
+void printTuning(const json& tuning)
+{
+    std::printf("\n");
+    for (const json& record : tuning["records"])
+        std::printf("tuning    %s: %d in use, %zu ignored%s\n", record["path"].get<std::string>().c_str(), record["used"].get<int>(),
+                    record["ignored"].size(),
+                    record["ignored"].empty() ? "" : fmt::format(" ({})", record["ignored"][0].get<std::string>()).c_str());
+    if (tuning["records"].empty())
+        std::printf("tuning    no record; agpnet tune makes one\n");
+    std::printf("%-10s %-8s %-8s %-22s %-7s %-28s %s\n", "stage", "kind", "layout", "shape", "api", "chosen", "why");
+    for (const json& choice : tuning["decisions"])
+    {
+        const std::string why = choice["why"].get<std::string>();
+        std::printf("%-10s %-8s %-8s %-22s %-7s %-28s %s\n", choice["stage"].get<std::string>().c_str(), choice["kind"].get<std::string>().c_str(),
+                    choice["layout"].get<std::string>().c_str(), choice["shape"].get<std::string>().c_str(), choice["api"].get<std::string>().c_str(),
+                    choice["variant"].get<std::string>().c_str(),
+                    why == "default" ? "default" : fmt::format("{}, {:.2f}x when measured", why, choice["speedup"].get<double>()).c_str());
+    }
+}
+
 void printBuild(const json& info)
 {
     std::printf("agpnet    %s\n", info.at("agpnet").get<std::string>().c_str());
@@ -56,13 +76,14 @@ void printBuild(const json& info)
         std::printf("%-10s %-7s %-10s %-8s %-8s %s\n", row["stage"].get<std::string>().c_str(), row["api"].get<std::string>().c_str(),
                     row["name"].get<std::string>().c_str(), row["layout"].get<std::string>().c_str(), row["kind"].get<std::string>().c_str(),
                     row["usable"].get<bool>() ? "yes" : "no");
+    printTuning(info.at("tuning"));
 }
 
 struct Options
 {
-    std::string model, onnx, folder;
-    bool asJson = false, config = false, stages = false;
-    std::string size;
+    std::string model, onnx, graph, folder;
+    bool asJson = false, config = false, stages = false, verify = false;
+    std::string size, precision = "auto";
     double sensitivity = 1;
     tools::DemoOptions demo;
 };
@@ -78,8 +99,30 @@ int operators(const Options& options)
     return exitOk;
 }
 
+/// Whether a model is what was written, and where it comes from.
+int verify(const Options& options)
+{
+    const std::string sum = verifyModel(options.model);
+    require(!sum.empty(), "{}: holds no checksum, because the AGPNet that wrote it knew none; training or saving it again adds one", options.model);
+    const json header = json::parse(Detector::load(options.model)->header());
+    const json record = header.at("training");
+    const json provenance = {{"sha256", sum},
+                             {"backbone", header.at("backbone").at("hash")},
+                             {"data", record.value("data", json())},
+                             {"seed", header.at("config").at("seed")},
+                             {"finished", record.value("finished", json())},
+                             {"versions", record.value("versions", json())}};
+    if (options.asJson)
+        std::printf("%s\n", provenance.dump().c_str());
+    else
+        std::printf("%s: holds what was written\n%s\n", options.model.c_str(), provenance.dump(2).c_str());
+    return exitOk;
+}
+
 int info(const Options& options)
 {
+    if (options.verify)
+        return verify(options);
     const std::string text = options.model.empty() ? buildInformation() : Detector::load(options.model)->header();
     if (options.asJson)
         std::printf("%s\n", text.c_str());
@@ -93,14 +136,20 @@ int info(const Options& options)
 int exportGraph(const Options& options)
 {
     cv::Size size = Detector::load(options.model)->inputSize(); // also refuses a file that is no model
+    if (options.graph.empty())
+    {
+        writeOnnxModel(options.onnx, options.model);
+        std::printf("%s: takes images of %dx%d, needs neither the model nor AGPNet\n", options.onnx.c_str(), size.height, size.width);
+        return exitOk;
+    }
     if (!options.size.empty())
         require(std::sscanf(options.size.c_str(), "%dx%d", &size.height, &size.width) == 2, "--size is '{}', expected HEIGHTxWIDTH",
                 options.size);
     if (options.stages)
-        writeStageGraph(options.onnx, options.model, size.height, size.width);
+        writeStageGraph(options.graph, options.model, size.height, size.width, options.precision);
     else
-        writeDetectGraph(options.onnx, options.model, size.height, size.width, options.sensitivity);
-    std::printf("%s: takes images of %dx%d, names the model %s\n", options.onnx.c_str(), size.height, size.width, options.model.c_str());
+        writeDetectGraph(options.graph, options.model, size.height, size.width, options.sensitivity, options.precision);
+    std::printf("%s: takes images of %dx%d, names the model %s\n", options.graph.c_str(), size.height, size.width, options.model.c_str());
     return exitOk;
 }
 
@@ -133,20 +182,25 @@ void addInfo(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("info", "Tell about this build and machine, or about a model");
-    command->add_option("model", options->model, "A .agp file; without one: versions, devices, schedules");
+    CLI::Option* model = command->add_option("model", options->model, "A .agp file; without one: versions, devices, schedules");
     command->add_flag("--json", options->asJson, "As JSON");
+    command->add_flag("--verify", options->verify, "Check the whole file against its SHA-256, and tell where the model comes from")->needs(model);
     command->callback([options, &run] { run = [options] { return info(*options); }; });
 }
 
 void addExport(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
-    CLI::App* command = app.add_subcommand("export", "Write an ONNX graph of our operators around a model, for cv::dnn");
+    CLI::App* command = app.add_subcommand("export", "Write a model as ONNX: a graph of our operators for cv::dnn, or standard operators for any engine");
     command->add_option("model", options->model, "The .agp file; its path goes into the graph as given")->required();
-    command->add_option("--onnx-graph", options->onnx, "The .onnx file to write")->required();
-    command->add_flag("--stages", options->stages, "Reconstruct, Residual and Heatmap as nodes instead of one Detect");
-    command->add_option("--size", options->size, "Input HEIGHTxWIDTH of the graph (default: the model's)");
-    command->add_option("--sensitivity", options->sensitivity, "Attribute of Detect")->check(CLI::PositiveNumber);
+    CLI::Option_group* kind = command->add_option_group("kind");
+    CLI::Option* graph = kind->add_option("--onnx-graph", options->graph, "The .onnx file to write: our operators, which name the model");
+    kind->add_option("--onnx", options->onnx, "The .onnx file to write: standard operators with the weights, for engines without AGPNet");
+    kind->require_option(1);
+    command->add_flag("--stages", options->stages, "Reconstruct, Residual and Heatmap as nodes instead of one Detect")->needs(graph);
+    command->add_option("--size", options->size, "Input HEIGHTxWIDTH of the graph (default: the model's)")->needs(graph);
+    command->add_option("--sensitivity", options->sensitivity, "Attribute of Detect")->check(CLI::PositiveNumber)->needs(graph);
+    command->add_option("--precision", options->precision, "Attribute of the graph's nodes")->check(CLI::IsMember({"auto", "fp32", "bf16"}))->needs(graph);
     command->callback([options, &run] { run = [options] { return exportGraph(*options); }; });
 }
 

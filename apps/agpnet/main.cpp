@@ -14,10 +14,13 @@ int main(int argc, char** argv)
     Run run;
     addTrain(app, run);
     addDetect(app, run);
+    addCalibrate(app, run);
     addEvaluate(app, run);
+    addWatch(app, run);
     addExport(app, run);
     addOperators(app, run);
     addInfo(app, run);
+    addTune(app, run);
     addDemoData(app, run);
     try
     {

@@ -1,6 +1,7 @@
 #include "agpnet/agpnet.hpp"
 #include "apps/agpnet/backbone_search.h"
 #include "apps/agpnet/commands.h"
+#include "apps/agpnet/interrupt.h"
 #include "apps/agpnet/named_folder.h"
 #include "apps/agpnet/progress.h"
 #include "apps/agpnet/region.h"
@@ -8,10 +9,11 @@
 #include "apps/tools/image_io.h"
 #include "apps/tools/point_cloud.h"
 #include "common/error.h"
+#include "common/json_text.h"
+#include "common/text_file.h"
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -23,38 +25,12 @@ namespace
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-volatile std::sig_atomic_t interrupted = 0;
-
-/// Ctrl-C and a scheduler's SIGTERM end training after the step at hand; a second one ends the program.
-class InterruptGuard
-{
-public:
-    InterruptGuard()
-    {
-        struct sigaction action = {};
-        action.sa_handler = [](int) { interrupted = 1; };
-        action.sa_flags = static_cast<int>(SA_RESETHAND);
-        ::sigaction(SIGINT, &action, &oldInt_);
-        ::sigaction(SIGTERM, &action, &oldTerm_);
-    }
-    ~InterruptGuard()
-    {
-        ::sigaction(SIGINT, &oldInt_, nullptr);
-        ::sigaction(SIGTERM, &oldTerm_, nullptr);
-    }
-    InterruptGuard(const InterruptGuard&) = delete;
-    InterruptGuard& operator=(const InterruptGuard&) = delete;
-
-private:
-    struct sigaction oldInt_ = {}, oldTerm_ = {};
-};
-
 struct Options
 {
     std::vector<std::string> data, augment;
     std::string out, backbone, config, size, noise, precision, region, category, split, input, preset;
     int steps = 0, batch = 0, tile = -1, shots = 0;
-    double learningRate = 0, tileOverlap = -1, checkpoint = 60;
+    double learningRate = 0, tileOverlap = -1, checkpoint = 60, falseAlarms = 0;
     int64_t seed = -1;
     bool noImageNoise = false, reference = false, resume = false, asJson = false, earlyStop = false, profile = false;
 };
@@ -201,12 +177,8 @@ std::string configText(const Options& options, const fs::path& example)
     {
         std::string text = options.config;
         if (text.find_first_of('{') != text.find_first_not_of(" \t\r\n"))
-        {
-            std::ifstream in(options.config);
-            require(in.good(), "{}: the config cannot be opened", options.config);
-            text.assign(std::istreambuf_iterator<char>(in), {});
-        }
-        config = json::parse(text, nullptr, false);
+            text = readTextFile(options.config, "a config");
+        config = parseJson(text, "--config");
         require(config.is_object(), "{}: the config is not a JSON object", options.config);
     }
     if (!options.size.empty())
@@ -225,6 +197,8 @@ std::string configText(const Options& options, const fs::path& example)
         config["precision"] = options.precision;
     if (!options.input.empty())
         config["input"] = options.input;
+    if (options.falseAlarms > 0)
+        config["false_alarms"] = options.falseAlarms;
     if (!options.preset.empty())
         config["preset"] = options.preset;
     if (options.noImageNoise)
@@ -428,6 +402,8 @@ void addTrain(CLI::App& app, Run& run)
         ->allow_extra_args(false);
     command->add_option("--shots", options->shots, "Train on so few pictures of each product, chosen by the seed")->check(CLI::PositiveNumber);
     command->add_flag("--early-stop", options->earlyStop, "End sooner when drawn-in defects are no longer told better; --steps is then the most");
+    command->add_option("--false-alarms", options->falseAlarms, "Share of good pictures that the thresholds are to call (default 0.01)")
+        ->check(CLI::Range(1e-6, 0.5));
     command->add_option("--checkpoint", options->checkpoint, "Seconds between saved states (default 60; 0: after each step)")
         ->check(CLI::NonNegativeNumber);
     command->add_flag("--no-image-noise", options->noImageNoise, "Noise on features only, which is the default; halves the time of --preset paper");

@@ -23,8 +23,8 @@ std::string drawChart(const Chart& chart)
     for (const ChartLine& line : chart.lines)
         names += (names.empty() ? "" : ", ") + line.name;
     std::string svg =
-        fmt::format("<svg class=\"chart\" viewBox=\"0 0 {:g} {:g}\" role=\"img\" aria-label=\"{}: {} over {}; {}\">", width, height,
-                    escapeHtml(chart.title), escapeHtml(chart.yLabel), escapeHtml(chart.xLabel), escapeHtml(names));
+        fmt::format("<svg class=\"chart\" viewBox=\"0 0 {:g} {:g}\" role=\"img\" aria-label=\"{}: {} over {}; {}\">", width,
+                    height, escapeHtml(chart.title), escapeHtml(chart.yLabel), escapeHtml(chart.xLabel), escapeHtml(names));
     for (int i = 0; i <= 5; i++)
     {
         const double share = i / 5.0;
@@ -32,14 +32,14 @@ std::string drawChart(const Chart& chart)
                            atX(share * chart.xHigh), atY(0), atY(1));
         svg += fmt::format("<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"></line>", atX(0),
                            atX(chart.xHigh), atY(share));
-        svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{:g}</text>", atX(share * chart.xHigh), atY(0) + 16,
-                           i == 5 ? "end" : "middle", share * chart.xHigh);
+        svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{:g}</text>", atX(share * chart.xHigh),
+                           atY(0) + 16, i == 5 ? "end" : "middle", share * chart.xHigh);
         svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{:g}</text>", atX(0) - 7, atY(share) + 4, share);
     }
-    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>", (atX(0) + atX(chart.xHigh)) / 2, height - 6,
-                       escapeHtml(chart.xLabel));
-    svg += fmt::format("<text transform=\"translate(11 {:.1f}) rotate(-90)\" text-anchor=\"middle\">{}</text>", (atY(0) + atY(1)) / 2,
-                       escapeHtml(chart.yLabel));
+    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>", (atX(0) + atX(chart.xHigh)) / 2,
+                       height - 6, escapeHtml(chart.xLabel));
+    svg += fmt::format("<text transform=\"translate(11 {:.1f}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
+                       (atY(0) + atY(1)) / 2, escapeHtml(chart.yLabel));
     for (const ChartLine& line : chart.lines)
     {
         std::string path;
@@ -59,6 +59,10 @@ std::string drawChart(const Chart& chart)
         }
         svg += fmt::format("<path class=\"line {}\" d=\"{}\"><title>{}</title></path>", line.style, path, escapeHtml(line.name));
     }
+    if (!chart.mark.empty())
+        svg += fmt::format("<circle class=\"here\" r=\"5\" data-curve=\"{}\" data-axes=\"{:.1f} {:.1f} {:.1f} "
+                           "{:.1f}\"><title>the threshold</title></circle>",
+                           escapeHtml(chart.mark), atX(0), atX(1), atY(0), atY(1));
     return svg + "</svg>";
 }
 

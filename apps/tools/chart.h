@@ -23,6 +23,7 @@ struct Chart
     std::string xLabel, yLabel;
     double xHigh = 1; ///< the y axis goes from 0 to 1
     std::vector<ChartLine> lines;
+    std::string mark = {}; ///< "roc" or "pr": the page puts a mark where its threshold is; may be empty
 };
 
 /// One <svg> element with axes, ticks and lines; what lies right of xHigh is cut off.

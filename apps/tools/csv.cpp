@@ -1,10 +1,9 @@
 #include "apps/tools/csv.h"
 
 #include "common/error.h"
+#include "common/text_file.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
 namespace agpnet::tools
 {
@@ -14,7 +13,7 @@ namespace fs = std::filesystem;
 namespace
 {
 
-constexpr uintmax_t maxBytes = 1u << 30;
+constexpr size_t maxColumns = 1024;
 
 std::string lower(std::string_view text)
 {
@@ -31,14 +30,7 @@ std::string trimmed(const std::string& text)
 
 std::string readText(const fs::path& path)
 {
-    std::error_code error;
-    require(fs::is_regular_file(path, error), "{}: no such file; a CSV table was expected", path.string());
-    const auto size = fs::file_size(path, error);
-    require(!error, "{}: cannot be read: {}", path.string(), error.message());
-    require(size <= maxBytes, "{}: {} bytes are more than a table's limit of {}", path.string(), size, maxBytes);
-    std::ifstream in(path, std::ios::binary);
-    require(in.good(), "{}: cannot be opened", path.string());
-    std::string text{std::istreambuf_iterator<char>(in), {}};
+    std::string text = readTextFile(path, "a CSV table");
     require(text.find('\0') == std::string::npos, "{}: is not text; a CSV table was expected", path.string());
     return text;
 }
@@ -84,6 +76,7 @@ CsvTable::CsvTable(const fs::path& path) : path_(path)
                 blank = blank && field.empty();
                 at = end;
             }
+            agpnet::require(row.fields.size() < maxColumns, "{}, line {}: more than {} fields", path.string(), row.line, maxColumns);
             row.fields.push_back(std::move(field));
             more = at < text.size() && text[at] == ',';
             blank = blank && !more;

@@ -1,6 +1,7 @@
 // Tables as text: commas, a header line, quotes as in RFC 4180. What spreadsheets and Python's csv module write.
 #pragma once
 
+#include <deque>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -37,7 +38,7 @@ private:
 
     std::filesystem::path path_;
     std::vector<std::string> columns_;
-    std::vector<Row> rows_;
+    std::deque<Row> rows_; // not a vector: a row may be two bytes of the file, and growing would take many times its size
 };
 
 /// Quoted where it must be.

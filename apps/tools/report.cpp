@@ -2,12 +2,15 @@
 
 #include "apps/tools/report_page.h"
 #include "common/error.h"
+#include "common/sha256.h"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
@@ -18,7 +21,9 @@ namespace agpnet::tools
 namespace
 {
 
-std::string base64(const std::vector<uchar>& bytes)
+using nlohmann::json;
+
+std::string base64(std::span<const uchar> bytes)
 {
     static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     std::string text;
@@ -37,14 +42,12 @@ std::string base64(const std::vector<uchar>& bytes)
     return text;
 }
 
-std::string dataUri(const cv::Mat& image, bool lossless)
+std::string encoded(const cv::Mat& image, const char* extension, std::initializer_list<int> options)
 {
     std::vector<uchar> bytes;
-    const std::vector<int> options =
-        lossless ? std::vector<int>{cv::IMWRITE_PNG_BILEVEL, 1} : std::vector<int>{cv::IMWRITE_JPEG_QUALITY, 86};
-    require(cv::imencode(lossless ? ".png" : ".jpg", image, bytes, options), "a picture of {}x{} pixels cannot be encoded",
-            image.cols, image.rows);
-    return fmt::format("data:image/{};base64,{}", lossless ? "png" : "jpeg", base64(bytes));
+    require(cv::imencode(extension, image, bytes, options), "a picture of {}x{} pixels cannot be encoded", image.cols,
+            image.rows);
+    return base64(bytes);
 }
 
 cv::Size fitted(cv::Size size, int longest)
@@ -53,19 +56,52 @@ cv::Size fitted(cv::Size size, int longest)
     return {std::max(1, cvRound(size.width * factor)), std::max(1, cvRound(size.height * factor))};
 }
 
-/// Inferno as CSS stops, from the very table that colours the maps.
-std::string gradient()
+/// `values` at most of that size; a peak of one pixel must not vanish between the rows that are kept.
+cv::Mat shrunk(const cv::Mat& values, cv::Size size)
+{
+    cv::Mat result = values;
+    const cv::Size window((values.cols + size.width - 1) / size.width, (values.rows + size.height - 1) / size.height);
+    if (window.area() > 1)
+        cv::dilate(result, result, cv::getStructuringElement(cv::MORPH_RECT, window));
+    if (result.cols > size.width || result.rows > size.height)
+        cv::resize(result, result, size, 0, 0, cv::INTER_LINEAR);
+    return result;
+}
+
+/// What `encode` makes of a longer side of so many pixels, or of fewer, so that it has at most so many bytes.
+template <typename Encode>
+std::string withinBytes(size_t bytes, int side, Encode encode)
+{
+    constexpr int shortest = 32;
+    for (;; side = std::max(shortest, side * 7 / 8))
+    {
+        std::string text = encode(side);
+        if (text.size() <= bytes || side <= shortest)
+            return text;
+    }
+}
+
+/// Inferno's 256 colours, as six digits each.
+std::vector<std::string> colourTable()
 {
     cv::Mat ramp(1, 256, CV_8U), colours;
-    for (int i = 0; i < 256; i++)
-        ramp.at<uchar>(i) = static_cast<uchar>(i);
+    std::iota(ramp.begin<uchar>(), ramp.end<uchar>(), uchar{0});
     cv::applyColorMap(ramp, colours, cv::COLORMAP_INFERNO);
-    std::string text = "linear-gradient(90deg";
-    for (int i = 0; i < 256; i += 15)
+    std::vector<std::string> table;
+    for (int i = 0; i < 256; i++)
     {
         const auto c = colours.at<cv::Vec3b>(i);
-        text += fmt::format(",#{:02x}{:02x}{:02x}", c[2], c[1], c[0]);
+        table.push_back(fmt::format("{:02x}{:02x}{:02x}", c[2], c[1], c[0]));
     }
+    return table;
+}
+
+std::string gradient()
+{
+    const std::vector<std::string> table = colourTable();
+    std::string text = "linear-gradient(90deg";
+    for (size_t i = 0; i < table.size(); i += 15)
+        text += ",#" + table[i];
     return text + ")";
 }
 
@@ -109,14 +145,15 @@ std::string chartSection(const Report& report)
 {
     if (report.charts.empty())
         return "";
-    std::string html = "<section class=\"block\"><h2>Curves</h2>";
+    std::string html = "<section class=\"block\" id=\"curves\"><h2>Curves</h2>";
     std::vector<std::pair<std::string, std::string>> keys; // a style and the first name drawn in it
     for (const Chart& chart : report.charts)
         for (const ChartLine& line : chart.lines)
             if (std::none_of(keys.begin(), keys.end(), [&](const auto& key) { return key.first == line.style; }))
                 keys.emplace_back(line.style, line.kind);
     for (const auto& [style, kind] : keys)
-        html += fmt::format("<span class=\"key\"><i class=\"{}\"></i>{}</span>", style == "line-a" ? "good" : "bad", escapeHtml(kind));
+        html += fmt::format("<span class=\"key\"><i class=\"{}\"></i>{}</span>", style == "line-a" ? "good" : "bad",
+                            escapeHtml(kind));
     html += "<div class=\"charts\">";
     for (const Chart& chart : report.charts)
         html += fmt::format("<figure>{}<figcaption>{}</figcaption></figure>", drawChart(chart), escapeHtml(chart.title));
@@ -126,9 +163,10 @@ std::string chartSection(const Report& report)
     return html + "</section>\n";
 }
 
-std::string tableSection(const ReportTable& table)
+std::string tableSection(const ReportTable& table, size_t number)
 {
-    std::string html = fmt::format("<section class=\"block\"><h2>{}</h2><div class=\"wide\"><table><thead><tr>", escapeHtml(table.title));
+    std::string html = fmt::format("<section class=\"block\" id=\"table{}\"><h2>{}</h2><div class=\"wide\"><table><thead><tr>",
+                                   number, escapeHtml(table.title));
     for (const std::string& column : table.columns)
         html += fmt::format("<th scope=\"col\">{}</th>", escapeHtml(column));
     html += "</tr></thead><tbody>";
@@ -136,7 +174,8 @@ std::string tableSection(const ReportTable& table)
     {
         html += "<tr>";
         for (size_t i = 0; i < row.size(); i++)
-            html += i ? fmt::format("<td>{}</td>", escapeHtml(row[i])) : fmt::format("<th scope=\"row\">{}</th>", escapeHtml(row[i]));
+            html +=
+                i ? fmt::format("<td>{}</td>", escapeHtml(row[i])) : fmt::format("<th scope=\"row\">{}</th>", escapeHtml(row[i]));
         html += "</tr>";
     }
     html += "</tbody></table></div>";
@@ -145,11 +184,87 @@ std::string tableSection(const ReportTable& table)
     return html + "</section>\n";
 }
 
-std::string cutLine(double threshold, ScoreRange range, int decimals)
+std::string figureList(const std::vector<ReportFigure>& figures)
+{
+    std::string html;
+    for (const ReportFigure& figure : figures)
+        html += fmt::format("<div><b>{}</b><span>{}</span><small>{}</small></div>", escapeHtml(figure.value),
+                            escapeHtml(figure.name), escapeHtml(figure.note));
+    return html;
+}
+
+std::string headSection(const Report& report)
+{
+    std::string html;
+    if (!report.subtitle.empty())
+        html += "<p class=\"sub\">" + escapeHtml(report.subtitle) + "</p>";
+    html += "<dl class=\"facts\">";
+    for (const auto& [name, value] : report.facts)
+        html += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>", escapeHtml(name), escapeHtml(value));
+    html += "</dl>";
+    if (!report.warnings.empty())
+    {
+        html += "<ul class=\"warnings\">";
+        for (const std::string& warning : report.warnings)
+            html += "<li>" + escapeHtml(warning) + "</li>";
+        html += "</ul>";
+    }
+    return html;
+}
+
+/// How far a stored map reaches, in ranges of colours: an outline can follow a threshold beyond the last colour.
+constexpr double storedSpan = 2;
+
+/// Where the images go; no data can hold it, because a "<" from data is escaped.
+constexpr const char* picturesMark = "<!-- pictures -->";
+
+/// Of a picture, in pixels.
+constexpr int longestSide = 960;
+
+/// What the base64 text of all images may take.
+constexpr double pageBytes = 54e6;
+
+/// A mark at the threshold; `attributes` are those of its element.
+std::string cutLine(const std::string& attributes, double threshold, ScoreRange range, int decimals)
 {
     const double at = percent(threshold, range);
-    return fmt::format("<div class=\"cut{}\" style=\"left:{:.2f}%\"><span>threshold {:.{}f}</span></div>",
-                       at > 88 ? " right" : (at < 12 ? " left" : ""), at, threshold, decimals);
+    return fmt::format("<div class=\"cut{}\" style=\"left:{:.2f}%\" {}><span>threshold {:.{}f}</span></div>",
+                       at > 88 ? " right" : (at < 12 ? " left" : ""), at, attributes, threshold, decimals);
+}
+
+/// `page` with each {{name}} replaced by its part; what is filled in is not looked at again.
+std::string filled(std::string_view page, const std::map<std::string, std::string, std::less<>>& parts)
+{
+    std::string text;
+    for (size_t at = 0;;)
+    {
+        const size_t open = page.find("{{", at);
+        text += page.substr(at, open - at);
+        if (open == std::string_view::npos)
+            return text;
+        const size_t close = page.find("}}", open);
+        text += parts.at(std::string(page.substr(open + 2, close - open - 2)));
+        at = close + 2;
+    }
+}
+
+/// For the page's policy: this script may run, and no other.
+std::string scriptHash()
+{
+    const std::string digits = sha256(reportScript.data(), reportScript.size());
+    std::vector<uchar> bytes;
+    for (size_t i = 0; i < digits.size(); i += 2)
+        bytes.push_back(static_cast<uchar>(std::stoi(digits.substr(i, 2), nullptr, 16)));
+    return base64(bytes);
+}
+
+/// Within <script>, "<" could end it.
+std::string scriptJson(const json& value)
+{
+    std::string text;
+    for (const char c : value.dump(-1, ' ', false, json::error_handler_t::replace))
+        c == '<' ? text += "\\u003c" : text += c;
+    return text;
 }
 
 } // namespace
@@ -215,10 +330,7 @@ cv::Mat overlay(const cv::Mat& image, const cv::Mat& map, ScoreRange range, doub
     require(cv::checkRange(map), "the map holds a value that is not finite");
     require(range.high > range.low, "the range of colours goes from {} to {}; the second must be higher", range.low, range.high);
 
-    cv::Mat scores = map;
-    const cv::Size shrink((map.cols + image.cols - 1) / image.cols, (map.rows + image.rows - 1) / image.rows);
-    if (shrink.area() > 1) // a peak of one pixel must not vanish between the rows that are kept
-        cv::dilate(scores, scores, cv::getStructuringElement(cv::MORPH_RECT, shrink));
+    cv::Mat scores = shrunk(map, image.size());
     if (scores.size() != image.size())
         cv::resize(scores, scores, image.size(), 0, 0, cv::INTER_LINEAR);
 
@@ -228,7 +340,7 @@ cv::Mat overlay(const cv::Mat& image, const cv::Mat& map, ScoreRange range, doub
     std::array<float, 256> opacity{};
     for (size_t i = 0; i < opacity.size(); i++)
     {
-        const float t = std::clamp((static_cast<float>(i) / 255 - 0.12f) / 0.5f, 0.0f, 1.0f);
+        const float t = std::clamp((static_cast<float>(i) / 255 - 0.2f) / 0.4f, 0.0f, 1.0f);
         opacity[i] = 0.82f * t * t * (3 - 2 * t);
     }
     cv::Mat result(image.size(), CV_8UC3);
@@ -263,110 +375,182 @@ void ReportWriter::add(const ReportItem& item, const Report& report)
             item.score, item.threshold);
     require(item.image.type() == CV_8UC3 && !item.image.empty(), "{}: the report takes 8-bit BGR pictures, not {}", item.name,
             cv::typeToString(item.image.type()));
-    if (!range_) // the first threshold decides: one scale for all, or colours would not compare
-    {
-        const double top = 2 * item.threshold;
-        range_ = report.range.value_or(ScoreRange{std::min(0.0, top), top == 0 ? 1.0 : std::max(0.0, top)});
-    }
-    const cv::Size size = fitted(item.image.size(), report.thumbnail);
-    cv::Mat image;
-    cv::resize(item.image, image, size, 0, 0, cv::INTER_AREA);
-    const std::string alt = escapeHtml(item.name);
-    const auto picture = [&](const char* kind, const char* caption, const std::string& uri)
-    {
-        return fmt::format(
-            "<figure class=\"{}\"><img loading=\"lazy\" decoding=\"async\" width=\"{}\" height=\"{}\" alt=\"{}: {}\" "
-            "src=\"{}\"><figcaption>{}</figcaption></figure>",
-            kind, size.width, size.height, alt, caption, uri, caption);
-    };
-    std::string html = picture("image", "image", dataUri(image, false));
+    require(item.map.empty() || (item.map.type() == CV_32FC1 && cv::checkRange(item.map)),
+            "{}: the report takes maps of finite 32-bit floats, not {}", item.name, cv::typeToString(item.map.type()));
+    Entry entry;
+    entry.name = item.name;
+    entry.group = item.group;
+    entry.label = item.label;
+    entry.defect = item.defect;
+    entry.score = item.score;
+    entry.threshold = item.threshold;
+    entry.mapThreshold = item.mapThreshold;
+    const double unit = item.mapThreshold.value_or(0) > 0 ? *item.mapThreshold : 0.5;
+    entry.ownRange = item.range.has_value();
+    entry.range = item.range.value_or(ScoreRange{0, 2 * unit});
+    require(entry.range.high > entry.range.low, "{}: the range of colours goes from {} to {}; the second must be higher",
+            item.name, entry.range.low, entry.range.high);
+    entry.seconds = item.seconds;
+    entry.anomalous = item.anomalous;
+    entry.masked = !item.mask.empty();
+
+    // A page of many images holds smaller ones: what one may take, of the base64 text
+    const double share = pageBytes / std::max(report.expected, 1);
+    const size_t most = static_cast<size_t>(std::clamp(share, 8e3, 400e3));
+    std::string map = "-", mask = "-";
     if (!item.map.empty())
-        html += picture("heat", "heatmap", dataUri(overlay(image, item.map, *range_, item.threshold), false));
-    if (!item.mask.empty())
     {
-        cv::Mat mask;
-        cv::resize(item.mask, mask, size, 0, 0, cv::INTER_AREA);
-        html += picture("truth", "ground truth", dataUri(mask > 0, true)); // > 0 after averaging: thin defects stay
+        const double scale = 255 / (storedSpan * (entry.range.high - entry.range.low));
+        map = withinBytes(
+            most / 3, most > 60'000 ? 252 : 126,
+            [&](int side)
+            {
+                cv::Mat levels;
+                shrunk(item.map, fitted(item.map.size(), side)).convertTo(levels, CV_8U, scale, -entry.range.low * scale);
+                return encoded(levels, ".png", {cv::IMWRITE_PNG_COMPRESSION, 9});
+            });
     }
-    const long offset = entries_.empty() ? 0 : entries_.back().offset + static_cast<long>(entries_.back().bytes);
-    require(std::fseek(spool_.get(), 0, SEEK_END) == 0 && std::fwrite(html.data(), 1, html.size(), spool_.get()) == html.size(),
+    if (!item.mask.empty())
+        mask =
+            withinBytes(most / 6, 320,
+                        [&](int side)
+                        {
+                            cv::Mat small;
+                            cv::resize(item.mask, small, fitted(item.mask.size(), side), 0, 0, cv::INTER_AREA);
+                            return encoded(small > 0, ".png", {cv::IMWRITE_PNG_BILEVEL, 1}); // after averaging: thin defects stay
+                        });
+    const auto longer = [](cv::Size size) { return std::max(size.width, size.height); };
+    const int first = std::min({longestSide, side_ + side_ / 8, longer(item.image.size())}); // near what the last ones took
+    const std::string picture = withinBytes(most - map.size() - mask.size(), first,
+                                            [&](int side)
+                                            {
+                                                entry.size = fitted(item.image.size(), side);
+                                                cv::Mat small;
+                                                cv::resize(item.image, small, entry.size, 0, 0, cv::INTER_AREA);
+                                                return encoded(small, ".jpg", {cv::IMWRITE_JPEG_QUALITY, 86});
+                                            });
+    side_ = longer(entry.size) < first ? longer(entry.size) : std::max(side_, first);
+    const std::string block = picture + "\n" + map + "\n" + mask;
+    entry.offset = entries_.empty() ? 0 : entries_.back().offset + static_cast<long>(entries_.back().bytes);
+    entry.bytes = block.size();
+    require(std::fseek(spool_.get(), 0, SEEK_END) == 0 &&
+                std::fwrite(block.data(), 1, block.size(), spool_.get()) == block.size(),
             "{}: the temporary file cannot be written: {}", path_.string(), std::strerror(errno));
-    entries_.push_back({item.name, item.defect, item.score, item.threshold, item.seconds, item.anomalous, item.label,
-                        !item.mask.empty(), offset, html.size()});
+    entries_.push_back(std::move(entry));
 }
 
-std::string ReportWriter::card(const Entry& entry, const std::string& pictures, int decimals, ScoreRange axis) const
+/// One axis for all images: scores, or scores over their own threshold where thresholds differ.
+struct ReportWriter::Scores
 {
-    const bool wrong = entry.label && (*entry.label == Label::Anomalous) != entry.anomalous;
-    const char* decision = entry.anomalous ? "bad" : "good";
-    const std::string name = escapeHtml(entry.name);
-    const std::string label =
-        entry.label ? escapeHtml(*entry.label == Label::Good ? "good" : (entry.defect.empty() ? "anomalous" : entry.defect)) : "";
-    std::string html =
-        fmt::format("<li class=\"card\" data-name=\"{0}\" data-text=\"{0} {1}\" data-score=\"{2}\" data-decision=\"{3}\"{4}>"
-                    "<button class=\"open\" type=\"button\" aria-label=\"Enlarge {0}\">",
-                    name, label, entry.score, decision, wrong ? " data-wrong=\"\"" : "");
-    html += pictures;
-    html +=
-        fmt::format("</button><div class=\"who\"><b title=\"{0}\"><bdi>{0}</bdi></b><data value=\"{1}\">{1:.{2}f}</data></div>"
-                    "<div class=\"bar\" aria-hidden=\"true\"><i class=\"{3}\" style=\"width:{4:.1f}%\"></i><u "
-                    "style=\"left:{5:.1f}%\"></u></div>",
-                    name, entry.score, decimals, decision, percent(entry.score, axis), percent(entry.threshold, axis));
-    html +=
-        fmt::format("<div class=\"tags\"><span class=\"tag is-{}\">{}</span>", decision, entry.anomalous ? "Anomalous" : "Good");
-    if (wrong)
-        html += fmt::format("<span class=\"tag wrong\">{}</span>", entry.anomalous ? "False alarm" : "Missed");
-    if (entry.label)
-        html += fmt::format("<span>labelled {}</span>", label);
-    if (entry.seconds > 0)
-        html += fmt::format("<span>{:.1f} ms</span>", entry.seconds * 1e3);
-    return html + "</div></li>\n";
+    explicit Scores(const std::vector<Entry>& entries)
+    {
+        bool same = !entries.empty(), positive = same, sameRange = same, ownRange = false, sameMapThreshold = same;
+        for (const Entry& entry : entries)
+        {
+            same = same && entry.threshold == entries.front().threshold;
+            positive = positive && entry.threshold > 0;
+            sameRange =
+                sameRange && entry.range.low == entries.front().range.low && entry.range.high == entries.front().range.high;
+            ownRange = ownRange || entry.ownRange;
+            mapScales = mapScales && entry.range.low == 0;
+            sameMapThreshold = sameMapThreshold && entry.mapThreshold == entries.front().mapThreshold;
+        }
+        relative = !same && positive;
+        scales = positive;
+        mapScales = mapScales && positive;
+        if (same)
+            cut = entries.front().threshold;
+        else if (relative)
+            cut = 1;
+        double low = std::min(0.0, cut.value_or(0)), high = std::max(0.0, cut.value_or(0)), greatest = 0;
+        for (const Entry& entry : entries)
+        {
+            low = std::min(low, of(entry));
+            high = std::max(high, of(entry));
+            greatest = std::max(greatest, entry.score);
+        }
+        axis = {low, high > low ? low + (high - low) * 1.02 : low + 1};
+        decimals = decimalsFor(cut && *cut != 0 ? *cut : high);
+        scoreDecimals = relative ? decimalsFor(greatest) : decimals;
+        if (sameRange)
+        {
+            colours = entries.front().range;
+            mapCut = sameMapThreshold ? entries.front().mapThreshold : std::nullopt;
+        }
+        else if (!ownRange) // each from 0 to twice its threshold
+        {
+            colours = ScoreRange{0, 2};
+            relativeMap = true;
+            mapCut = 1;
+        }
+        mapDecimals = decimalsFor(mapCut ? *mapCut : (colours ? colours->high : 1));
+    }
+
+    double of(const Entry& entry) const { return relative ? entry.score / entry.threshold : entry.score; }
+
+    bool relative = false, scales = false; ///< scales: thresholds can be multiplied
+    std::optional<double> cut;
+    ScoreRange axis;
+    int decimals = 0, scoreDecimals = 0;
+    bool relativeMap = false, mapScales = true;
+    std::optional<ScoreRange> colours; ///< of the maps; nothing where they differ in a way that no axis can show
+    std::optional<double> mapCut;
+    int mapDecimals = 0;
+};
+
+json ReportWriter::pageData(const Report& report, const Scores& scores, const std::vector<size_t>& order) const
+{
+    const auto orNull = [](const std::optional<double>& value) { return value ? json(*value) : json(nullptr); };
+    json items = json::array();
+    for (const size_t i : order)
+    {
+        const Entry& entry = entries_[i];
+        json item = {{"name", entry.name},     {"score", entry.score},   {"at", scores.of(entry)},
+                     {"bad", entry.anomalous}, {"masked", entry.masked}, {"size", {entry.size.width, entry.size.height}}};
+        if (!entry.group.empty())
+            item["group"] = entry.group;
+        if (entry.label)
+        {
+            item["defective"] = *entry.label == Label::Anomalous;
+            item["label"] = *entry.label == Label::Good ? "good" : (entry.defect.empty() ? "anomalous" : entry.defect);
+        }
+        if (entry.seconds > 0)
+            item["ms"] = std::round(entry.seconds * 1e4) / 10;
+        if (entry.mapThreshold) // as a level of the stored map
+            item["limit"] = (*entry.mapThreshold - entry.range.low) / (entry.range.high - entry.range.low) / storedSpan * 255;
+        items.push_back(std::move(item));
+    }
+    return {{"items", std::move(items)},
+            {"cut", orNull(scores.cut)},
+            {"axis", {scores.axis.low, scores.axis.high}},
+            {"relative", scores.relative},
+            {"scales", scores.scales},
+            {"decimals", scores.decimals},
+            {"scoreDecimals", scores.scoreDecimals},
+            {"sensitivity", orNull(report.sensitivity)},
+            {"colours", fmt::format("{}", fmt::join(colourTable(), ""))},
+            {"storedSpan", storedSpan},
+            {"map",
+             {{"low", scores.colours ? scores.colours->low : 0},
+              {"high", scores.colours ? scores.colours->high : 1},
+              {"cut", orNull(scores.mapCut)},
+              {"scales", scores.mapScales},
+              {"decimals", scores.mapDecimals}}}};
 }
 
-void ReportWriter::finish(const Report& report)
+std::vector<ReportFigure> ReportWriter::summary(const Report& report, const Scores& scores) const
 {
-    const ScoreRange colours = range_.value_or(ScoreRange{});
-    bool oneThreshold = !entries_.empty(), labelled = false, masked = false;
     size_t flagged = 0, wrong = 0;
-    double low = 0, high = 0;
+    bool labelled = false;
     std::vector<double> seconds;
     for (const Entry& entry : entries_)
     {
-        oneThreshold = oneThreshold && entry.threshold == entries_.front().threshold;
-        labelled = labelled || entry.label.has_value();
-        masked = masked || entry.masked;
+        labelled = labelled || entry.label;
         flagged += entry.anomalous;
         wrong += entry.label && (*entry.label == Label::Anomalous) != entry.anomalous;
-        low = std::min({low, entry.score, entry.threshold});
-        high = std::max({high, entry.score, entry.threshold});
         if (entry.seconds > 0)
             seconds.push_back(entry.seconds);
     }
-    const ScoreRange axis{low, high > low ? low + (high - low) * 1.02 : low + 1};
-    const double threshold = oneThreshold ? entries_.front().threshold : 0;
-    const int decimals = decimalsFor(oneThreshold && threshold != 0 ? threshold : high);
-
-    std::string head = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src "
-                       "'unsafe-inline'; script-src 'unsafe-inline'\">"
-                       "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>" +
-                       escapeHtml(report.title) + "</title><style>";
-    head += reportStyle;
-    head += "</style></head>\n<body><header><h1>" + escapeHtml(report.title) + "</h1>";
-    if (!report.subtitle.empty())
-        head += "<p class=\"sub\">" + escapeHtml(report.subtitle) + "</p>";
-    head += "<dl class=\"facts\">";
-    for (const auto& [name, value] : report.facts)
-        head += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>", escapeHtml(name), escapeHtml(value));
-    head += "</dl>";
-    if (!report.warnings.empty())
-    {
-        head += "<ul class=\"warnings\">";
-        for (const std::string& warning : report.warnings)
-            head += "<li>" + escapeHtml(warning) + "</li>";
-        head += "</ul>";
-    }
-    head += "</header>\n<main><section class=\"figures\" aria-label=\"Summary\">";
     std::vector<ReportFigure> figures = {
         {"images", std::to_string(entries_.size()), ""},
         {"found anomalous", std::to_string(flagged),
@@ -375,127 +559,135 @@ void ReportWriter::finish(const Report& report)
              : fmt::format("{:.1f} % of all", 100.0 * static_cast<double>(flagged) / static_cast<double>(entries_.size()))}};
     if (labelled)
         figures.push_back({"wrong decisions", std::to_string(wrong), "missed or false alarm, where labelled"});
-    if (oneThreshold)
-        figures.push_back({"threshold", fmt::format("{:.{}f}", threshold, decimals), report.unit});
+    if (scores.cut && !scores.relative)
+        figures.push_back({"threshold", fmt::format("{:.{}f}", *scores.cut, scores.decimals), report.unit});
     if (!seconds.empty())
     {
-        std::nth_element(seconds.begin(), seconds.begin() + static_cast<long>(seconds.size() / 2), seconds.end());
-        figures.push_back({"per image", fmt::format("{:.1f} ms", seconds[seconds.size() / 2] * 1e3), "median"});
+        const auto milliseconds = [&](double share) { return percentile(seconds, share) * 1e3; };
+        figures.push_back({"latency, median", fmt::format("{:.1f} ms", milliseconds(0.5)),
+                           fmt::format("an image; p90 {:.1f} ms, p99 {:.1f} ms", milliseconds(0.9), milliseconds(0.99))});
     }
+    return figures;
+}
 
-    const auto list = [&](const std::vector<ReportFigure>& some)
-    {
-        for (const ReportFigure& figure : some)
-            head += fmt::format("<div><b>{}</b><span>{}</span><small>{}</small></div>", escapeHtml(figure.value),
-                                escapeHtml(figure.name), escapeHtml(figure.note));
-    };
-    list(figures);
-    if (!report.figures.empty())
-    {
-        head += "</section><section class=\"figures\" aria-label=\"Figures of merit\">";
-        list(report.figures);
-    }
-    head += "</section>\n<div class=\"row\"><section><h2>Scores</h2>";
-
+std::string ReportWriter::histogram(const Scores& scores, bool labelled) const
+{
     constexpr size_t bins = 48;
     std::array<std::array<size_t, 2>, bins> counts{};
     size_t tallest = 1;
     for (const Entry& entry : entries_)
     {
         const bool bad = labelled ? entry.label == Label::Anomalous : entry.anomalous;
-        auto& bin = counts[std::min(bins - 1, static_cast<size_t>(percent(entry.score, axis) / 100 * bins))];
+        auto& bin = counts[std::min(bins - 1, static_cast<size_t>(percent(scores.of(entry), scores.axis) / 100 * bins))];
         bin[bad]++;
         tallest = std::max(tallest, bin[0] + bin[1]);
     }
-    head += fmt::format(
+    std::string html = fmt::format(
         "<span class=\"key\"><i class=\"good\"></i>{0} good</span><span class=\"key\"><i class=\"bad\"></i>{0} anomalous</span>",
         labelled ? "labelled" : "found");
-    head += fmt::format("<div class=\"plot\" role=\"img\" aria-label=\"Histogram of {} scores from {:.{}f} to {:.{}f}\">",
-                        entries_.size(), low, decimals, high, decimals);
+    html += fmt::format(
+        "<div class=\"plot{}\" id=\"histogram\"><div class=\"bars\" role=\"img\" aria-label=\"Histogram of {} scores from "
+        "{:.{}f} to {:.{}f}\">",
+        scores.cut ? " live-plot" : "", entries_.size(), scores.axis.low, scores.decimals, scores.axis.high, scores.decimals);
     for (const auto& bin : counts)
     {
-        head += "<div>";
+        html += "<div>";
         for (const size_t bad : {size_t{1}, size_t{0}})
             if (bin[bad])
-                head += fmt::format("<i class=\"{}\" style=\"height:{:.1f}%\"></i>", bad ? "bad" : "good",
+                html += fmt::format("<i class=\"{}\" style=\"height:{:.1f}%\"></i>", bad ? "bad" : "good",
                                     100.0 * static_cast<double>(bin[bad]) / static_cast<double>(tallest));
-        head += "</div>";
+        html += "</div>";
     }
-    if (oneThreshold)
-        head += cutLine(threshold, axis, decimals);
-    head += "</div>" + axisTicks(axis);
-    head += fmt::format("<p class=\"note\">Images by score ({}); the tallest bar holds {}.</p></section>",
-                        escapeHtml(report.unit), tallest);
+    html += "</div>";
+    if (scores.cut)
+        html +=
+            cutLine(fmt::format("id=\"threshold\" role=\"slider\" tabindex=\"0\" aria-label=\"Threshold\" aria-valuemin=\"{}\" "
+                                "aria-valuemax=\"{}\" aria-valuenow=\"{}\"",
+                                scores.axis.low, scores.axis.high, *scores.cut),
+                    *scores.cut, scores.axis, scores.decimals);
+    return html + "</div>" + axisTicks(scores.axis);
+}
 
-    head += "<section><h2>Heat colours</h2><div class=\"plot\" style=\"height:14px;border:0\"><div class=\"scale\" "
-            "style=\"margin:0;padding:0;background:" +
-            gradient() + "\"></div>";
-    if (oneThreshold)
-        head += cutLine(threshold, colours, decimals);
-    head += "</div>" + axisTicks(colours);
-    head += fmt::format(
-        "<p class=\"note\">{}, per pixel; one scale for all images, higher values in the last colour. Opacity grows with "
-        "the value. The white outline encloses what lies above the threshold. Colour map: inferno.</p></section></div>\n",
-        escapeHtml(report.unit));
+std::string ReportWriter::legend(const Scores& scores) const
+{
+    std::string html =
+        "<div class=\"plot\" style=\"height:14px;border:0\"><div class=\"scale\" style=\"background:" + gradient() + "\"></div>";
+    if (scores.colours && scores.mapCut)
+        html += cutLine("id=\"map-threshold\"", *scores.mapCut, *scores.colours, scores.mapDecimals);
+    html += "</div>";
+    return scores.colours ? html + axisTicks(*scores.colours) : html;
+}
 
-    for (const ReportTable& table : report.tables)
-        head += tableSection(table);
-    head += chartSection(report);
-
-    const auto radio = [](const char* group, const char* value, const std::string& text, bool checked)
-    {
-        return fmt::format("<label><input type=\"radio\" name=\"{}\" value=\"{}\"{}><span>{}</span></label>", group, value,
-                           checked ? " checked" : "", text);
-    };
-    head += "<form class=\"tools\" hidden onsubmit=\"return false\"><fieldset class=\"seg\"><legend class=\"sr\">View</legend>";
-    head += radio("view", "all", "Side by side", true) + radio("view", "image", "Image", false) +
-            radio("view", "heat", "Heatmap", false);
-    if (masked)
-        head += radio("view", "truth", "Truth", false);
-    head += "</fieldset><fieldset class=\"seg\"><legend class=\"sr\">Decision</legend>";
-    head += radio("which", "all", "All", true) + radio("which", "bad", fmt::format("Anomalous {}", flagged), false) +
-            radio("which", "good", fmt::format("Good {}", entries_.size() - flagged), false);
-    if (labelled)
-        head += radio("which", "wrong", fmt::format("Wrong {}", wrong), false);
-    head += "</fieldset><input type=\"search\" id=\"text\" placeholder=\"Name or label\" aria-label=\"Filter by name or label\">"
-            "<select id=\"order\" aria-label=\"Order\"><option value=\"high\">Highest score first</option><option "
-            "value=\"low\">Lowest "
-            "score first</option><option value=\"name\">By name</option></select><output id=\"shown\"></output></form>\n";
-    head += fmt::format("<ul class=\"gallery{}\">\n", masked ? "" : " two");
-    file_.write(head);
-
+void ReportWriter::finish(const Report& report)
+{
+    const Scores scores(entries_);
+    const bool labelled =
+        std::any_of(entries_.begin(), entries_.end(), [](const Entry& entry) { return entry.label.has_value(); });
     std::vector<size_t> order(entries_.size());
     std::iota(order.begin(), order.end(), size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return entries_[a].score > entries_[b].score; });
-    std::string pictures;
-    for (const size_t i : order)
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return scores.of(entries_[a]) > scores.of(entries_[b]); });
+
+    std::string tables, links;
+    for (size_t i = 0; i < report.tables.size(); i++)
     {
-        const Entry& entry = entries_[i];
-        pictures.resize(entry.bytes);
-        require(std::fseek(spool_.get(), entry.offset, SEEK_SET) == 0 &&
-                    std::fread(pictures.data(), 1, entry.bytes, spool_.get()) == entry.bytes,
-                "{}: the temporary file cannot be read back: {}", path_.string(), std::strerror(errno));
-        file_.write(card(entry, pictures, decimals, axis));
+        tables += tableSection(report.tables[i], i);
+        links += fmt::format("<a href=\"#table{}\">{}</a>", i, escapeHtml(report.tables[i].title));
     }
-    std::string tail = "</ul><p class=\"none\"";
-    tail += entries_.empty() ? "" : " hidden";
-    tail += ">No image fits.</p></main>\n<dialog aria-labelledby=\"big-name\"><div class=\"bigger\"><h2 id=\"big-name\"></h2>"
-            "<button type=\"button\" id=\"previous\" aria-label=\"Previous image\">←</button>"
-            "<button type=\"button\" id=\"next\" autofocus aria-label=\"Next image\">→</button>"
-            "<button type=\"button\" id=\"close\">Close</button></div><div class=\"tags\" id=\"big-tags\"></div>"
-            "<div class=\"big\"></div></dialog>\n<script>";
-    tail += reportScript;
-    tail += "</script></body></html>\n";
-    file_.write(tail);
+    if (!report.charts.empty())
+        links += "<a href=\"#curves\">Curves</a>";
+    const std::string scale = scores.relativeMap
+                                  ? report.mapUnit + ", in multiples of each product's threshold"
+                                  : (scores.colours ? report.mapUnit : report.mapUnit + ", a scale of its own for each product");
+    const std::string page = filled(
+        reportPage,
+        {{"title", escapeHtml(report.title)},
+         {"style", std::string(reportStyle)},
+         {"script-hash", scriptHash()},
+         {"head", headSection(report)},
+         {"links", links},
+         {"summary", figureList(summary(report, scores))},
+         {"figures", report.figures.empty() ? ""
+                                            : "<section class=\"figures\" aria-label=\"Figures of merit\">" +
+                                                  figureList(report.figures) + "</section>"},
+         {"histogram", histogram(scores, labelled)},
+         {"histogram-note", fmt::format("Images by score ({}{}).{}", escapeHtml(report.unit),
+                                        scores.relative ? ", in multiples of each product's threshold" : "",
+                                        scores.cut ? " Drag the threshold, or move it by arrow keys." : "")},
+         {"legend", legend(scores)},
+         {"legend-note",
+          fmt::format("{}, per pixel; higher values in the last colour. The white outline encloses what lies above the map's "
+                      "threshold, which moves along with that of the scores. Colour map: inferno.",
+                      escapeHtml(scale))},
+         {"tables", tables},
+         {"charts", chartSection(report)},
+         {"data", scriptJson(pageData(report, scores, order))},
+         {"script", std::string(reportScript)},
+         {"pictures", picturesMark}});
+    const size_t mark = page.rfind(picturesMark);
+    file_.write(std::string_view(page).substr(0, mark));
+    std::string block;
+    for (size_t place = 0; place < order.size(); place++)
+    {
+        const Entry& entry = entries_[order[place]];
+        block.resize(entry.bytes);
+        require(std::fseek(spool_.get(), entry.offset, SEEK_SET) == 0 &&
+                    std::fread(block.data(), 1, entry.bytes, spool_.get()) == entry.bytes,
+                "{}: the temporary file cannot be read back: {}", path_.string(), std::strerror(errno));
+        file_.write(fmt::format("<script type=\"text/plain\" id=\"p{}\">{}</script>\n", place, block));
+    }
+    file_.write(std::string_view(page).substr(mark + std::string_view(picturesMark).size()));
     file_.commit();
 }
 
 void writeReport(const std::filesystem::path& path, const Report& report, const std::vector<ReportItem>& items)
 {
     ReportWriter writer(path);
+    Report counted = report;
+    counted.expected = static_cast<int>(items.size());
     for (const ReportItem& item : items)
-        writer.add(item, report);
-    writer.finish(report);
+        writer.add(item, counted);
+    writer.finish(counted);
 }
 
 } // namespace agpnet::tools

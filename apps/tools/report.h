@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <opencv2/core.hpp>
 #include <optional>
 #include <string>
@@ -53,9 +54,11 @@ struct Report
     std::vector<Chart> charts;
     std::string chartNote; ///< below them; may be empty
     std::vector<std::string> warnings;
-    std::string unit = "feature distance"; ///< of the score, for the legends
-    std::optional<ScoreRange> range;       ///< of the colours, the same for all pictures; default 0 to twice the threshold
-    int thumbnail = 320;                   ///< longest side, in pixels
+    std::string unit = "feature distance";    ///< of the scores
+    std::string mapUnit = "feature distance"; ///< of the maps, which need not have the same
+    std::optional<double>
+        sensitivity;     ///< that the decisions were taken with, if there is one: the page names the one of a moved threshold
+    int expected = 2000; ///< items to come: the more, the smaller their pictures, so that the page stays below 60 MB
 };
 
 struct ReportItem
@@ -66,9 +69,12 @@ struct ReportItem
     cv::Mat mask;  ///< ground truth, 8-bit; empty if unknown
     double score = 0;
     double threshold = 0;
-    bool anomalous = false; ///< the decision
+    std::optional<double> mapThreshold; ///< of the map, for the outline; none: no outline
+    std::optional<ScoreRange> range;    ///< of the map's colours; default 0 to twice its threshold
+    bool anomalous = false;             ///< the decision
     std::optional<Label> label;
     std::string defect; ///< the label's name
+    std::string group;  ///< product or class, where there are several
     double seconds = 0;
 };
 
@@ -88,23 +94,28 @@ public:
 private:
     struct Entry
     {
-        std::string name;
-        std::string defect;
-        double score, threshold, seconds;
-        bool anomalous;
+        std::string name, group, defect;
         std::optional<Label> label;
-        bool masked;
-        long offset;
-        size_t bytes;
+        double score = 0, threshold = 0, seconds = 0;
+        std::optional<double> mapThreshold;
+        ScoreRange range;
+        bool ownRange = false, anomalous = false, masked = false;
+        cv::Size size; ///< of the picture on the page
+        long offset = 0;
+        size_t bytes = 0;
     };
+    struct Scores;
 
-    std::string card(const Entry& entry, const std::string& pictures, int decimals, ScoreRange axis) const;
+    nlohmann::json pageData(const Report& report, const Scores& scores, const std::vector<size_t>& order) const;
+    std::vector<ReportFigure> summary(const Report& report, const Scores& scores) const;
+    std::string histogram(const Scores& scores, bool labelled) const;
+    std::string legend(const Scores& scores) const;
 
     std::filesystem::path path_;
     AtomicFile file_;
     std::unique_ptr<std::FILE, int (*)(std::FILE*)> spool_;
     std::vector<Entry> entries_;
-    std::optional<ScoreRange> range_;
+    int side_ = 960; ///< of pictures, in pixels, that lately were small enough
 };
 
 /// All items at once, for a few.

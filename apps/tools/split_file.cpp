@@ -1,9 +1,9 @@
 #include "apps/tools/split_file.h"
 
 #include "common/error.h"
+#include "common/text_file.h"
 
-#include <fstream>
-#include <set>
+#include <sstream>
 
 namespace agpnet::tools
 {
@@ -12,10 +12,7 @@ namespace fs = std::filesystem;
 
 SplitFile::SplitFile(const fs::path& path) : path_(path)
 {
-    std::error_code error;
-    require(fs::is_regular_file(path, error), "{}: no such file; a split file was expected", path.string());
-    std::ifstream in(path);
-    require(in.good(), "{}: cannot be opened", path.string());
+    std::istringstream in(readTextFile(path, "a split file"));
     std::string text;
     for (size_t line = 1; std::getline(in, text); line++)
     {

@@ -1,8 +1,11 @@
 #pragma once
 
+#include "agpnet/calibration.hpp"
 #include "agpnet/detector.hpp"
 #include "agpnet/operators.hpp"
 #include "agpnet/stages.hpp"
 #include "agpnet/stream.hpp"
 #include "agpnet/trainer.hpp"
+#include "agpnet/tuning.hpp"
+#include "agpnet/verify.hpp"
 #include "agpnet/version.hpp"

@@ -21,13 +21,18 @@ struct Region
     cv::Point peak;   ///< where the map is greatest
     double score = 0; ///< the map's value there
     int area = 0;     ///< pixels
+    std::vector<cv::Point> contour; ///< the outer border, as cv::findContours() with CHAIN_APPROX_SIMPLE gives it
 };
 
 struct Result
 {
     double score = 0;      ///< image score: maximum or top-1 % mean of a map, by the distance that the model scores by (config: score, score_metric)
     double threshold = 0;  ///< what the score was compared with, sensitivity included
+    double pixelThreshold = 0; ///< what the map was compared with, likewise
+    double calibrated = 0; ///< the score on a scale of 0 to 1 on which 0.5 is the threshold and a usual normal image has about 0.1; see docs/deciding.md
     bool anomalous = false;
+    std::string product;   ///< whose thresholds were taken: setProduct()'s, or the one the image was found to be of; empty where the model has but one
+    double drift = -1;     ///< how far the image's features as a whole are from those of normal images: up to 1 within the range of training; -1: not known
     std::vector<Region> regions; ///< greatest peak first; filled when the image is anomalous, or a mask was asked for that is no UMat (they are found on the host)
 };
 
@@ -38,12 +43,24 @@ enum MapSize
     MAP_MODEL = 1  ///< the scale at which the score is taken: the model's input size, or at the scale of its tiles
 };
 
+/// The drift check over the last images: do they still look like those that the model was trained on?
+struct DriftState
+{
+    bool known = false;    ///< the model knows the range of its training's features. One of fewer than 8 held-back images does not, nor one of before there was
+                           ///< this check: agpnet::calibrate() adds it
+    int pictures = 0;      ///< images seen, at most the window
+    int window = 0;        ///< see Detector::setDriftWindow()
+    double median = 0;     ///< of their Result::drift
+    double outside = 0;    ///< share of them above 1; of images like those of training about 0.01
+    bool drifting = false; ///< at least 4 images and a quarter of those seen are outside
+};
+
 /// Polygons from text, for command lines and attributes: points "x,y" separated by blanks, polygons by semicolons, for instance
 /// "0.1,0.1 0.9,0.1 0.5,0.9".
 /// @throws cv::Exception naming what is not a point, and a polygon of fewer than 3 points
 AGPNET_EXPORT std::vector<std::vector<cv::Point2f>> polygonsFromText(const std::string& text);
 
-/// detect() may be called from several threads on one Detector; setters may not run beside it.
+/// detect() and drift() may be called from several threads on one Detector; setters may not run beside them.
 class AGPNET_EXPORT Detector
 {
 public:
@@ -89,7 +106,8 @@ public:
     /// The names of the products that the model was trained for, each with thresholds of its own; empty where it has but one.
     virtual std::vector<std::string> products() const = 0;
 
-    /// Takes the thresholds of one product. "", which is what load() sets: those of all products together.
+    /// Takes the thresholds of one product. "", which is what load() sets: each image is judged by those of the product that its features are
+    /// nearest to, where the model tells products apart (target `standardised`), else by those of all together.
     /// @throws cv::Exception naming the products there are
     virtual void setProduct(const std::string& name) = 0;
     virtual std::string product() const = 0;
@@ -98,11 +116,27 @@ public:
     virtual void setSensitivity(double sensitivity) = 0;
     virtual double sensitivity() const = 0;
 
-    virtual double threshold() const = 0;      ///< of the image score, for the product, before sensitivity
+    /// Thresholds of the image score and of the map in place of the model's, before sensitivity. 0, which is what load() sets: the model's own.
+    /// @throws cv::Exception for a negative value, or one that is not finite
+    virtual void setThreshold(double threshold) = 0;
+    virtual void setPixelThreshold(double threshold) = 0;
+    virtual double threshold() const = 0;      ///< of the image score, before sensitivity: the one that was set, else setProduct()'s, else that of all products together
     virtual double pixelThreshold() const = 0; ///< of the map, likewise
+
+    /// Regions of fewer pixels, at the size that detect() is asked for, are neither listed nor marked in the mask. Default 0. The decision does
+    /// not depend on it.
+    virtual void setMinimumArea(int pixels) = 0;
+    virtual int minimumArea() const = 0;
+
+    /// Of the last images through this detector, of all threads together.
+    virtual DriftState drift() const = 0;
+
+    /// Forgets the images seen, and looks at so many from now on: 4 to 65536; default 32.
+    virtual void setDriftWindow(int pictures) = 0;
+
     virtual cv::Size inputSize() const = 0;    ///< of the model
     virtual std::string precision() const = 0; ///< "fp32" or "bf16", as chosen
-    virtual std::string header() const = 0;    ///< the model file's header: JSON text
+    virtual std::string header() const = 0;    ///< the model file's header: JSON text; `scores` says how the thresholds came to be
 };
 
 } // namespace agpnet

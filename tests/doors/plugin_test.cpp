@@ -4,6 +4,7 @@
 #include "agpnet/loader.hpp"
 #include "tests/support/tiny_backbone.h"
 
+#include <ATen/autocast_mode.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <filesystem>
 #include <fstream>
@@ -233,6 +234,7 @@ TEST_F(Doors, DetectAndTheStagesGiveTheDetectorsScore)
 
     cv::dnn::LayerParams params;
     params.set("model", cv::String(model));
+    EXPECT_NEAR(throughFactory("Detect", params, {blob(1)}, 4)[3].at<float>(0), expected.calibrated, 1e-4);
     for (const auto& found : {throughNet("Detect", params, {blob(1)}, 2), throughFactory("Detect", params, {blob(1)}, 3)})
     {
         EXPECT_NEAR(found[1].at<float>(0), expected.score, 1e-4);
@@ -245,6 +247,7 @@ TEST_F(Doors, DetectAndTheStagesGiveTheDetectorsScore)
 
     const c10::Stack stack = throughTorch("Detect", {tensorOf(blob(1))}, {{"model", model}});
     EXPECT_NEAR(stack[1].toTensor().item<double>(), expected.score, 1e-4);
+    EXPECT_NEAR(stack[3].toTensor().item<double>(), expected.calibrated, 1e-4);
 
     const auto reconstructed = throughNet("Reconstruct", params, {blob(1)}, 2);
     const c10::Stack fromTorch = throughTorch("Reconstruct", {tensorOf(blob(1))}, {{"model", model}});
@@ -289,7 +292,9 @@ TEST_F(Doors, DetectLooksWhereAndHowItIsTold)
                           Case{"other tiles", [](Detector& d) { d.setTiles(50, 0.5); }, {{"tile", 50}, {"tile_overlap", 0.5}}},
                           Case{"region in shares", [](Detector& d) { d.setRegionPolygons({{{0, 0}, {0.5f, 0}, {0.5f, 1}, {0, 1}}}); }, {{"roi", "0,0 0.5,0 0.5,1 0,1"}}},
                           Case{"region in pixels", [](Detector& d) { d.setRegionPolygons({{{0, 0}, {60, 0}, {60, 70}, {0, 70}}}, {120, 70}); }, {{"roi", "0,0 60,0 60,70 0,70"}}},
-                          Case{"product", [](Detector& d) { d.setProduct("b"); }, {{"product", "b"}}}})
+                          Case{"product", [](Detector& d) { d.setProduct("b"); }, {{"product", "b"}}},
+                          Case{"thresholds", [](Detector& d) { d.setThreshold(0.2); d.setPixelThreshold(0.3); }, {{"threshold", 0.2}, {"pixel_threshold", 0.3}}},
+                          Case{"sensitivity", [](Detector& d) { d.setSensitivity(1.5); }, {{"sensitivity", 1.5}}}})
     {
         const auto detector = Detector::load(tiled);
         c.set(*detector);
@@ -306,13 +311,16 @@ TEST_F(Doors, DetectLooksWhereAndHowItIsTold)
                 params.set(key, value.toDouble());
             else
                 params.set(key, cv::String(value.toStringRef()));
-        const auto found = throughFactory("Detect", params, {input}, 3);
+        const auto found = throughFactory("Detect", params, {input}, 4);
+        EXPECT_NEAR(found[3].at<float>(0), expected.calibrated, 1e-4) << c.name;
         EXPECT_NEAR(found[1].at<float>(0), expected.score, 1e-4) << c.name;
         EXPECT_LT(cv::norm(map, found[0].reshape(1, map.rows), cv::NORM_INF), 1e-4) << c.name;
         cv::Mat same;
         found[2].reshape(1, mask.rows).convertTo(same, CV_8U, 255);
         EXPECT_LE(cv::countNonZero(same != mask), 2) << c.name; // a value at the threshold may fall either way
-        EXPECT_NEAR(throughTorch("Detect", {tensorOf(input)}, attributes)[1].toTensor().item<double>(), expected.score, 1e-4) << c.name;
+        const c10::Stack throughTorchToo = throughTorch("Detect", {tensorOf(input)}, attributes);
+        EXPECT_NEAR(throughTorchToo[1].toTensor().item<double>(), expected.score, 1e-4) << c.name;
+        EXPECT_NEAR(throughTorchToo[3].toTensor().item<double>(), expected.calibrated, 1e-4) << c.name;
     }
 
     const auto refused = [&](const char* key, const auto& value, const char* part) {
@@ -325,6 +333,7 @@ TEST_F(Doors, DetectLooksWhereAndHowItIsTold)
     refused("tile_overlap", 0.95, "'tile_overlap' is 0.95");
     refused("roi", cv::String("0,0 1,0"), "2 points, expected at least 3");
     refused("roi", cv::String("0,0 1,0 200,1"), "the point (200, 1)");
+    refused("threshold", -0.5, "'threshold' is -0.5");
     refused("product", cv::String("c"), "product is 'c', expected one of a, b");
     EXPECT_THAT(opencvMessage([&] { writeStageGraph(*folder / "stages.onnx", tiled, 40, 48); }), HasSubstr("tiled.agp: the model looks at tiles"));
 }
@@ -380,6 +389,29 @@ TEST_F(Doors, TorchHasGradients)
     }
     const at::Tensor noisy = throughTorch("Perturb", {f, at::rand({1, 1, 4, 5})})[0].toTensor();
     EXPECT_TRUE(at::equal(torch::autograd::grad({noisy.sum()}, {f})[0], at::ones_like(f)));
+}
+
+TEST_F(Doors, TorchTakesHalfPrecisionUnderAutocast)
+{
+    const at::Tensor f = tensorOf(randomArray({1, 3, 4, 5}, 1)).to(at::kBFloat16), g = tensorOf(randomArray({1, 3, 4, 5}, 2)).to(at::kBFloat16);
+    EXPECT_THAT(torchMessage([&] { throughTorch("Residual", {f, g}); }), HasSubstr("BFloat16, expected float32"));
+    const at::Tensor expected = throughTorch("Residual", {f.to(at::kFloat), g.to(at::kFloat)})[0].toTensor();
+    at::autocast::set_autocast_enabled(at::kCPU, true);
+    const at::Tensor found = throughTorch("Residual", {f, g})[0].toTensor();
+    const std::string twice = torchMessage([&] { throughTorch("Residual", {f.to(at::kDouble), g.to(at::kDouble)}); });
+    at::autocast::set_autocast_enabled(at::kCPU, false);
+    EXPECT_TRUE(found.equal(expected));
+    EXPECT_THAT(twice, HasSubstr("expected float32")); // it would lose what it was given for
+}
+
+TEST_F(Doors, TorchDispatchesEveryOperatorOnCuda)
+{
+    for (const char* name : {"Perturb", "Residual", "Heatmap", "Reconstruct", "Detect", "Train"})
+    {
+        const auto handle = c10::Dispatcher::singleton().findSchemaOrThrow((std::string("agpnet::") + name).c_str(), "");
+        EXPECT_TRUE(handle.hasKernelForDispatchKey(c10::DispatchKey::CUDA)) << name;
+        EXPECT_TRUE(handle.hasKernelForDispatchKey(c10::DispatchKey::AutocastCUDA)) << name;
+    }
 }
 
 TEST_F(Doors, TorchGivesShapesWithoutData)
@@ -473,7 +505,8 @@ TEST(Library, LeaksNoSymbols)
     while (in >> address >> type >> name)
     {
         count++;
-        EXPECT_TRUE(name.starts_with("agpnet_plugin_init_v1") || name.find("6agpnet") != std::string::npos || name == "AGPNET_1" ||
+        EXPECT_TRUE(name.starts_with("agpnet_plugin_init_v1") || name.starts_with("agpnet_load_tuning_v1") || name.starts_with("agpnet_detector_") ||
+                    name.starts_with("agpnet_build_information") || name.find("6agpnet") != std::string::npos || name == "AGPNET_1" ||
                     name.starts_with("AGPNET_1"))
             << name;
         EXPECT_EQ(name.find("halide_"), std::string::npos) << name;

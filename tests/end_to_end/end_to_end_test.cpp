@@ -158,7 +158,7 @@ TEST_F(EndToEnd, StockProgramsPrintTheScoreOfDetect)
             const Outcome cpp = run(AGPNET_SAMPLE_INSPECT + arguments);
             ASSERT_EQ(cpp.code, 0) << cpp.text;
             EXPECT_NEAR(scoreIn(cpp.text), expected, 1e-4) << cpp.text;
-            const Outcome python = run("/usr/bin/python3 " AGPNET_SAMPLES "/python/inspect_image.py" + arguments);
+            const Outcome python = run("PYTHONPATH=" AGPNET_PYTHON " /usr/bin/python3 " AGPNET_SAMPLES "/python/inspect_image.py" + arguments);
             ASSERT_EQ(python.code, 0) << python.text;
             EXPECT_NEAR(scoreIn(python.text), expected, 1e-4) << python.text;
         }
@@ -176,7 +176,7 @@ TEST_F(EndToEnd, ReadmeProgramsRun)
     const Outcome cpp = run(start + AGPNET_README_PROGRAM);
     ASSERT_EQ(cpp.code, 0) << cpp.text;
     EXPECT_NEAR(scoreIn(cpp.text), expected, 1e-4);
-    const Outcome python = run(start + "PYTHONPATH=" AGPNET_SAMPLES "/python /usr/bin/python3 " AGPNET_README_SCRIPT);
+    const Outcome python = run(start + "PYTHONPATH=" AGPNET_PYTHON " /usr/bin/python3 " AGPNET_README_SCRIPT);
     ASSERT_EQ(python.code, 0) << python.text;
     EXPECT_NEAR(scoreIn(python.text), expected, 1e-4);
 }

@@ -3,6 +3,7 @@
 #include "tests/end_to_end/program.h"
 #include "tests/support/tiny_backbone.h"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <gmock/gmock.h>
@@ -10,6 +11,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <opencv2/imgcodecs.hpp>
+#include <opencv2/videoio.hpp>
 #include <random>
 #include <sys/resource.h>
 #include <thread>
@@ -298,7 +300,7 @@ TEST_F(TinyModel, LearnsSeveralProducts)
         EXPECT_EQ(found.code, 0) << found.text;
         return json::parse(found.text).at("threshold").get<double>();
     };
-    EXPECT_EQ(threshold({}), header["scores"]["threshold"].get<double>());
+    EXPECT_EQ(threshold({}), header["scores"]["classes"][0]["threshold"].get<double>()) << "the product that the picture is like";
     EXPECT_EQ(threshold({"--product", "screws"}), header["scores"]["classes"][1]["threshold"].get<double>());
     const Outcome unknown = Process({"detect", (folder->path() / "two.agp").string(), nuts, "--product", "nails"}).finish();
     EXPECT_EQ(unknown.code, 1);
@@ -321,7 +323,7 @@ TEST_F(TinyModel, LearnsSeveralProducts)
     EXPECT_EQ(named.at("threshold"), header["scores"]["classes"][1]["threshold"]);
     const json unnamed = evaluated(line.string());
     EXPECT_TRUE(unnamed.at("product").is_null());
-    EXPECT_EQ(unnamed.at("threshold"), header["scores"]["threshold"]);
+    EXPECT_TRUE(unnamed.at("threshold").is_null());
     EXPECT_THAT(unnamed.at("warnings").dump(), HasSubstr("the model knows no product 'line', only nuts, screws"));
 
     const Outcome twice = Process(train("x.agp", 4, {"--data", nuts})).finish();
@@ -347,6 +349,108 @@ TEST_F(TinyModel, StopsEarlyAndSaysWhereTheTimeWent)
     const int seen = header["training"]["early_stop"]["seen_at"];
     EXPECT_LT(header["training"]["steps"].get<int>(), 3000);
     EXPECT_THAT(trained.text, HasSubstr(fmt::format("no longer told better after step {}", seen)));
+}
+
+TEST_F(TinyModel, TakesNewThresholdsAndWatchesItsInput)
+{
+    // 24 pictures to train on, 12 others of the same kind, 12 that are darker, and a labelled set
+    const auto draw = [&](const std::string& name, uint64_t seed, double most, bool defect = false) {
+        cv::Mat image(40, 48, CV_8UC3);
+        cv::RNG(seed).fill(image, cv::RNG::UNIFORM, 0, most);
+        if (defect)
+            image(cv::Rect(16, 12, 16, 16)).setTo(cv::Scalar::all(255));
+        cv::imwrite(*folder / name, image);
+    };
+    for (int i = 0; i < 24; i++)
+        draw(fmt::format("caps/{}.png", i), 100 + static_cast<uint64_t>(i), 200);
+    for (int i = 0; i < 12; i++)
+    {
+        draw(fmt::format("more/{}.png", i), 200 + static_cast<uint64_t>(i), 200);
+        draw(fmt::format("dark/{}.png", i), 300 + static_cast<uint64_t>(i), 60);
+        draw(fmt::format("shift/good/{}.png", i), 400 + static_cast<uint64_t>(i), 200);
+        draw(fmt::format("shift/dent/{}.png", i), 500 + static_cast<uint64_t>(i), 200, true);
+        cv::Mat mask = cv::Mat::zeros(40, 48, CV_8U);
+        mask(cv::Rect(16, 12, 16, 16)) = 255;
+        cv::imwrite(*folder / fmt::format("shift/ground_truth/dent/{}.png", i), mask);
+    }
+    const auto at = [&](const std::string& name) { return (folder->path() / name).string(); };
+    const std::string caps = at("caps.agp");
+    Arguments arguments = train("caps.agp", 60, {"--false-alarms", "0.05"});
+    arguments[2] = at("caps");
+    ASSERT_EQ(Process(arguments).finish().code, 0);
+    EXPECT_EQ(headerOf("caps.agp")["config"]["false_alarms"], 0.05);
+
+    // two pictures were held back: too few to know a range, or to state a rate
+    const Outcome unknown = Process({"detect", caps, at("more"), "--watch-stats"}).finish();
+    EXPECT_EQ(unknown.code, 1);
+    EXPECT_THAT(unknown.text, HasSubstr("does not know the range of its training's features"));
+    const Outcome few = Process({"calibrate", caps, "--data", at("caps"), "--out", at("few.agp")}).finish();
+    ASSERT_EQ(few.code, 0) << few.text;
+    EXPECT_THAT(few.text, HasSubstr("no rate of false alarms can be stated from so few; 2 held-back images"));
+    const double threshold = headerOf("caps.agp")["scores"]["threshold"];
+    EXPECT_NEAR(headerOf("few.agp")["scores"]["threshold"].get<double>(), threshold, 0.02 * threshold) << "of those that the training held back";
+
+    const Outcome done = Process({"calibrate", caps, "--data", at("more"), "--false-alarms", "0.02"}).finish();
+    ASSERT_EQ(done.code, 0) << done.text;
+    EXPECT_THAT(done.text, HasSubstr("tail, 2 % false alarms expected; 12 held-back images"));
+    const json header = headerOf("caps.agp");
+    EXPECT_EQ(header["scores"]["threshold_rule"]["method"], "tail");
+    EXPECT_EQ(header["drift"].size(), 1u);
+
+    const Outcome good = Process({"detect", caps, at("caps"), "--watch-stats", "--exit-code", "--sensitivity", "0.01"}).finish();
+    EXPECT_EQ(good.code, 0) << good.text;
+    EXPECT_THAT(good.text, HasSubstr("of 24 images outside the range of training; no drift"));
+    const Outcome dark = Process({"detect", caps, at("dark"), "--watch-stats", "--exit-code", "--sensitivity", "0.01"}).finish();
+    EXPECT_EQ(dark.code, 4) << dark.text;
+    EXPECT_THAT(dark.text, HasSubstr("100 % of the last 4 images are outside the range of training"));
+    EXPECT_THAT(dark.text, HasSubstr("12 of 12 images outside the range of training; drift was found"));
+    const Outcome silent = Process({"detect", caps, at("dark"), "--json"}).finish();
+    EXPECT_EQ(silent.text.find("of the last"), std::string::npos) << "nobody asked";
+
+    // labelled
+    const Outcome labelled = Process({"calibrate", caps, "--data", at("shift"), "--labelled", "--out", at("labelled.agp"), "--json"}).finish();
+    ASSERT_EQ(labelled.code, 0) << labelled.text;
+    const json scores = json::parse(labelled.text).at("scores");
+    EXPECT_EQ(scores["threshold_rule"]["method"], "f1");
+    EXPECT_EQ(scores["threshold_rule"]["anomalous"], 12);
+    EXPECT_EQ(scores["pixel_threshold_rule"]["method"], "f1");
+    EXPECT_EQ(json::parse(labelled.text).at("before"), header["scores"]);
+
+    // thresholds of the command line, calibrated scores and regions
+    const auto detected = [&](const Arguments& more) {
+        Arguments all = {"detect", at("labelled.agp"), at("shift/dent/0.png"), "--json"};
+        all.insert(all.end(), more.begin(), more.end());
+        const Outcome found = Process(all).finish();
+        EXPECT_EQ(found.code, 0) << found.text;
+        return json::parse(found.text);
+    };
+    const json found = detected({});
+    EXPECT_EQ(found.at("anomalous"), found.at("calibrated") > 0.5);
+    ASSERT_FALSE(found.at("regions").empty());
+    EXPECT_GE(found["regions"][0]["contour"].size(), 3u);
+    EXPECT_TRUE(found.at("drift").is_number());
+    EXPECT_FALSE(found.contains("drifting"));
+    EXPECT_EQ(detected({"--threshold", "0.125", "--sensitivity", "2"}).at("threshold"), 0.0625);
+    EXPECT_TRUE(detected({"--min-area", "1921"}).at("regions").empty()) << "more than the picture has";
+    EXPECT_TRUE(detected({"--pixel-threshold", "100"}).at("regions").empty());
+    EXPECT_TRUE(detected({"--watch-stats"}).at("drifting").is_boolean());
+    const Outcome evaluated = Process({"evaluate", at("labelled.agp"), "--data", at("shift"), "--bootstrap", "0", "--json", "--threshold", "0.5", "--sensitivity", "4"}).finish();
+    ASSERT_EQ(evaluated.code, 0) << evaluated.text;
+    EXPECT_EQ(json::parse(evaluated.text).at("threshold"), 0.125);
+
+    for (const auto& [more, part] : {std::pair<Arguments, const char*>{{"--rule", "f1"}, "--labelled is missing"},
+                                     {{"--rule", "tail", "--labelled"}, "leave --labelled out"},
+                                     {{"--false-alarms", "2"}, "--false-alarms"},
+                                     {{"--out", at("no/such.agp")}, "cannot be written"}})
+    {
+        Arguments all = {"calibrate", caps, "--data", at("more")};
+        all.insert(all.end(), more.begin(), more.end());
+        const Outcome refused = Process(all).finish();
+        EXPECT_NE(refused.code, 0) << part;
+        EXPECT_THAT(refused.text, HasSubstr(part));
+    }
+    EXPECT_EQ(headerOf("caps.agp"), header) << "nothing was written";
+    expectNoParts();
 }
 
 TEST_F(TinyModel, LearnsFromFewPictures)
@@ -389,6 +493,138 @@ TEST_F(TinyModel, LooksWhereItIsTold)
         const Outcome refused = Process({"detect", (folder->path() / "region.agp").string(), image, "--roi", text}).finish();
         EXPECT_EQ(refused.code, 1);
         EXPECT_THAT(refused.text, HasSubstr(part));
+    }
+}
+
+class Watching : public TinyModel
+{
+protected:
+    void SetUp() override
+    {
+        if (!exists("watch.agp"))
+        {
+            const Outcome outcome = Process(train("watch.agp", 4)).finish();
+            ASSERT_EQ(outcome.code, 0) << outcome.text;
+        }
+    }
+    /// `agpnet watch` on a machine without a display.
+    static Outcome watch(const std::string& source, const std::string& more = "", const std::string& environment = "-u QT_QPA_PLATFORM")
+    {
+        return run("env -u DISPLAY -u WAYLAND_DISPLAY " + environment + " " AGPNET_PROGRAM " watch " + shellQuoted(folder->path() / "watch.agp") + " " +
+                   shellQuoted(source) + " " + more);
+    }
+    static std::string place(const std::string& name) { return (folder->path() / name).string(); }
+};
+
+TEST_F(Watching, WritesAVideoOfAFolderWithTheDecisionsOfDetect)
+{
+    const std::string out = place("nuts.avi");
+    // so that some are above the threshold and some are not
+    const json scores = json::parse("[" + [&] {
+        std::string lines = run(AGPNET_PROGRAM " detect --json " + shellQuoted(place("watch.agp")) + " " + shellQuoted(place("nuts"))).text;
+        lines.pop_back();
+        std::replace(lines.begin(), lines.end(), '\n', ',');
+        return lines;
+    }() + "]");
+    ASSERT_EQ(scores.size(), 6u);
+    std::vector<double> sorted;
+    for (const json& each : scores)
+        sorted.push_back(each.at("score"));
+    std::sort(sorted.begin(), sorted.end());
+    const double sensitivity = scores[0].at("threshold").get<double>() / ((sorted[2] + sorted[3]) / 2);
+
+    const Outcome outcome = watch(place("nuts"), "--out " + shellQuoted(out) + " --fps 7" + fmt::format(" --sensitivity {}", sensitivity));
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr("3 of 6 frames anomalous"));
+    EXPECT_THAT(outcome.text, HasSubstr("video: " + out));
+    cv::VideoCapture video(out);
+    EXPECT_EQ(video.get(cv::CAP_PROP_FRAME_COUNT), 6);
+    EXPECT_NEAR(video.get(cv::CAP_PROP_FPS), 7, 1e-6);
+    cv::Mat frame, before;
+    for (const json& each : scores)
+    {
+        ASSERT_TRUE(video.read(frame));
+        EXPECT_EQ(frame.size(), cv::Size(640, 532 + 44)); // 48x40, enlarged, and the line above
+        // the decision's colour, orange or blue, in the line
+        const cv::Scalar colour = cv::mean(frame(cv::Rect(14, 8, 120, 28)));
+        EXPECT_EQ(colour[2] > colour[0], each.at("score").get<double>() > sorted[2]) << colour << each.at("image");
+        EXPECT_TRUE(before.empty() || cv::norm(frame, before, cv::NORM_INF) > 40) << "another picture";
+        frame.copyTo(before);
+    }
+    expectNoParts();
+
+    // a video is a source as well, up to so many frames
+    const Outcome again = watch(out, "--frames 2 --out " + shellQuoted(place("again.avi")));
+    EXPECT_EQ(again.code, 0) << again.text;
+    EXPECT_THAT(again.text, HasSubstr("of 2 frames anomalous"));
+    cv::VideoCapture second(place("again.avi"));
+    EXPECT_EQ(second.get(cv::CAP_PROP_FRAME_COUNT), 2);
+    EXPECT_NEAR(second.get(cv::CAP_PROP_FPS), 7, 1e-6) << "the source's";
+}
+
+TEST_F(Watching, ABadPictureDoesNotCostTheOthers)
+{
+    for (const char* name : {"0.png", "1.png"})
+    {
+        fs::create_directories(place("mixed"));
+        fs::copy_file(place("nuts") + "/" + name, place("mixed") + "/" + name, fs::copy_options::overwrite_existing);
+    }
+    test::writeBytes(place("mixed") + "/00.png", std::string("no picture"));
+    cv::imwrite(place("mixed") + "/2.png", cv::Mat(400, 90, CV_8UC3, cv::Scalar(40, 90, 140))); // fitted into the first one's size
+    const Outcome outcome = watch(place("mixed"), "--out " + shellQuoted(place("mixed.avi")));
+    EXPECT_EQ(outcome.code, 1) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr("00.png"));
+    EXPECT_EQ(cv::VideoCapture(place("mixed.avi")).get(cv::CAP_PROP_FRAME_COUNT), 3);
+}
+
+TEST_F(Watching, SaysWhatIsMissing)
+{
+    const Outcome display = watch(place("nuts"));
+    EXPECT_EQ(display.code, 1) << display.text;
+    EXPECT_THAT(display.text, HasSubstr("no display to open a window on; --out FILE.avi"));
+    test::writeBytes(place("notes.txt"), std::string("text"));
+    for (const auto& [source, part] : {std::pair<std::string, const char*>{"999", "camera 999 cannot be opened"},
+                                       {place("none"), "none: no such file, folder or camera"},
+                                       {place("notes.txt"), "notes.txt: is no picture and no video"}})
+    {
+        const Outcome outcome = watch(source, "--out " + shellQuoted(place("x.avi")));
+        EXPECT_EQ(outcome.code, 1);
+        EXPECT_THAT(outcome.text, HasSubstr(part));
+        EXPECT_EQ(std::count(outcome.text.begin(), outcome.text.end(), '\n'), 1) << outcome.text;
+    }
+    EXPECT_THAT(watch(place("nuts"), "--out " + shellQuoted(place("x.mp4"))).text, HasSubstr("expected a name that ends in .avi"));
+    EXPECT_THAT(watch(place("nuts"), "--out " + shellQuoted(place("none/x.avi"))).text, HasSubstr("none/x.avi: cannot be written: No such file"));
+    EXPECT_FALSE(exists("x.avi"));
+    expectNoParts();
+}
+
+TEST_F(Watching, AFullDiskLeavesNoPartOfAVideo)
+{
+    const Outcome outcome = Process({"watch", place("watch.agp"), place("nuts"), "--out", place("full.avi")}, 30'000).finish();
+    EXPECT_EQ(outcome.code, 1) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr("of 6 frames could be written"));
+    EXPECT_FALSE(exists("full.avi"));
+    expectNoParts();
+}
+
+TEST_F(Watching, AWindowShowsAFolderToItsEnd)
+{
+    // Qt, which HighGUI has in Debian, can draw without a display
+    const Outcome outcome = watch(place("nuts"), "--fps 50", "QT_QPA_PLATFORM=offscreen");
+    if (outcome.text.find("no display") != std::string::npos)
+        GTEST_SKIP() << "this OpenCV's HighGUI needs a display";
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr("of 6 frames anomalous"));
+}
+
+TEST_F(Watching, LibraryAndProgramNeedNoWindowsUntilTheyAreShown)
+{
+    for (const char* file : {AGPNET_PLUGIN_PATH, AGPNET_PROGRAM})
+    {
+        const Outcome needed = run(std::string("readelf -d ") + file);
+        ASSERT_EQ(needed.code, 0) << needed.text;
+        EXPECT_THAT(needed.text, HasSubstr("libopencv_core")) << file;
+        EXPECT_THAT(needed.text, Not(HasSubstr("highgui"))) << file;
     }
 }
 

@@ -1,15 +1,18 @@
 // Training, the model file and resuming, around a tiny backbone.
 #include "common/error.h"
+#include "models/checksum.h"
 #include "models/model_file.h"
 #include "operators/inference.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/Context.h>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <random>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <torch/csrc/autograd/grad_mode.h>
@@ -49,7 +52,7 @@ protected:
         file.scale = run.scale();
         for (const auto& [name, tensor] : run.decoder().parameters())
             file.decoder.emplace_back(name, tensor.detach());
-        file.scores = {"training", 4, 1, 0.5, 0.5, 2, 2.5, 3};
+        file.scores = {"training", 4, 1, 0.5, 0.5, 2, {2.5, "deviations"}, {3, "deviations"}, 0.9};
         file.record = {{"steps", steps}};
         return file;
     }
@@ -152,6 +155,13 @@ TEST_F(Model, ResumesExactly)
             << whole.decoder().parameters()[i].first;
 }
 
+TEST_F(Model, TakesImagesOnItsOwnDevice)
+{
+    const ModelFile file = trained();
+    const AgpNet net(file.config, file.backbone, file.scale, Decoder(decoderShape(file.config, file.backbone.config), file.decoder), ComputeType::Float32);
+    EXPECT_THAT(errorOf([&] { net.reconstruct(images(1, 0).to(at::kMeta)); }), HasSubstr("the model is on cpu, the images are on meta"));
+}
+
 TEST_F(Model, RefusesStepsBeyondTheLast)
 {
     Training run = training(1);
@@ -178,7 +188,7 @@ TEST_F(Model, FileRoundTrip)
         writeModel(folder_ / "m.agp", file, embed);
         const ModelFile read = readModel(folder_ / "m.agp");
         EXPECT_EQ(nlohmann::json(read.config), nlohmann::json(file.config));
-        EXPECT_EQ(read.scores.threshold, file.scores.threshold);
+        EXPECT_EQ(read.scores.threshold.value, file.scores.threshold.value);
         EXPECT_EQ(read.record, file.record);
         EXPECT_TRUE(expected.equal(Inference(read, "fp32").run(batch).scores));
     }
@@ -213,6 +223,7 @@ TEST_F(Model, OfBeforeScoresHadADistanceOfTheirOwnIsScoredByItsMap)
     TensorFile raw = readSafetensors(folder_ / "m.agp");
     nlohmann::json header = nlohmann::json::parse(raw.metadata.at("agpnet"));
     header["config"].erase("score_metric");
+    header.erase("sha256"); // nor were there sums
     raw.metadata["agpnet"] = header.dump();
     // nor had the scale of features a dimension for products
     for (const char* name : {"scale.mean", "scale.deviation"})
@@ -223,11 +234,53 @@ TEST_F(Model, OfBeforeScoresHadADistanceOfTheirOwnIsScoredByItsMap)
     EXPECT_TRUE(older.scale.mean.equal(file.scale.mean));
 }
 
+TEST_F(Model, ADamagedFileIsRefusedByItsSum)
+{
+    const std::string path = folder_ / "m.agp";
+    writeModel(path, trained(), EmbedBackbone::Yes);
+    const std::string sum = checkedSum(path), bytes = test::readBytes(path);
+    EXPECT_EQ(sum.size(), 64u);
+    EXPECT_EQ(headerIn(path, readSafetensors(path).metadata).at("sha256"), sum);
+    uint64_t header = 0;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    std::mt19937 random(1);
+    for (int i = 0; i < 50; i++) // one bit of a tensor, anywhere
+    {
+        std::string damaged = bytes;
+        damaged[8 + header + random() % (bytes.size() - 8 - header)] ^= static_cast<char>(1 << random() % 8);
+        test::writeBytes(folder_ / "damaged.agp", damaged);
+        EXPECT_THAT(errorOf([&] { readModel(folder_ / "damaged.agp"); }), HasSubstr("damaged.agp: is damaged"));
+    }
+    std::string threshold = bytes; // a number of the header that no other check could know to be wrong
+    const size_t at = threshold.find("2.5", threshold.find("\\\"threshold"));
+    ASSERT_LT(at, 8 + header);
+    threshold[at] = '3';
+    test::writeBytes(folder_ / "threshold.agp", threshold);
+    EXPECT_THAT(errorOf([&] { readModel(folder_ / "threshold.agp"); }), HasSubstr("threshold.agp: is damaged"));
+    EXPECT_THAT(errorOf([&] { checkedSum(folder_ / "threshold.agp"); }), HasSubstr(sum));
+    ::setenv("AGPNET_SKIP_CHECKSUM", "1", 1);
+    EXPECT_EQ(readModel(folder_ / "threshold.agp").scores.threshold.value, 3.5);
+    ::setenv("AGPNET_SKIP_CHECKSUM", "0", 1);
+    EXPECT_NE(errorOf([&] { readModel(folder_ / "threshold.agp"); }), "");
+    ::unsetenv("AGPNET_SKIP_CHECKSUM");
+}
+
+TEST_F(Model, NamesOfBackbonesDoNotLeadOutOfTheFolder)
+{
+    const std::string path = folder_ / "inside/m.agp";
+    ModelFile file = trained();
+    file.backbone.path.clear();
+    file.backbone.name = "../" + std::filesystem::path(backbone_).stem().string(); // where such a file lies
+    writeModel(path, file, EmbedBackbone::No);
+    EXPECT_THAT(errorOf([&] { readModel(path); }), HasSubstr("was not found; looked at " + (folder_ / "inside/tiny1.safetensors").string()));
+}
+
 TEST_F(Model, HeaderLiesAreRefused)
 {
     writeModel(folder_ / "m.agp", trained(), EmbedBackbone::Yes);
     const TensorFile raw = readSafetensors(folder_ / "m.agp");
-    const nlohmann::json good = nlohmann::json::parse(raw.metadata.at("agpnet"));
+    nlohmann::json good = nlohmann::json::parse(raw.metadata.at("agpnet"));
+    good.erase("sha256"); // with it, every change would be refused at once
     const auto refused = [&](const char* change, const std::function<void(nlohmann::json&, TensorFile&)>& edit) {
         nlohmann::json header = good;
         TensorFile file = raw;
@@ -239,7 +292,8 @@ TEST_F(Model, HeaderLiesAreRefused)
         EXPECT_THAT(message, HasSubstr("bad.agp")) << change;
     };
     for (const auto& [key, value] : good.items())
-        refused(("without " + key).c_str(), [&key = key](nlohmann::json& header, TensorFile&) { header.erase(key); });
+        if (key != "drift") // which files of before do not have
+            refused(("without " + key).c_str(), [&key = key](nlohmann::json& header, TensorFile&) { header.erase(key); });
     for (const auto& [key, value] : good.items())
         refused(("other type for " + key).c_str(), [&key = key](nlohmann::json& header, TensorFile&) { header[key] = nlohmann::json::array({-1}); });
     refused("kind", [](nlohmann::json& header, TensorFile&) { header["kind"] = "recipe"; });
@@ -311,9 +365,9 @@ TEST_F(Model, InferenceIsSharedUntilTheFileChanges)
     const auto a = sharedInference(folder_ / "m.agp", "fp32");
     EXPECT_EQ(a, sharedInference(folder_ / "m.agp", "fp32"));
     EXPECT_NE(a, sharedInference(folder_ / "m.agp", "bf16"));
-    file.scores.threshold = 77;
+    file.scores.threshold.value = 77;
     writeModel(folder_ / "m.agp", file, EmbedBackbone::Yes);
-    EXPECT_EQ(sharedInference(folder_ / "m.agp", "fp32")->scores().threshold, 77);
+    EXPECT_EQ(sharedInference(folder_ / "m.agp", "fp32")->scores().threshold.value, 77);
 }
 
 TEST_F(Model, Bfloat16StaysCloseToFloat32)

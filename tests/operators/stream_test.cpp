@@ -48,8 +48,14 @@ public:
     std::string product() const override { return real_->product(); }
     void setSensitivity(double sensitivity) override { real_->setSensitivity(sensitivity); }
     double sensitivity() const override { return real_->sensitivity(); }
+    void setThreshold(double threshold) override { real_->setThreshold(threshold); }
+    void setPixelThreshold(double threshold) override { real_->setPixelThreshold(threshold); }
     double threshold() const override { return real_->threshold(); }
     double pixelThreshold() const override { return real_->pixelThreshold(); }
+    void setMinimumArea(int pixels) override { real_->setMinimumArea(pixels); }
+    int minimumArea() const override { return real_->minimumArea(); }
+    DriftState drift() const override { return real_->drift(); }
+    void setDriftWindow(int pictures) override { real_->setDriftWindow(pictures); }
     cv::Size inputSize() const override { return real_->inputSize(); }
     std::string precision() const override { return real_->precision(); }
     std::string header() const override { return real_->header(); }

@@ -80,8 +80,16 @@ TEST_F(Fit, SeveralProductsGetThresholdsOfTheirOwn)
     EXPECT_NE(detector->threshold(), loud);
     EXPECT_NE(detector->pixelThreshold(), loudPixels);
     EXPECT_EQ(detector->detect(noise(3)).threshold, detector->threshold());
+    const double quiet = detector->threshold();
     detector->setProduct("");
     EXPECT_EQ(detector->threshold(), all);
+    // each is judged as what it looks like
+    for (const auto& [image, product, threshold] : {std::tuple{noise(3), "loud", loud}, {noise(103, {48, 40}, 40), "quiet", quiet}})
+    {
+        const Result found = detector->detect(image);
+        EXPECT_EQ(found.product, product);
+        EXPECT_EQ(found.threshold, threshold);
+    }
     EXPECT_THAT(sentenceOf([&] { detector->setProduct("soft"); }), HasSubstr("product is 'soft', expected one of loud, quiet"));
 
     const json scores = json::parse(detector->header()).at("scores");

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "halide_generators/stages.h"
-#include "reference.h"
+#include "tuning/reference.h"
 
 #include <gtest/gtest.h>
 #include <memory>

@@ -11,10 +11,10 @@
 namespace agpnet::test
 {
 
-/// 64 wide, one head, 3 blocks, patch 4, positions for a 4x4 grid; timm's names.
-inline TensorFile tinyBackbone(uint64_t seed = 1)
+/// 64 wide, one head, 3 blocks, positions for a 4x4 grid; timm's names.
+inline TensorFile tinyBackbone(uint64_t seed = 1, int patch = 4)
 {
-    constexpr int width = 64, mlp = 128, patch = 4, grid = 4, depth = 3;
+    constexpr int width = 64, mlp = 128, grid = 4, depth = 3;
     at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
     TensorFile file;
     const auto add = [&](const std::string& name, at::IntArrayRef shape, double deviation, double mean = 0) {

@@ -27,7 +27,7 @@ TEST(FeatureScale, BringsEachProductToMean0AndDeviation1)
     const FeatureScale scale = FeatureScale::measured(tokens, {1, 0, 0, 0, 0, 0, 1, 1});
     EXPECT_EQ(scale.mean.sizes(), at::IntArrayRef({2, 8}));
     EXPECT_TRUE(scale.product(tokens).equal(at::tensor({1, 0, 0, 0, 0, 0, 1, 1}, at::kLong)));
-    const at::Tensor applied = scale.applied(tokens);
+    const at::Tensor applied = scale.applied(tokens, scale.product(tokens));
     EXPECT_EQ(applied.scalar_type(), at::kFloat);
     for (const auto& [first, last] : {std::pair(1, 6), std::pair(6, 8)})
     {
@@ -36,7 +36,8 @@ TEST(FeatureScale, BringsEachProductToMean0AndDeviation1)
         EXPECT_NEAR(own.std(0).mean().item<double>(), 1, 0.1);
     }
     // an image is treated alike whatever stands beside it
-    EXPECT_TRUE(scale.applied(tokens.slice(0, 3, 4)).equal(applied.slice(0, 3, 4)));
+    const at::Tensor alone = tokens.slice(0, 3, 4);
+    EXPECT_TRUE(scale.applied(alone, scale.product(alone)).equal(applied.slice(0, 3, 4)));
     // and a new one goes to the product it looks like
     EXPECT_TRUE(scale.product(normal({2, 30, 8}, -18, 3, 3)).equal(at::tensor({1, 1}, at::kLong)));
 }
@@ -47,16 +48,17 @@ TEST(FeatureScale, OfOneProductIsThePlainOne)
     const FeatureScale scale = FeatureScale::measured(tokens, {});
     const at::Tensor flat = tokens.to(at::kDouble).flatten(0, 1);
     const at::Tensor expected = (tokens - flat.mean({0})) / flat.var({0}, false).sqrt();
-    EXPECT_TRUE(at::allclose(scale.applied(tokens), expected.to(at::kFloat), 1e-5, 1e-5));
-    EXPECT_TRUE(FeatureScale().applied(tokens).equal(tokens));
-    EXPECT_TRUE(FeatureScale::measured(tokens, {0, 0, 0, 0}).applied(tokens).equal(scale.applied(tokens)));
+    const auto applied = [&](const FeatureScale& given) { return given.applied(tokens, given.product(tokens)); };
+    EXPECT_TRUE(at::allclose(applied(scale), expected.to(at::kFloat), 1e-5, 1e-5));
+    EXPECT_TRUE(applied(FeatureScale()).equal(tokens));
+    EXPECT_TRUE(applied(FeatureScale::measured(tokens, {0, 0, 0, 0})).equal(applied(scale)));
 }
 
 TEST(FeatureScale, AChannelThatNeverChangesIsNotDividedByNothing)
 {
     at::Tensor tokens = normal({4, 9, 5}, 3, 2, 1);
     tokens.select(2, 3).fill_(7);
-    EXPECT_TRUE(at::isfinite(FeatureScale::measured(tokens, {}).applied(tokens)).all().item<bool>());
+    EXPECT_TRUE(at::isfinite(FeatureScale::measured(tokens, {}).applied(tokens, {})).all().item<bool>());
 }
 
 TEST(FeatureScale, RefusesWhatIsNone)

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace agpnet
+{
+
+/// JSON text that somebody else wrote. Refuses what is not JSON, and what is nested more deeply than anything of ours: copying
+/// and printing a value descends into it, so depth would be the stack's. Errors begin with `name`.
+nlohmann::json parseJson(std::string_view text, const std::string& name);
+
+} // namespace agpnet

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "agpnet/export.hpp"
+
+#include <string>
+
+namespace agpnet
+{
+
+/// Reads the whole of a model file and compares it with the SHA-256 that was written into it; so does Detector::load(), unless
+/// AGPNET_SKIP_CHECKSUM is set. The sum tells damage. Compared with one that was kept elsewhere, it tells that nobody has changed
+/// the file.
+/// @return the sum, 64 hexadecimal digits; "" for a file from before there were sums
+/// @throws cv::Exception naming the file that is no model, or holds something else than was written
+AGPNET_EXPORT std::string verifyModel(const std::string& path);
+
+} // namespace agpnet

@@ -1,0 +1,36 @@
+// A pre-norm transformer block in standard ONNX operators: the backbone has them, and so has the decoder.
+#pragma once
+
+#include "models/onnx_writer.h"
+
+namespace agpnet
+{
+
+/// Weights are [out, in]; a bias may be undefined.
+struct OnnxLinear
+{
+    at::Tensor weight, bias;
+};
+
+struct OnnxNorm
+{
+    at::Tensor weight, bias;
+    double eps;
+};
+
+struct OnnxBlock
+{
+    OnnxNorm norm1, norm2;
+    OnnxLinear qkv, projection, hidden, output;
+    int64_t heads;
+    bool silu; ///< instead of GELU
+};
+
+/// A layer norm and the linear layer behind it. What the norm multiplies and adds goes into the layer's weights: the same
+/// numbers, two operators less.
+OnnxValue linearAfterNorm(OnnxWriter& onnx, const OnnxValue& x, const OnnxNorm& norm, const OnnxLinear& linear);
+
+/// x: [1, T, C]. x += projection(attention(norm1 x)); x += output(activation(hidden(norm2 x)))
+OnnxValue transformerBlock(OnnxWriter& onnx, const OnnxValue& x, const OnnxBlock& block);
+
+} // namespace agpnet

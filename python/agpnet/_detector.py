@@ -1,0 +1,90 @@
+"""The detector on numpy arrays."""
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+from typing import Any, NamedTuple, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _library
+from ._library import AgpnetError
+
+Pixels = Union[npt.NDArray[np.uint8], npt.NDArray[np.uint16], npt.NDArray[np.float32]]
+
+
+class Inspection(NamedTuple):
+    """What an inspection found."""
+
+    map: npt.NDArray[np.float32]  #: [height, width], 0 upward
+    mask: npt.NDArray[np.uint8]  #: [height, width], 255 where the map exceeds the pixel threshold, else 0
+    score: float  #: the image's
+    threshold: float  #: what it was compared with, sensitivity included
+    anomalous: bool
+
+
+class Detector:
+    """A trained model. Several threads may inspect at once, as long as none changes the sensitivity; Python's lock is released meanwhile.
+
+    path: the .agp file. precision: "auto", "fp32" or "bf16". AgpnetError says what is wrong with either.
+    """
+
+    def __init__(self, path: Union[str, "os.PathLike[str]"], precision: str = "auto") -> None:
+        self._handle = ctypes.c_void_p()
+        self._sensitivity = 1.0
+        _library.call("agpnet_detector_load", os.fsencode(path), precision.encode(), ctypes.byref(self._handle))
+
+    def __del__(self) -> None:
+        handle = getattr(self, "_handle", None)
+        if handle:
+            self._handle = ctypes.c_void_p()
+            _library.library().agpnet_detector_free(handle)
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """The model file's header: configuration, thresholds, how it was trained."""
+        return json.loads(_library.library().agpnet_detector_header(self._handle))
+
+    @property
+    def sensitivity(self) -> float:
+        """Divides both thresholds: 2 finds defects half as strong. Above 0."""
+        return self._sensitivity
+
+    @sensitivity.setter
+    def sensitivity(self, value: float) -> None:
+        _library.call("agpnet_detector_set_sensitivity", self._handle, float(value))
+        self._sensitivity = float(value)
+
+    def detect(self, image: Pixels) -> tuple[npt.NDArray[np.float32], float]:
+        """The anomaly map, [height, width], and the image's score.
+
+        image: [height, width] or [height, width, channels], 1 (grey), 3 (BGR, as cv2 has it) or 4 channels (BGRA, alpha ignored); uint8, uint16, or
+        float32 from 0 to 1.
+        """
+        anomaly_map, _, result = self._run(image, with_mask=False)
+        return anomaly_map, result.score
+
+    def inspect(self, image: Pixels) -> Inspection:
+        """As detect(), with mask and decision."""
+        anomaly_map, mask, result = self._run(image, with_mask=True)
+        return Inspection(anomaly_map, mask, result.score, result.threshold, bool(result.anomalous))
+
+    def _run(self, image: Pixels, with_mask: bool) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], _library.Result]:
+        types = {np.dtype(np.uint8): _library.UINT8, np.dtype(np.uint16): _library.UINT16, np.dtype(np.float32): _library.FLOAT32}
+        if not isinstance(image, np.ndarray) or image.dtype not in types or image.ndim not in (2, 3):
+            found = f"{image.dtype} of {image.ndim} dimensions" if isinstance(image, np.ndarray) else type(image).__name__
+            raise AgpnetError(f"image is {found}, expected a numpy array of 2 or 3 dimensions of uint8, uint16 or float32")
+        pixels = image if image.ndim == 3 else image[:, :, np.newaxis]
+        height, width, channels = pixels.shape
+        if pixels.strides[1:] != (channels * pixels.itemsize, pixels.itemsize) or pixels.strides[0] < width * channels * pixels.itemsize:
+            pixels = np.ascontiguousarray(pixels)
+        given = _library.Image(ctypes.sizeof(_library.Image), pixels.ctypes.data, height, width, channels, types[image.dtype],
+                               max(pixels.strides[0], width * channels * pixels.itemsize))
+        anomaly_map = np.empty((height, width), np.float32)
+        mask = np.empty((height, width) if with_mask else (0, 0), np.uint8)
+        result = _library.Result(ctypes.sizeof(_library.Result))
+        _library.call("agpnet_detector_detect", self._handle, ctypes.byref(given), anomaly_map.ctypes.data,
+                      mask.ctypes.data if with_mask else None, ctypes.byref(result))
+        return anomaly_map, mask, result

@@ -1,0 +1,222 @@
+// The inference as standard ONNX operators against the inference itself, in OpenCV's own importer without any layer of ours:
+// every family of backbones, and whatever of a configuration changes the graph.
+#include "agpnet/operators.hpp"
+#include "agpnet/trainer.hpp"
+#include "models/vit.h"
+#include "operators/inference.h"
+#include "tests/support/tiny_backbone.h"
+
+#include <ATen/ATen.h>
+#include <opencv2/dnn.hpp>
+
+namespace agpnet
+{
+namespace
+{
+
+using ::testing::HasSubstr;
+
+cv::Mat picture(size_t i, cv::Size size, int channels, double most = 256)
+{
+    cv::Mat image(size, CV_8UC(channels));
+    cv::RNG(i + 1).fill(image, cv::RNG::UNIFORM, 0, most);
+    image(cv::Rect(static_cast<int>(i) % 4, 5, 9, 11)) = cv::Scalar::all(20 * static_cast<double>(i));
+    return image;
+}
+
+std::string train(const test::TempFolder& folder, const std::string& backbone, const std::string& config, int products = 1)
+{
+    const cv::Ptr<Trainer> trainer = Trainer::create(backbone, config);
+    std::vector<ImageSet> sets;
+    for (int product = 0; product < products; product++)
+    {
+        ImageSet set;
+        set.name = products > 1 ? "product" + std::to_string(product) : "";
+        set.count = 4;
+        set.image = [product](size_t i) { return picture(i, {56, 40}, 3, 250 - 90 * product); };
+        sets.push_back(set);
+    }
+    trainer->fit(sets);
+    const std::string model = folder / "model.agp";
+    trainer->save(model);
+    return model;
+}
+
+/// Exports and runs both on pictures of each product.
+void expectParity(const test::TempFolder& folder, const std::string& model)
+{
+    const std::string onnx = folder / "model.onnx";
+    writeOnnxModel(onnx, model);
+    cv::dnn::Net net = cv::dnn::readNetFromONNX(onnx);
+    const auto inference = sharedInference(model, "fp32");
+    const Config& config = inference->config();
+    for (const double most : {250, 160, 70})
+    {
+        const cv::Mat image = picture(9, inference->inputSize(), 3, most);
+        cv::Mat blob = cv::dnn::blobFromImage(image, 1 / 255., cv::Size(), cv::Scalar(), true);
+        const at::Tensor tensor = at::from_blob(blob.data, {1, 3, blob.size[2], blob.size[3]}, at::kFloat);
+        const Inspected expected = inference->inspect({Frame(tensor)}, inspectionOf(config))[0];
+        net.setInput(blob);
+        std::vector<cv::Mat> out;
+        net.forward(out, std::vector<cv::String>{"map", "score"});
+        const cv::Mat map(out[0].size[2], out[0].size[3], CV_32F, out[0].data);
+        ASSERT_EQ(map.size(), expected.map.size());
+        ASSERT_GT(cv::norm(expected.map, cv::NORM_INF), 0.01) << "an empty map proves nothing";
+        EXPECT_LT(cv::norm(map, expected.map, cv::NORM_INF), 1e-4 * std::max(1.0, cv::norm(expected.map, cv::NORM_INF)));
+        EXPECT_NEAR(out[1].at<float>(0), expected.score, 1e-4 * std::max(1.0, expected.score));
+    }
+}
+
+StateDict fixture(const std::string& name)
+{
+    StateDict weights;
+    for (const auto& [key, tensor] : readSafetensors(std::string(WEIGHTS_FIXTURES) + "/" + name + ".safetensors").tensors)
+        if (key.starts_with("weights/"))
+            weights[key.substr(8)] = tensor;
+    return weights;
+}
+
+class OnnxOfBackbone : public ::testing::TestWithParam<const char*>
+{
+};
+
+TEST_P(OnnxOfBackbone, RunsInOpenCvAlone)
+{
+    const test::TempFolder folder;
+    TensorFile weights;
+    weights.tensors = fixture(GetParam());
+    const std::string backbone = folder / (std::string(GetParam()) + ".safetensors");
+    writeSafetensors(backbone, weights);
+    const std::string model = train(folder, backbone, R"({"decoder_depth":1,"steps":2,"batch":2,"height":64,"width":96})");
+    expectParity(folder, model);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, OnnxOfBackbone,
+                         ::testing::Values("resnet_basic", "resnext", "wide_resnet", "efficientnet", "tv_efficientnet",
+                                           "tf_efficientnet_lite"),
+                         [](const auto& parameter) { return parameter.param; });
+
+/// Their weights do not say how many heads there are, so these are made without a model around them.
+class OnnxOfTransformer : public ::testing::TestWithParam<const char*>
+{
+};
+
+TEST_P(OnnxOfTransformer, RunsInOpenCvAlone)
+{
+    const test::TempFolder folder;
+    VitOverrides overrides;
+    overrides.heads = 2;
+    const Vit vit = vitFromStateDict(fixture(GetParam()), overrides, {.compute = ComputeType::Float32, .prepack = false});
+    const int64_t side = 3 * vit.config().patch;
+    const std::vector<int> layers = {1, 2};
+    OnnxWriter onnx;
+    const std::vector<OnnxValue> tokens = vit.describe(onnx, onnx.input("image", {1, 3, side, 2 * side}), layers);
+    for (size_t i = 0; i < tokens.size(); i++)
+        onnx.output("tokens" + std::to_string(i), tokens[i]);
+    onnx.write(folder / "vit.onnx");
+    cv::dnn::Net net = cv::dnn::readNetFromONNX(folder / "vit.onnx");
+    cv::Mat blob(std::vector<int>{1, 3, static_cast<int>(side), static_cast<int>(2 * side)}, CV_32F);
+    cv::RNG(1).fill(blob, cv::RNG::UNIFORM, -2, 2);
+    net.setInput(blob);
+    std::vector<cv::Mat> out;
+    net.forward(out, std::vector<cv::String>{"tokens0", "tokens1"});
+    const auto expected = vit.forward(at::from_blob(blob.data, {1, 3, side, 2 * side}, at::kFloat), layers).tokens;
+    for (size_t i = 0; i < 2; i++)
+    {
+        const at::Tensor found = at::from_blob(out[i].data, expected[i].sizes(), at::kFloat);
+        EXPECT_LT((found - expected[i]).abs().max().item<double>(), 1e-4 * expected[i].abs().max().item<double>());
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, OnnxOfTransformer,
+                         ::testing::Values("timm", "timm_registers", "dinov2_registers", "deit_distilled", "clip", "hf_clip",
+                                           "timm_clip", "hf_dinov2"),
+                         [](const auto& parameter) { return parameter.param; });
+
+struct Case
+{
+    const char* name;
+    const char* more; ///< of the configuration
+    int products = 1;
+};
+
+class OnnxOfConfig : public ::testing::TestWithParam<Case>
+{
+};
+
+TEST_P(OnnxOfConfig, RunsInOpenCvAlone)
+{
+    const test::TempFolder folder;
+    std::string config = R"({"height":32,"width":24,"layers":[1,3],"decoder_depth":2,"batch":4,"steps":3)";
+    expectParity(folder, train(folder, test::writeTinyBackbone(folder), config + GetParam().more + "}", GetParam().products));
+}
+
+INSTANTIATE_TEST_SUITE_P(Configs, OnnxOfConfig,
+                         ::testing::Values(Case{"AsByDefault", ""}, Case{"Maximum", R"(,"score":"max")"},
+                                           Case{"NotSmoothed", R"(,"sigma":0)"},
+                                           Case{"OneDistance", R"(,"metric":"l2","score_metric":"l2")"},
+                                           Case{"Cosine", R"(,"metric":"cosine")"}, Case{"LayerNorm", R"(,"target":"layernorm")"},
+                                           Case{"SumOfLayers", R"(,"layers":[[1,2],[3]])"},
+                                           Case{"RegionOfInterest", R"(,"roi":[[[0.1,0.1],[0.9,0.2],[0.4,0.9]]])"},
+                                           Case{"RegionAndMaximum", R"(,"score":"max","roi":[[[0.1,0.1],[0.9,0.2],[0.4,0.9]]])"},
+                                           Case{"SeveralProducts", "", 3}),
+                         [](const auto& parameter) { return parameter.param.name; });
+
+TEST(OnnxModel, TakesGeometryAsWell)
+{
+    const test::TempFolder folder;
+    const cv::Ptr<Trainer> trainer =
+        Trainer::create(test::writeTinyBackbone(folder), test::tinyConfig(2, R"("input":"rgb+normals")"));
+    const auto blobs = [](size_t n)
+    {
+        const std::vector<int> size = {static_cast<int>(n), 6, 32, 24};
+        cv::Mat blob(size, CV_32F);
+        cv::RNG(n).fill(blob, cv::RNG::UNIFORM, 0, 1);
+        return blob;
+    };
+    trainer->stepBlob(blobs(4));
+    trainer->stepBlob(blobs(4));
+    const std::string model = folder / "model.agp", onnx = folder / "model.onnx";
+    trainer->save(model);
+    writeOnnxModel(onnx, model);
+    cv::dnn::Net net = cv::dnn::readNetFromONNX(onnx);
+    cv::Mat blob = blobs(1);
+    net.setInput(blob);
+    std::vector<cv::Mat> out;
+    net.forward(out, std::vector<cv::String>{"map", "score"});
+    const Inference::Scored expected = sharedInference(model, "fp32")->run(at::from_blob(blob.data, {1, 6, 32, 24}, at::kFloat));
+    const at::Tensor map = at::from_blob(out[0].data, {1, 1, 32, 24}, at::kFloat);
+    EXPECT_LT((map - expected.maps).abs().max().item<double>(), 1e-4);
+    EXPECT_NEAR(out[1].at<float>(0), expected.scores.item<double>(), 1e-4);
+    EXPECT_LT(std::filesystem::file_size(onnx), 1.2 * static_cast<double>(std::filesystem::file_size(model)))
+        << "the backbone is in the file once";
+}
+
+TEST(OnnxModel, SaysWhatItCannot)
+{
+    const test::TempFolder folder;
+    const std::string backbone = test::writeTinyBackbone(folder);
+    const auto messageOf = [](auto what)
+    {
+        try
+        {
+            what();
+        }
+        catch (const cv::Exception& error)
+        {
+            return error.err;
+        }
+        return std::string();
+    };
+    const std::string onnx = folder / "x.onnx";
+    const std::string tiled = train(folder, backbone, test::tinyConfig(2, R"("tile":40)"));
+    EXPECT_THAT(messageOf([&] { writeOnnxModel(onnx, tiled); }), HasSubstr("model.agp: the model looks at tiles"));
+    EXPECT_THAT(messageOf([&] { writeOnnxModel(onnx, folder / "none.agp"); }), HasSubstr("none.agp"));
+    const std::string model = train(folder, backbone, test::tinyConfig(2));
+    EXPECT_THAT(messageOf([&] { writeOnnxModel(folder.path() / "no" / "x.onnx", model); }),
+                HasSubstr("x.onnx: cannot be written"));
+    EXPECT_FALSE(std::filesystem::exists(onnx));
+}
+
+} // namespace
+} // namespace agpnet

@@ -1,0 +1,101 @@
+#include "tuning/steps.h"
+
+#include "common/error.h"
+#include "tuning/usable.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace agpnet::tuning
+{
+
+using nlohmann::json;
+
+Place& Steps::place(const std::string& name)
+{
+    if (!place_ || placeName_ != name)
+    {
+        bench_.reset();
+        place_ = Place::open(name);
+        placeName_ = name;
+    }
+    return *place_;
+}
+
+Bench& Steps::bench(const std::string& device, const stages::Problem& problem)
+{
+    Place& at = place(device);
+    if (!bench_ || !(problem_ == problem))
+    {
+        bench_.reset();
+        bench_ = std::make_unique<Bench>(at, problem);
+        problem_ = problem;
+    }
+    return *bench_;
+}
+
+json Steps::answered(const json& request)
+{
+    const std::string what = request.at("do").get<std::string>(), device = request.at("device").get<std::string>();
+    if (what == "device")
+    {
+        json hashes = json::object();
+        for (size_t i = 0; i < stages::sourceHashCount; i++)
+            hashes[stages::sourceHashes[i].stage] = stages::sourceHashes[i].hash;
+        return {{"device", toJson(stages::identify(place(device).device))},
+                {"halide", stages::halideVersion},
+                {"plugin", AGPNET_VERSION},
+                {"generators", hashes}};
+    }
+    const stages::Problem problem = problemFromJson(request.at("problem"));
+    if (what == "candidates")
+    {
+        const stages::Device& on = place(device).device;
+        json list = json::array();
+        std::set<std::string> seen;
+        // the first is the default, and the first row of a name is the one that the name stands for
+        for (size_t i = 0; i < stages::variantCount; i++)
+        {
+            const stages::VariantRow& row = stages::variantTable[i];
+            if (seen.count(row.name) == 0 && stages::firstRow(on.api, problem, row.name, on.cudaDevice) == &row)
+            {
+                list.push_back({{"variant", row.name}, {"parameters", row.parameters}, {"target", row.target}});
+                seen.insert(row.name);
+            }
+        }
+        return {{"candidates", list}};
+    }
+    const std::string variant = request.at("variant").get<std::string>();
+    if (what == "check")
+    {
+        const double error = bench(device, problem).check(variant);
+        if (error <= tolerance)
+            return {{"status", nameOf(Status::Ok)}, {"max_error", error}};
+        return {{"status", nameOf(Status::Mismatch)},
+                {"message", std::isinf(error) ? std::string("it writes where it must not, or not a number")
+                                              : fmt::format("an error of {:.2g}, at most {:.2g} is accepted", error, tolerance)}};
+    }
+    require(what == "compare", "the request is '{}', expected device, candidates, check or compare", what);
+    const Comparison result =
+        bench(device, problem).compare(request.at("against").get<std::string>(), variant, std::clamp(request.at("seconds").get<double>(), 0.0, 60.0));
+    return {{"speedup", result.speedup}, {"noise", result.noise}, {"timing", toJson(result.second)}, {"default", toJson(result.first)}};
+}
+
+std::string Steps::answer(const std::string& request)
+{
+    try
+    {
+        return answered(json::parse(request)).dump();
+    }
+    catch (const Error& error)
+    {
+        return json{{"error", error.what()}}.dump(-1, ' ', false, json::error_handler_t::replace);
+    }
+    catch (const json::exception& error)
+    {
+        return json{{"error", fmt::format("the request is not understood: {}", error.what())}}.dump(-1, ' ', false, json::error_handler_t::replace);
+    }
+}
+
+} // namespace agpnet::tuning
