@@ -23,7 +23,8 @@ Bytes mapFile(const std::filesystem::path& path)
     std::shared_ptr<void> closer(nullptr, [descriptor](void*) { ::close(descriptor); });
 
     struct stat status = {};
-    require(::fstat(descriptor, &status) == 0, "{}: cannot be read: {}", name, std::strerror(errno));
+    if (::fstat(descriptor, &status) != 0)
+        fail("{}: cannot be read: {}", name, std::strerror(errno));
     require(S_ISREG(status.st_mode), "{}: is not a regular file", name);
     require(status.st_size > 0, "{}: is empty", name);
 

@@ -95,7 +95,7 @@ std::vector<OnnxValue> OnnxWriter::node(const std::string& op, const std::vector
     return values;
 }
 
-OnnxValue OnnxWriter::keep(const at::Tensor& values)
+OnnxValue OnnxWriter::shared(const at::Tensor& values)
 {
     const std::string_view bytes(static_cast<const char*>(values.const_data_ptr()), values.nbytes());
     std::vector<size_t>& alike = known_[std::hash<std::string_view>()(bytes)];
@@ -103,6 +103,11 @@ OnnxValue OnnxWriter::keep(const at::Tensor& values)
         if (weights_[i].values.scalar_type() == values.scalar_type() && weights_[i].values.equal(values))
             return weights_[i].value;
     alike.push_back(weights_.size());
+    return keep(values);
+}
+
+OnnxValue OnnxWriter::keep(const at::Tensor& values)
+{
 
     const std::string kind = part_ + "/constant";
     const OnnxValue value{fmt::format("{}_{}", kind, counts_[kind]++), values.sizes().vec()};
@@ -116,17 +121,22 @@ OnnxValue OnnxWriter::keep(const at::Tensor& values)
 
 OnnxValue OnnxWriter::constant(const at::Tensor& values)
 {
+    return shared(values.detach().to(at::kCPU, at::kFloat).contiguous());
+}
+
+OnnxValue OnnxWriter::constantToJoin(const at::Tensor& values)
+{
     return keep(values.detach().to(at::kCPU, at::kFloat).contiguous());
 }
 
 OnnxValue OnnxWriter::scalar(double value)
 {
-    return keep(at::tensor(value, at::kFloat).squeeze());
+    return shared(at::tensor(value, at::kFloat).squeeze());
 }
 
 std::string OnnxWriter::integers(const Shape& values)
 {
-    return keep(at::tensor(values, at::kLong)).name;
+    return shared(at::tensor(values, at::kLong)).name;
 }
 
 OnnxValue OnnxWriter::spread(const at::Tensor& b, const Shape& shape)

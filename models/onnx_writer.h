@@ -34,6 +34,7 @@ public:
     void part(std::string name) { part_ = std::move(name); }
 
     OnnxValue constant(const at::Tensor& values); ///< made float32
+    OnnxValue constantToJoin(const at::Tensor& values); ///< likewise, for concatenate(): OpenCV's importer takes no constant into two of them
 
     /// b: of a's shape, or with extents of 1 at the end of it (a constant: of its whole shape, or of one element).
     OnnxValue add(const OnnxValue& a, const OnnxValue& b) { return binary("Add", a, b); }
@@ -93,7 +94,8 @@ private:
     OnnxValue scalar(double value);
     OnnxValue spread(const at::Tensor& b, const Shape& shape);
     std::string integers(const Shape& values); ///< the name of a constant of int64
-    OnnxValue keep(const at::Tensor& values);  ///< the same values are kept once
+    OnnxValue keep(const at::Tensor& values);
+    OnnxValue shared(const at::Tensor& values); ///< the same values are kept once
 
     struct Weight
     {

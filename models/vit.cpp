@@ -289,7 +289,7 @@ std::vector<OnnxValue> Vit::describe(OnnxWriter& onnx, const OnnxValue& image, c
     const at::Tensor kernel = it.patch.weight().reshape({c.width, 3, c.patch, c.patch});
     OnnxValue x = onnx.reshape(onnx.convolution(image, kernel, it.patch.bias(), c.patch, {}), {1, c.width, rows * columns});
     x = onnx.addConstant(onnx.transpose(x, {0, 2, 1}), it.positionsFor(rows, columns));
-    x = onnx.concatenate({onnx.constant(it.prefix), x}, 1);
+    x = onnx.concatenate({onnx.constantToJoin(it.prefix), x}, 1);
     if (it.normPre.weight.defined())
         x = onnx.addConstant(onnx.multiplyConstant(onnx.normed(x, c.layerNormEps), it.normPre.weight), it.normPre.bias);
     std::vector<OnnxValue> kept;

@@ -73,8 +73,8 @@ Journal::Journal(const std::filesystem::path& path, const json& header, bool res
         }
         good = static_cast<off_t>(end) + 1;
     }
-    require(::ftruncate(descriptor_, good) == 0 && ::lseek(descriptor_, good, SEEK_SET) == good, "{}: cannot be written: {}", path.string(),
-            std::strerror(errno));
+    if (::ftruncate(descriptor_, good) != 0 || ::lseek(descriptor_, good, SEEK_SET) != good)
+        fail("{}: cannot be written: {}", path.string(), std::strerror(errno));
     if (good == 0)
         write(header);
 }
@@ -124,7 +124,8 @@ void Journal::write(const json& line)
         require(count >= 0 || errno == EINTR, "{}: cannot be written: {}", path_.string(), std::strerror(errno));
         written += static_cast<size_t>(std::max<ssize_t>(count, 0));
     }
-    require(::fsync(descriptor_) == 0 || errno == EINVAL || errno == EROFS, "{}: cannot be flushed: {}", path_.string(), std::strerror(errno));
+    if (::fsync(descriptor_) != 0 && errno != EINVAL && errno != EROFS)
+        fail("{}: cannot be flushed: {}", path_.string(), std::strerror(errno));
 }
 
 FileLock::FileLock(const std::filesystem::path& path)

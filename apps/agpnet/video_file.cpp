@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,22 @@ namespace agpnet::app
 {
 
 namespace fs = std::filesystem;
+
+namespace
+{
+
+/// The head of an AVI says how long the file is: where its end could not be written, it is shorter.
+bool isWhole(const fs::path& path)
+{
+    unsigned char head[8] = {};
+    std::ifstream(path, std::ios::binary).read(reinterpret_cast<char*>(head), sizeof head);
+    const uintmax_t claimed = head[4] | head[5] << 8 | head[6] << 16 | static_cast<uintmax_t>(head[7]) << 24;
+    std::error_code error;
+    const uintmax_t size = fs::file_size(path, error);
+    return !error && std::memcmp(head, "RIFF", 4) == 0 && size >= claimed + sizeof head;
+}
+
+} // namespace
 
 VideoFile::VideoFile(fs::path path, double fps) : path_(std::move(path)), fps_(fps)
 {
@@ -46,7 +63,7 @@ void VideoFile::finish()
 {
     writer_.release(); // says nothing if it failed
     const int written = static_cast<int>(cv::VideoCapture(temporary_.string()).get(cv::CAP_PROP_FRAME_COUNT));
-    require(written == frames_, "{}: {} of {} frames could be written", path_.string(), written, frames_);
+    require(written == frames_ && isWhole(temporary_), "{}: not all of the {} frames could be written", path_.string(), frames_);
     std::error_code error;
     fs::rename(temporary_, path_, error);
     require(!error, "{}: cannot be put in place: {}", path_.string(), error.message());

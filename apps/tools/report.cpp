@@ -433,9 +433,8 @@ void ReportWriter::add(const ReportItem& item, const Report& report)
     const std::string block = picture + "\n" + map + "\n" + mask;
     entry.offset = entries_.empty() ? 0 : entries_.back().offset + static_cast<long>(entries_.back().bytes);
     entry.bytes = block.size();
-    require(std::fseek(spool_.get(), 0, SEEK_END) == 0 &&
-                std::fwrite(block.data(), 1, block.size(), spool_.get()) == block.size(),
-            "{}: the temporary file cannot be written: {}", path_.string(), std::strerror(errno));
+    if (std::fseek(spool_.get(), 0, SEEK_END) != 0 || std::fwrite(block.data(), 1, block.size(), spool_.get()) != block.size())
+        fail("{}: the temporary file cannot be written: {}", path_.string(), std::strerror(errno));
     entries_.push_back(std::move(entry));
 }
 
@@ -671,9 +670,8 @@ void ReportWriter::finish(const Report& report)
     {
         const Entry& entry = entries_[order[place]];
         block.resize(entry.bytes);
-        require(std::fseek(spool_.get(), entry.offset, SEEK_SET) == 0 &&
-                    std::fread(block.data(), 1, entry.bytes, spool_.get()) == entry.bytes,
-                "{}: the temporary file cannot be read back: {}", path_.string(), std::strerror(errno));
+        if (std::fseek(spool_.get(), entry.offset, SEEK_SET) != 0 || std::fread(block.data(), 1, entry.bytes, spool_.get()) != entry.bytes)
+            fail("{}: the temporary file cannot be read back: {}", path_.string(), std::strerror(errno));
         file_.write(fmt::format("<script type=\"text/plain\" id=\"p{}\">{}</script>\n", place, block));
     }
     file_.write(std::string_view(page).substr(mark + std::string_view(picturesMark).size()));

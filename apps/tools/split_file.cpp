@@ -13,6 +13,7 @@ namespace fs = std::filesystem;
 SplitFile::SplitFile(const fs::path& path) : path_(path)
 {
     std::istringstream in(readTextFile(path, "a split file"));
+    in.exceptions(std::ios::badbit); // without memory for a line the rest is not left out in silence
     std::string text;
     for (size_t line = 1; std::getline(in, text); line++)
     {

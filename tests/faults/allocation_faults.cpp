@@ -7,23 +7,26 @@ namespace
 {
 
 thread_local long failing = 0, count = 0;
+thread_local size_t smallest = 0;
 
 bool fails(size_t bytes)
 {
-    constexpr size_t least = 16 << 10;
-    return bytes >= least && failing > 0 && ++count == failing;
+    return bytes >= smallest && failing > 0 && ++count == failing;
 }
 
 } // namespace
 
-long agpnet::test::failAllocation(long nth)
+long agpnet::test::failAllocation(long nth, size_t least)
 {
     const long before = count;
     failing = nth;
+    smallest = least;
     count = 0;
     return before;
 }
 
+// for the libraries that are loaded, too
+#pragma GCC visibility push(default)
 extern "C"
 {
     void* __libc_malloc(size_t);
@@ -53,3 +56,4 @@ extern "C"
         return *memory ? 0 : ENOMEM;
     }
 }
+#pragma GCC visibility pop

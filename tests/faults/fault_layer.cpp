@@ -106,6 +106,8 @@ long clearFault()
 
 } // namespace agpnet::test
 
+// for the libraries that are loaded, too
+#pragma GCC visibility push(default)
 extern "C"
 {
     int mkostemp(char* path, int flags)
@@ -189,3 +191,4 @@ extern "C"
         return next(descriptor, data, bytes);
     }
 }
+#pragma GCC visibility pop

@@ -2,6 +2,8 @@
 // functions; built as a library of its own it is put before a program's with LD_PRELOAD, and takes its fault from AGPNET_FAULT.
 #pragma once
 
+#include <cstddef>
+
 namespace agpnet::test
 {
 
@@ -14,9 +16,9 @@ void setFault(const char* text);
 /// No fault from now on. Returns how often the call was seen.
 long clearFault();
 
-/// The nth allocation of 16 KiB or more in this thread fails, counted from 1; 0: none does. Returns how many there were since it
+/// The nth allocation of so many bytes or more in this thread fails, counted from 1; 0: none does. Returns how many there were since it
 /// was last set. (The JSON library's destructor allocates a little; where that fails, nothing can be caught any more.) Not in the
 /// library for LD_PRELOAD.
-long failAllocation(long nth);
+long failAllocation(long nth, size_t least = 16 << 10);
 
 } // namespace agpnet::test

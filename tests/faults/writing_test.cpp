@@ -220,7 +220,8 @@ TEST_P(Writing, KilledAtAnyCallLeavesTheOldFileOrTheNewOne)
 
 TEST_P(Writing, WithoutMemoryKeepsTheOldFile)
 {
-    failAllocation(1'000'000'000);
+    constexpr size_t least = 4 << 10;
+    failAllocation(1'000'000'000, least);
     write(false);
     const long allocations = failAllocation(0);
     ASSERT_GE(allocations, 1);
@@ -228,7 +229,7 @@ TEST_P(Writing, WithoutMemoryKeepsTheOldFile)
     for (long n = 1; n <= allocations; n++)
     {
         bool caught = false;
-        failAllocation(n);
+        failAllocation(n, least);
         try
         {
             write(false);

@@ -1,5 +1,6 @@
 // Thresholds of a trained model taken anew, what follows at run time, and the drift check; around a tiny backbone.
 #include "agpnet/agpnet.hpp"
+#include "models/checksum.h"
 #include "models/model_file.h"
 #include "operators/calibration.h"
 #include "operators/drift.h"
@@ -130,7 +131,7 @@ TEST_F(Calibration, ChangesThresholdsAndNothingElse)
         EXPECT_EQ(tensor.equal(after.tensors.at(name)), !name.starts_with("range.")) << name;
     json old = json::parse(before.metadata.at("agpnet")), fresh = json::parse(after.metadata.at("agpnet"));
     EXPECT_EQ(fresh.at("scores").at("count"), 80);
-    for (const char* key : {"scores", "drift"})
+    for (const char* key : {"scores", "drift", checksumKey})
     {
         EXPECT_NE(old.at(key), fresh.at(key));
         old.erase(key);
@@ -311,7 +312,7 @@ TEST_F(Calibration, RegionsAreTheConnectedPartsOfTheMask)
         EXPECT_EQ(map.at<float>(region.peak), region.score);
         EXPECT_EQ(cv::boundingRect(region.contour), region.box);
         EXPECT_GE(cv::pointPolygonTest(region.contour, region.peak, false), 0);
-        cv::drawContours(drawn, std::vector{region.contour}, 0, 255, cv::FILLED);
+        cv::drawContours(drawn, std::vector<std::vector<cv::Point>>{region.contour}, 0, 255, cv::FILLED);
     }
     EXPECT_EQ(area, cv::countNonZero(mask));
     EXPECT_EQ(cv::countNonZero((mask != 0) & (drawn == 0)), 0) << "all of the mask is inside the contours";
@@ -373,6 +374,7 @@ TEST_F(Calibration, AModelOfBeforeDecidesAndSaysThatItKnowsNoRange)
     TensorFile file = readSafetensors(model());
     json header = json::parse(file.metadata.at("agpnet"));
     header.erase("drift");
+    header.erase(checksumKey);
     for (const char* key : {"median", "threshold_rule", "pixel_threshold_rule"})
         header["scores"].erase(key);
     file.metadata["agpnet"] = header.dump();
@@ -401,6 +403,7 @@ TEST_F(Calibration, LiesAboutTheRangeAreRefused)
         TensorFile file = good;
         json header = json::parse(file.metadata.at("agpnet"));
         edit(header, file);
+        header.erase(checksumKey); // a lie, not damage
         file.metadata["agpnet"] = header.dump();
         writeSafetensors(*folder / "bad.agp", file);
         EXPECT_THAT(sentenceOf([&] { Detector::load(*folder / "bad.agp"); }), AllOf(HasSubstr("bad.agp"), HasSubstr(part)));

@@ -101,7 +101,7 @@ TEST(Shapes, FollowFromInputs)
     EXPECT_EQ(make("Heatmap", {{"height", int64_t{7}}, {"width", int64_t{9}}})->outputShapes({{2, 1, 4, 5}}),
               (std::vector<Shape>{{2, 1, 7, 9}, {2, 1}}));
     EXPECT_EQ(make("Detect", {{"model", word}})->outputShapes({{2, 3, 40, 50}}),
-              (std::vector<Shape>{{2, 1, 40, 50}, {2, 1}, {2, 1, 40, 50}}));
+              (std::vector<Shape>{{2, 1, 40, 50}, {2, 1}, {2, 1, 40, 50}, {2, 1}}));
 }
 
 struct BadShapes
