@@ -56,12 +56,13 @@ struct Training::Impl
         return (minMax(prior) + minMax(learned)).view({-1, 1, rows(), columns()});
     }
 
-    stages::PerturbParams noiseParams(bool image) const
+    stages::PerturbParams noiseParams(bool image, int64_t images) const
     {
         stages::PerturbParams params;
         params.level = image ? stages::Level::Image : stages::Level::Feature;
         params.seed = config.seed;
         params.step = static_cast<uint32_t>(done);
+        params.firstImage = static_cast<uint32_t>(world.rank() * images); // its place in the whole batch
         return params;
     }
 
@@ -75,7 +76,7 @@ struct Training::Impl
     /// F + E ⊙ (α(t)·minmax(A) + β), in units of the features' RMS.
     at::Tensor featureNoise(const at::Tensor& tokens, const at::Tensor& attention, uint64_t stream) const
     {
-        stages::PerturbParams params = noiseParams(false);
+        stages::PerturbParams params = noiseParams(false, tokens.size(0));
         params.seed += stream; // the two branches must not share their noise
         const double alpha = config.alpha * progress();
         if (config.noise == Noise::Guided)
@@ -85,7 +86,7 @@ struct Training::Impl
         }
         else // the same mean strength, nowhere more than elsewhere
         {
-            const double mean = minMax(attention.flatten(1)).mean().item<double>();
+            const double mean = world.gathered(minMax(attention.flatten(1)).mean().view({1})).mean().item<double>();
             params.alpha = 0;
             params.beta = static_cast<float>((alpha * mean + config.beta) * unit);
         }
@@ -97,14 +98,17 @@ struct Training::Impl
     /// Gaussian noise inside the most-attended share of the picture, which grows with training.
     at::Tensor imageNoise(const at::Tensor& images, const at::Tensor& attention) const
     {
-        stages::PerturbParams params = noiseParams(true);
+        stages::PerturbParams params = noiseParams(true, images.size(0));
         params.alpha = 0;
         params.beta = static_cast<float>(config.imageSigma);
         params.ratio = config.imageShare * progress();
         if (config.noise == Noise::Guided)
             return perturbed(images, attention, params);
         at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(config.seed * 0x9E3779B97F4A7C15ull + static_cast<uint64_t>(done));
-        return perturbed(images, at::empty(attention.sizes()).uniform_(0, 1, generator), params);
+        std::vector<int64_t> whole = attention.sizes().vec();
+        whole[0] *= world.size();
+        const at::Tensor drawn = at::empty(whole).uniform_(0, 1, generator);
+        return perturbed(images, drawn.narrow(0, world.rank() * attention.size(0), attention.size(0)), params);
     }
 
     void checkImages(const at::Tensor& images01) const;
@@ -124,6 +128,7 @@ struct Training::Impl
     int64_t done = 0, last = 0;
     double unit = 0;
     Times times;
+    World world;
 };
 
 void Training::Impl::checkImages(const at::Tensor& images01) const
@@ -161,8 +166,10 @@ at::Tensor Training::Impl::lossOf(const at::Tensor& output, const at::Tensor& ta
     // hard: what is already easy must not become perfect, or defects are copied as well
     constexpr double easyShare = 0.9, easyWeight = 0.1;
     const at::Tensor perToken = (output - target).square().mean({-1});
-    const at::Tensor weight = at::where(perToken.detach() < at::quantile(perToken.detach().flatten(), easyShare), easyWeight, 1.0);
-    return (perToken * weight).sum() / weight.sum();
+    const at::Tensor whole = world.gathered(perToken.detach());
+    const at::Tensor limit = at::quantile(whole.flatten(), easyShare);
+    const auto weight = [&](const at::Tensor& errors) { return at::where(errors < limit, easyWeight, 1.0); };
+    return (perToken * weight(perToken.detach())).sum() / weight(whole).sum() * world.size(); // the mean over processes is that of the whole
 }
 
 double Training::Impl::step(const Features& features, const at::Tensor& images01)
@@ -204,10 +211,17 @@ double Training::Impl::step(const Features& features, const at::Tensor& images01
     const at::Tensor input = fromImage.defined() ? at::cat({plain, fromImage}) : plain;
     const at::Tensor output = decoder.forward(input, compute);
     const at::Tensor loss = lossOf(output, fromImage.defined() ? at::cat({clean, clean}) : clean);
-    const double value = loss.item<double>();
+    const double value = world.gathered(loss.detach().view({1})).mean().item<double>();
     require(std::isfinite(value), "the loss is {} at step {} with {} images: the learning rate of {} is too high, or an image is not finite",
             value, done, n, config.learningRate);
     loss.backward();
+    if (world.size() > 1)
+    {
+        std::vector<at::Tensor> gradients;
+        for (const auto& [name, parameter] : decoder.parameters())
+            gradients.push_back(parameter.grad());
+        world.average(gradients);
+    }
     times.decoder += decoding.seconds();
     const TimeInto time(times.optimiser);
     optimiser.step(learningRate(), config.weightDecay, config.gradientClip);
@@ -256,6 +270,24 @@ Reconstruction Training::reconstruct(const Features& features) const
     const at::Tensor clean = impl_->scale.applied(features.tokens, impl_->scale.product(features.tokens));
     const at::Tensor output = impl_->decoder.forward(clean, impl_->compute);
     return {asGrid(clean, impl_->rows(), impl_->columns()), asGrid(output, impl_->rows(), impl_->columns()), at::Tensor()};
+}
+
+void Training::join(const World& world)
+{
+    impl_->world = world;
+    if (world.size() == 1)
+        return;
+    std::vector<at::Tensor> tensors;
+    const Decoder::NamedTensors mine = state();
+    for (const auto& [name, tensor] : mine)
+        tensors.push_back(tensor);
+    world.broadcast(tensors);
+    restore(mine);
+}
+
+const World& Training::world() const
+{
+    return impl_->world;
 }
 
 void Training::beginEnd()

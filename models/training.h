@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/agpnet.h"
+#include "models/world.h"
 
 #include <cstdint>
 #include <memory>
@@ -33,6 +34,11 @@ public:
     double step(const Features& features, const at::Tensor& images);
     double step(const at::Tensor& images) { return step(features(images), images); }
     bool needsImages() const;
+
+    /// From now on each of these processes gives step() its share of a batch, equally large, in the order of their ranks. Afterwards all have the
+    /// model that one process would have had from the whole batch. Takes over process 0's state. Losses are those of the whole batch.
+    void join(const World& world);
+    const World& world() const;
 
     /// What the decoder, as it stands, makes of features.
     Reconstruction reconstruct(const Features& features) const;

@@ -108,8 +108,13 @@ bool TrainerImpl::fit(const std::vector<ImageSet>& products, const std::function
         TrainingOrder order = orderOf(products);
         recordImages(products, order);
         TrainingPictures pictures(products, order, training_);
+        const World& world = training_.world();
+        require(batchSize() % world.size() == 0, "config: 'batch' is {}, expected a multiple of the {} processes that train together", batchSize(), world.size());
         if (!training_.measured())
+        {
             measureOn(pictures, products.size());
+            training_.join(world); // to the last bit
+        }
         const std::vector<Normals> normals = normalsOf(products, order);
         const nlohmann::json before = record_.value("profile", nlohmann::json::object());
         double checking = 0;
@@ -124,9 +129,11 @@ bool TrainerImpl::fit(const std::vector<ImageSet>& products, const std::function
             recordTimes(before, pictures, checking);
             progress.step = stepsDone();
             progress.steps = steps();
-            if (keepGoing && !keepGoing(progress) && !training_.finished())
+            if (world.any(keepGoing && !keepGoing(progress)) && !training_.finished())
                 return false;
         }
+        if (world.rank() > 0)
+            return true;
         const Stopwatch watch;
         calibrateOn(normals, inspectionOf(training_.config()));
         record_["profile"]["thresholds"] = before.value("thresholds", 0.0) + watch.seconds();
@@ -174,10 +181,11 @@ double TrainerImpl::stepOn(TrainingPictures& pictures)
 {
     const Stopwatch watch;
     const Config& config = training_.config();
-    const auto size = static_cast<size_t>(batchSize());
+    const auto whole = static_cast<size_t>(batchSize()), size = whole / static_cast<size_t>(training_.world().size());
+    const size_t first = size * static_cast<size_t>(training_.world().rank()); // in the batch
     std::vector<View> views;
     for (size_t i = 0; i < size; i++)
-        views.push_back(pictures.view(static_cast<size_t>(stepsDone()) * size + i));
+        views.push_back(pictures.view(static_cast<size_t>(stepsDone()) * whole + first + i));
 
     at::Tensor images;
     if (training_.needsImages() || !config.augment.empty())
@@ -185,12 +193,12 @@ double TrainerImpl::stepOn(TrainingPictures& pictures)
         std::vector<cv::Mat> batch;
         for (size_t i = 0; i < size; i++)
             batch.push_back(augmented(pictures.read(views[i]), config.augment, AugmentFor::Training, config.seed,
-                                      static_cast<uint64_t>(stepsDone()), i));
+                                      static_cast<uint64_t>(stepsDone()), first + i));
         images = imagesToBatch(batch, inputSize());
     }
     const Features features = config.augment.empty() ? pictures.features(views) : training_.features(images);
     const double loss = training_.step(features, images);
-    return recorded(loss, watch.seconds(), static_cast<int64_t>(size));
+    return recorded(loss, watch.seconds(), static_cast<int64_t>(whole));
 }
 
 void TrainerImpl::checkGain(const std::vector<Normals>& normals)
@@ -209,7 +217,7 @@ void TrainerImpl::checkGain(const std::vector<Normals>& normals)
             training_, chosen.size(), [&](size_t i) { return normals[chosen[i].first].image(chosen[i].second); }, inspectionOf(config).tiling);
     }
     nlohmann::json& note = record_["early_stop"]; // in the saved state too, so that a resumed training decides alike
-    note["checks"].push_back(check_->separation(training_));
+    note["checks"].push_back(training_.world().first(check_->separation(training_)));
     if (!noLongerRises(note["checks"].get<std::vector<double>>()))
         return;
     training_.beginEnd();
@@ -314,8 +322,18 @@ void TrainerImpl::calibrateOn(const std::vector<Normals>& products, const Inspec
     bf16Error_ = error;
 }
 
+TrainingProcess TrainerImpl::joinProcesses()
+{
+    return guarded([&] {
+        training_.join(World::fromEnvironment());
+        return TrainingProcess{training_.world().rank(), training_.world().size()};
+    });
+}
+
 ModelFile TrainerImpl::modelFile() const
 {
+    require(training_.world().rank() == 0, "this is process {} of {}: process 0 has the thresholds, and can save the model", training_.world().rank(),
+            training_.world().size());
     if (scores_.count == 0)
     {
         require(!recent_.empty(), "the model has not been trained: no step was taken");
@@ -339,6 +357,7 @@ ModelFile TrainerImpl::modelFile() const
     file.record["noise_unit"] = training_.noiseUnit();
     file.record["finished"] = now();
     file.record["device"] = "cpu";
+    file.record["processes"] = training_.world().size();
     file.record["precision"] = computeType(training_.config().precision) == ComputeType::BFloat16 ? "bf16" : "fp32";
     file.record["versions"] = {{"agpnet", version()}, {"libtorch", TORCH_VERSION}, {"opencv", CV_VERSION}};
     return file;

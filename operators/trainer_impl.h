@@ -24,6 +24,7 @@ public:
     double stepBlob(cv::InputArray blob) override;
     bool fit(size_t count, const std::function<cv::Mat(size_t)>& image, const std::function<bool(const TrainProgress&)>& keepGoing) override;
     bool fit(const std::vector<ImageSet>& products, const std::function<bool(const TrainProgress&)>& keepGoing) override;
+    TrainingProcess joinProcesses() override;
     void calibrate(size_t count, const std::function<cv::Mat(size_t)>& image, bool heldBack) override;
     int stepsDone() const override { return static_cast<int>(training_.stepsDone()); }
     int steps() const override { return static_cast<int>(training_.lastStep()); }

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -281,6 +282,13 @@ void saveModel(Trainer& trainer, const Options& options, const std::string& stat
     }
 }
 
+/// By torchrun, after one of several processes had ended.
+bool restarted()
+{
+    const char* count = std::getenv("TORCHELASTIC_RESTART_COUNT");
+    return count && std::atoi(count) > 0;
+}
+
 int train(const Options& options)
 {
     const auto start = std::chrono::steady_clock::now();
@@ -293,7 +301,7 @@ int train(const Options& options)
     const json data = dataNote(products);
 
     cv::Ptr<Trainer> trainer;
-    if (options.resume)
+    if (options.resume || (restarted() && fs::exists(state)))
     {
         trainer = Trainer::resume(state);
         requireSameData(json::parse(trainer->record()), data, state);
@@ -301,34 +309,49 @@ int train(const Options& options)
     else
         trainer = Trainer::create(findBackbone(options.backbone), configText(options, products[0].data.items[0].path));
     trainer->note("data", data.dump());
+    const TrainingProcess process = trainer->joinProcesses();
+    const bool speaks = process.rank == 0; // one of all does
 
     const tools::Input input = tools::inputOf(json::parse(trainer->config()).at("input"));
     std::vector<ImageSet> sets;
     for (const Product& product : products)
     {
         sets.push_back({product.name, product.data.items.size(), [&product, input](size_t i) { return tools::readItem(product.data.items[i], input); }});
-        if (!options.asJson)
+        if (!options.asJson && speaks)
             std::fprintf(stderr, "%s%zu good images (%s)\n", product.name.empty() ? "" : (product.name + ": ").c_str(), product.data.items.size(),
                          product.data.layout.c_str());
     }
-    if (!options.asJson)
-        std::fprintf(stderr, "%d steps of %d at %dx%d\n", trainer->steps(), trainer->batchSize(), trainer->inputSize().height,
-                     trainer->inputSize().width);
+    if (!options.asJson && speaks)
+        std::fprintf(stderr, "%d steps of %d at %dx%d%s\n", trainer->steps(), trainer->batchSize(), trainer->inputSize().height,
+                     trainer->inputSize().width, process.size > 1 ? fmt::format(" in {} processes", process.size).c_str() : "");
     double loss = 0;
     bool complete = false;
     {
         const InterruptGuard guard;
-        Progress progress("step", "steps", trainer->steps(), trainer->stepsDone(), options.asJson);
+        Progress progress("step", "steps", trainer->steps(), trainer->stepsDone(), options.asJson || !speaks);
         Checkpoints checkpoints(*trainer, state, options.checkpoint);
-        complete = trainer->fit(sets, [&](const TrainProgress& at) {
+        const auto afterStep = [&](const TrainProgress& at) {
             loss = at.loss;
             progress.setTotal(at.steps);
             progress.update(at.step, fmt::format("loss {:.4f}", at.loss));
-            if (interrupted == 0)
+            if (interrupted == 0 && speaks)
                 checkpoints.afterStep();
             return interrupted == 0;
-        });
+        };
+        try
+        {
+            complete = trainer->fit(sets, afterStep);
+        }
+        catch (const cv::Exception& error)
+        {
+            if (process.size == 1 || !speaks || trainer->stepsDone() == 0)
+                throw;
+            trainer->saveState(state); // of the last step that all had done
+            fail("{}; the training is kept in {}: the same command with --resume goes on", error.err, state);
+        }
     }
+    if (!speaks)
+        return complete ? exitOk : exitInterrupted;
     if (!complete)
     {
         trainer->saveState(state);

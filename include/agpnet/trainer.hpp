@@ -23,6 +23,13 @@ struct TrainProgress
     double loss = 0;
 };
 
+/// One process among those that train a model together.
+struct TrainingProcess
+{
+    int rank = 0; ///< 0 .. size-1
+    int size = 1; ///< 1: no others
+};
+
 /// Pictures of good parts of one product.
 struct ImageSet
 {
@@ -63,6 +70,15 @@ public:
     /// One model for several products: each comes equally often, however many pictures it has, and gets thresholds of its own.
     /// @param products  at least one; with names that differ if there are several
     virtual bool fit(const std::vector<ImageSet>& products, const std::function<bool(const TrainProgress&)>& keepGoing = {}) = 0;
+
+    /// Trains together with other processes from now on, if torchrun, an MPI or Slurm has started this one among several (docs/training.md says
+    /// which environment variables tell); else does nothing. Waits for the others. All then call fit() with the same images: each takes its
+    /// share of every batch, and all come to the model that one process would have come to. fit() returns false in all of them when keepGoing
+    /// does in one. Thresholds are taken by process 0 alone, and only it can save() the model. To be called before the first step, or after resume()
+    /// of the same state in each.
+    /// @throws cv::Exception where the others cannot be reached; from here on also from fit() and step() where one has gone away: the state is then
+    ///         that after the last step, and saveState() can keep it
+    virtual TrainingProcess joinProcesses() = 0;
 
     /// Takes thresholds from the scores of normal images, best ones that were not trained on. Replaces those of all products.
     virtual void calibrate(size_t count, const std::function<cv::Mat(size_t)>& image, bool heldBack = true) = 0;

@@ -4,6 +4,8 @@
 #include "tests/support/tiny_backbone.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <gmock/gmock.h>
@@ -12,8 +14,11 @@
 #include <nlohmann/json.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/videoio.hpp>
+#include <map>
+#include <netinet/in.h>
 #include <random>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
 
@@ -37,7 +42,8 @@ class Process
 {
 public:
     /// @param largestFile  bytes that a file may have; 0: any
-    explicit Process(const Arguments& arguments, rlim_t largestFile = 0)
+    /// @param variables    of the environment, beside those of this process
+    explicit Process(const Arguments& arguments, rlim_t largestFile = 0, const std::map<std::string, std::string>& variables = {})
     {
         int ends[2];
         if (::pipe(ends) != 0)
@@ -60,6 +66,8 @@ public:
                 const rlimit limit{largestFile, largestFile};
                 ::setrlimit(RLIMIT_FSIZE, &limit);
             }
+            for (const auto& [name, value] : variables)
+                ::setenv(name.c_str(), value.c_str(), 1);
             ::execv(list[0], list.data());
             ::_exit(127);
         }
@@ -281,6 +289,120 @@ TEST_F(StoppedTraining, DoesNotGoOnWithOtherPictures)
     const Outcome outcome = Process(other).finish();
     EXPECT_EQ(outcome.code, 1);
     EXPECT_THAT(outcome.text, HasSubstr("was begun with other pictures"));
+}
+
+/// Two processes that train together, as a launcher would start them.
+class TrainingTogether : public TinyModel
+{
+protected:
+    static int freePort()
+    {
+        const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t length = sizeof address;
+        ::bind(listener, reinterpret_cast<const sockaddr*>(&address), length);
+        ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length);
+        ::close(listener);
+        return ntohs(address.sin_port);
+    }
+
+    static std::map<std::string, std::string> launched(int rank, int port)
+    {
+        return {{"RANK", std::to_string(rank)}, {"WORLD_SIZE", "2"}, {"LOCAL_WORLD_SIZE", "2"}, {"MASTER_PORT", std::to_string(port)}};
+    }
+
+    /// [0]: of process 0
+    static std::array<Outcome, 2> together(const Arguments& arguments)
+    {
+        const int port = freePort();
+        Process first(arguments, 0, launched(0, port)), second(arguments, 0, launched(1, port));
+        return {first.finish(), second.finish()};
+    }
+
+    static void expectAlike(const std::string& a, const std::string& b)
+    {
+        const TensorFile left = readSafetensors(folder->path() / a), right = readSafetensors(folder->path() / b);
+        ASSERT_EQ(left.tensors.size(), right.tensors.size());
+        for (const auto& [name, tensor] : left.tensors)
+            EXPECT_TRUE(tensor.allclose(right.tensors.at(name), 1e-3, 1e-4)) << name << " " << (tensor - right.tensors.at(name)).abs().max().item<double>();
+    }
+};
+
+TEST_F(TrainingTogether, GivesTheModelOfOneProcess)
+{
+    // whatever looks at a batch as a whole: the mean strength of uniform noise, the quantile of the hard loss, drawn image noise
+    const char* const configs[] = {R"("precision":"fp32")", R"("precision":"fp32","noise":"uniform","image_noise":true,"loss":"hard")",
+                                   R"("precision":"fp32","image_noise":true,"augment":["flip_horizontal"],"early_stop":true)"};
+    int number = 0;
+    for (const char* const config : configs)
+    {
+        const std::string one = fmt::format("one{}.agp", number), two = fmt::format("two{}.agp", number);
+        number++;
+        Arguments arguments = train(one, 50, {"--json"});
+        *(std::find(arguments.begin(), arguments.end(), "--config") + 1) = test::tinyConfig(50, config);
+        const Outcome alone = Process(arguments).finish();
+        ASSERT_EQ(alone.code, 0) << alone.text;
+        arguments[4] = (folder->path() / two).string();
+        const auto [first, second] = together(arguments);
+        ASSERT_EQ(first.code, 0) << first.text;
+        ASSERT_EQ(second.code, 0) << second.text;
+        EXPECT_EQ(second.text, "") << "one speaks for all";
+        EXPECT_NEAR(json::parse(first.text)["loss"], json::parse(alone.text)["loss"].get<double>(), 1e-4);
+        EXPECT_NEAR(json::parse(first.text)["threshold"], json::parse(alone.text)["threshold"].get<double>(), 1e-3);
+        expectAlike(one, two);
+        EXPECT_EQ(headerOf(two)["training"]["processes"], 2);
+        EXPECT_EQ(headerOf(two)["training"]["images_seen"], headerOf(one)["training"]["images_seen"]);
+    }
+}
+
+TEST_F(TrainingTogether, EndsTogetherWhenOneIsKilledAndGoesOnFromThere)
+{
+    const Arguments arguments = train("lost.agp", 3000, {"--checkpoint", "0"});
+    for (const int victim : {1, 0})
+    {
+        const int port = freePort();
+        Process first(arguments, 0, launched(0, port)), second(arguments, 0, launched(1, port));
+        first.waitFor("step 1/");
+        (victim == 0 ? first : second).send(SIGKILL);
+        const Outcome outcome = (victim == 0 ? second : first).finish();
+        EXPECT_EQ(outcome.code, 1) << outcome.text;
+        EXPECT_THAT(outcome.text, HasSubstr("another process of the training has gone away"));
+        if (victim == 1)
+        {
+            EXPECT_THAT(outcome.text, HasSubstr("--resume goes on"));
+        }
+        ASSERT_TRUE(exists("lost.agp.state"));
+    }
+    const Arguments resumed = train("lost.agp", 3000, {"--resume"});
+    const int port = freePort();
+    Process first(resumed, 0, launched(0, port)), second(resumed, 0, launched(1, port));
+    first.waitFor("step ");
+    first.send(SIGINT); // to one of them
+    EXPECT_EQ(first.finish().code, 130);
+    EXPECT_EQ(second.finish().code, 130);
+    expectNoParts();
+}
+
+TEST_F(TrainingTogether, SaysWhatIsWrong)
+{
+    Arguments arguments = train("none.agp", 4);
+    for (const auto& [variables, part] : std::initializer_list<std::pair<std::map<std::string, std::string>, const char*>>{
+             {{{"RANK", "0"}, {"WORLD_SIZE", "two"}}, "WORLD_SIZE is 'two', expected a number"},
+             {{{"RANK", "2"}, {"WORLD_SIZE", "2"}}, "RANK is '2', expected a number from 0 to 1"},
+             {{{"RANK", "0"}, {"WORLD_SIZE", "2"}}, "MASTER_ADDR is not set"}})
+    {
+        const Outcome outcome = Process(arguments, 0, variables).finish();
+        EXPECT_EQ(outcome.code, 1) << outcome.text;
+        EXPECT_THAT(outcome.text, HasSubstr(part));
+    }
+    arguments.insert(arguments.end(), {"--batch", "3"});
+    const auto [first, second] = together(arguments);
+    EXPECT_THAT(first.text, HasSubstr("'batch' is 3, expected a multiple of the 2 processes"));
+    EXPECT_FALSE(exists("none.agp"));
+    const Outcome alone = Process(train("none.agp", 4), 0, {{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "4"}}).finish();
+    EXPECT_EQ(alone.code, 0) << "a batch script of Slurm: " << alone.text;
 }
 
 TEST_F(TinyModel, LearnsSeveralProducts)

@@ -1,0 +1,44 @@
+// The processes that train one model together: LibTorch's c10d, over Gloo. One after the other they do what one process would have done with the
+// whole batch: each takes its share of the pictures, and what comes of them is averaged.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <memory>
+#include <vector>
+
+namespace agpnet
+{
+
+/// Every process must make the same calls in the same order. Where another one has gone away or does not answer, they throw an Error.
+class World
+{
+public:
+    World() = default; ///< this process alone: nothing is sent, everything is given back as it is
+
+    /// As torchrun, an MPI or Slurm has started this process; alone where none did. Waits for the others.
+    /// Read are RANK and WORLD_SIZE; or OMPI_COMM_WORLD_RANK and _SIZE; or PMI_RANK and PMI_SIZE; or SLURM_PROCID and SLURM_STEP_NUM_TASKS; and
+    /// where process 0 is: MASTER_ADDR (needed if the processes are not known to be on one machine) and MASTER_PORT (default 29500).
+    static World fromEnvironment();
+
+    int rank() const { return rank_; }
+    int size() const { return size_; }
+
+    /// In place, the mean over all processes: the same bits everywhere.
+    void average(const std::vector<at::Tensor>& tensors) const;
+
+    /// In place, what process 0 has.
+    void broadcast(const std::vector<at::Tensor>& tensors) const;
+
+    /// Of all processes, along the first dimension, in their order. Shapes must be equal.
+    at::Tensor gathered(const at::Tensor& mine) const;
+
+    bool any(bool mine) const;
+    double first(double mine) const; ///< process 0's
+
+private:
+    struct Group;
+    std::shared_ptr<Group> group_;
+    int rank_ = 0, size_ = 1;
+};
+
+} // namespace agpnet
