@@ -9,6 +9,7 @@ trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
 fail() { echo "installed.sh: $*" >&2; exit 1; }
 export OMP_NUM_THREADS=1
+export CMAKE_GENERATOR=Ninja PATH=$(dirname "$cmake"):$PATH # make need not be there
 unset AGPNET_PLUGIN LD_LIBRARY_PATH PYTHONPATH
 
 "$cmake" --install "$build" --prefix "$prefix" >"$work/install.log" || { cat "$work/install.log"; fail "cmake --install failed"; }

@@ -30,6 +30,7 @@ def main():
         environment = {
             **{key: value for key, value in os.environ.items() if key not in ("AGPNET_PLUGIN", "LD_LIBRARY_PATH", "PYTHONPATH")},
             "AGPNET_BACKBONE": str(folder / "tiny/patch14.safetensors"), # the fetched one would take minutes
+            "CMAKE_GENERATOR": "Ninja",  # make need not be there
             "PATH": f"{prefix}/bin:{pathlib.Path(CMAKE).parent}:{os.environ['PATH']}",
             # what a prefix other than /usr needs
             "CMAKE_PREFIX_PATH": str(prefix),
