@@ -75,7 +75,8 @@ const char* layoutOf(std::initializer_list<const View*> inputs, std::initializer
     return sideBySide(inputs, C) ? "tokens" : sideBySide(all, W) ? "planar" : "any";
 }
 
-const VariantRow& choose(const Device& device, const Problem& problem)
+/// A row of the table, which is there as long as the program. Never null.
+const VariantRow* choose(const Device& device, const Problem& problem)
 {
     if (device.api == Api::Cuda)
     {
@@ -89,7 +90,7 @@ const VariantRow& choose(const Device& device, const Problem& problem)
         require(why.empty(), "{}: {}", problem.stage, why);
         keepContext(device.clContext);
     }
-    return chosenRow(device, problem);
+    return &chosenRow(device, problem);
 }
 
 int bytesOf(Depth depth)
@@ -305,7 +306,7 @@ void perturb(const Device& device, const View& x, const View& attention, const P
     uint32_t step = params.step, level = params.level == Level::Image, firstImage = params.firstImage;
 
     const VariantRow& row =
-        choose(device, {stage, "", layoutOf({&from, &to}, {&from, &to}), x.size, {attention.size[H], attention.size[W]}});
+        *choose(device, {stage, "", layoutOf({&from, &to}, {&from, &to}), x.size, {attention.size[H], attention.size[W]}});
     Call call{device, threadsFor(elements(to))};
     Buffer bufferX(call, stage, "x", from, Use::Read), bufferA(call, stage, "attention", cells, Use::Read),
         bufferOut(call, stage, "out", to, Use::Write);
@@ -342,7 +343,7 @@ void residual(const Device& device, const View& f, const View& g, Metric metric,
 
     const bool join = joins(f) && joins(g) && joins(out);
     const View a = join ? joined(f) : f, b = join ? joined(g) : g, to = join ? joined(out) : out;
-    const VariantRow& row = choose(device, {stage, nameOf(metric), layoutOf({&a, &b}, {&a, &b, &to}), f.size, {}});
+    const VariantRow& row = *choose(device, {stage, nameOf(metric), layoutOf({&a, &b}, {&a, &b, &to}), f.size, {}});
     Call call{device, threadsFor(0.15 * elements(a))};
     Buffer bufferF(call, stage, "f", a, Use::Read), bufferG(call, stage, "g", b, Use::Read),
         bufferOut(call, stage, "out", to, Use::Write);
@@ -370,7 +371,7 @@ void heatmap(const Device& device, const View& residual, double sigma, const Vie
     int32_t top = static_cast<int32_t>(std::max<int64_t>(1, static_cast<int64_t>(map.size[H]) * map.size[W] / 100));
     // Schedules are measured with a blur; without one it is another problem, and no choice's shape is near zero.
     const std::array<int, 4> from = radius > 0 ? residual.size : std::array<int, 4>{};
-    const VariantRow& row = choose(device, {stage, "", "any", from, {map.size[H], map.size[W]}});
+    const VariantRow& row = *choose(device, {stage, "", "any", from, {map.size[H], map.size[W]}});
     Call call{device, threadsFor(map.size[N] > 1 ? elements(map) : 0.2 * elements(map))};
     Buffer bufferIn(call, stage, "residual", residual, Use::Read), bufferMap(call, stage, "map", map, Use::Write),
         bufferMax(call, stage, "maximum", maximum, Use::Write, true), bufferTop(call, stage, "top1", top1, Use::Write, true);
