@@ -272,7 +272,7 @@ void prepare(const Device& device, const Picture& image, const View& out)
     int32_t channels = image.channels;
     int32_t area = out.size[H] < image.rows && out.size[W] < image.columns;
     const VariantRow& variant =
-        choose(device, {stage, nameOf(image.depth), "any", {1, image.channels, image.rows, image.columns}, {out.size[H], out.size[W]}});
+        *choose(device, {stage, nameOf(image.depth), "any", {1, image.channels, image.rows, image.columns}, {out.size[H], out.size[W]}});
     Call call{device, threadsFor(0.3 * static_cast<double>(row) * image.rows + elements(out))};
     Buffer bufferIn(call, stage, "image", image), bufferOut(call, stage, "out", out, Use::Write);
     run(stage, variant, call, bufferIn.raw(), &channels, &area, bufferOut.raw());
