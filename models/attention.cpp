@@ -63,12 +63,12 @@ at::Tensor attentionReceived(const at::Tensor& qk)
 {
     const at::Tensor parts = qk.narrow(2, 0, 2).permute({2, 0, 3, 1, 4}); // [2, N, heads, T, D]
     if (!ownProducts(qk))
-        return at::softmax(at::matmul(parts[0] * scaleOf(qk), parts[1].transpose(-2, -1)), -1).mean({1, 2}, false, at::kFloat);
+        return at::softmax(at::matmul(parts[0] * scaleOf(qk), parts[1].transpose(-2, -1)), -1).mean(at::IntArrayRef{1, 2}, false, at::kFloat);
 
     const at::Tensor packed = parts.contiguous();
     at::Tensor received = at::empty({qk.size(0), qk.size(1)}, qk.options().dtype(at::kFloat));
     forEachImage(packed[0], packed[1], scaleOf(qk),
-                 [&](int64_t n, const at::Tensor& weights) { received[n].copy_(weights.mean({0, 1}, false, at::kFloat)); });
+                 [&](int64_t n, const at::Tensor& weights) { received[n].copy_(weights.mean(at::IntArrayRef{0, 1}, false, at::kFloat)); });
     return received;
 }
 

@@ -301,11 +301,11 @@ json DeepSearch::variantsOf(const tuning::Record& record) const
     json rows = json::array();
     for (const json& row : rows_)
     {
+        const auto name = row.at("name").get<std::string>(), stage = row.at("stage").get<std::string>(), kind = row.value("kind", "");
         const bool wanted = std::any_of(record.entries.begin(), record.entries.end(),
                                         [&](const tuning::Entry& entry)
                                         {
-                                            return entry.best == row.at("name") && entry.problem.stage == row.at("stage") &&
-                                                   entry.problem.kind == row.value("kind", "");
+                                            return entry.best == name && entry.problem.stage == stage && entry.problem.kind == kind;
                                         });
         if (wanted && std::find(rows.begin(), rows.end(), row) == rows.end())
             rows.push_back(row);
