@@ -105,6 +105,7 @@ def sources():
     """Everything that people wrote and that speaks to users, with the pieces of a text that is broken over lines put together."""
     files = [file for folder in WRITTEN_BY_HAND for file in sorted((ROOT / folder).rglob("*")) if file.is_file() and "__pycache__" not in file.parts]
     text = "\n".join(file.read_text(errors="replace") for file in files)
+    text = re.sub(r"\n\s*<<", " <<", text)
     return re.sub(r'"\s*\n\s*f?"', "", text).replace('\\"', '"')
 
 
