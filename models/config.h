@@ -36,13 +36,13 @@ struct Config
                                          ///< images; or layernorm: each token normed over its channels, as published
     int decoderDepth = 4;       ///< transformer blocks of the decoder
     int decoderWidth = 0;       ///< channels of the decoder; 0: those of the backbone's last wanted layer, at most 384
-    int decoderHeads = 0;       ///< 0: one per 64 channels
-    double decoderMlpRatio = 4;
+    int decoderHeads = 0;       ///< of its attention; 0: one per 64 channels
+    double decoderMlpRatio = 4; ///< hidden channels of a block's MLP over the decoder's
     bool priorMeanQuery = false; ///< prior attention: mean over queries instead of the class token's row
 
     // the map
     std::string metric = "scaled"; ///< scaled: the residual over the root of the features' norm; cosine; or l2 as published
-    std::string scoreMetric = "cosine"; ///< the distance whose map is scored: as metric
+    std::string scoreMetric = "cosine"; ///< the distance whose map is scored; names as of metric
     double sigma = 4;           ///< Gaussian smoothing of the map, pixels at input size; 0: none
     std::string score = "top1"; ///< image score: top1 (mean of the top 1 %), or max as published
 
@@ -52,30 +52,30 @@ struct Config
     std::vector<Polygon> roi;   ///< region of interest, even-odd; the map is 0 outside and the score from inside; empty: everywhere
 
     // the pictures of a training
-    std::vector<std::string> augment; ///< names of augmentationNames(), applied to training images only; empty: none
+    std::vector<std::string> augment; ///< names of changes (docs/training.md), applied to training images only; empty: none
     bool earlyStop = false;           ///< end sooner where drawn-in defects are no longer told better; then a tenth of the rate to the end
     int shots = 0;              ///< train on so many chosen pictures of each product; 0: on all. Changes the defaults of steps, augment
 
     // the noise
-    Noise noise = Noise::Guided;
-    double alpha = 1;           ///< reached at the last step, in units of the RMS of F_clean
+    Noise noise = Noise::Guided; ///< guided by attention; uniform: of the same mean strength, preferring no place; none
+    double alpha = 1;           ///< noise added where attention is greatest, reached at the last step, in units of the RMS of F_clean
     double beta = 0.1;          ///< noise where attention is least, same unit
     bool imageNoise = false;    ///< also perturb the image, and learn from it with half the loss, as published: twice the time or more
-    double imageSigma = 0.3;    ///< inside the mask, in normalised pixel units
+    double imageSigma = 0.3;    ///< noise on images inside the mask, in normalised pixel units
     double imageShare = 0.5;    ///< masked share of the image reached at the last step
     int attentionBlocks = 1;    ///< learnable attention: mean over so many of the EMA decoder's blocks, from the first; 0: all. Each costs time
     double ema = 0.999;         ///< decay of the decoder's moving average
 
     // the optimisation
     std::string loss = "mse";   ///< mse as published; cosine, per token and group; hard: mse with the easiest 90 % of tokens at a tenth
-    int steps = 400;
-    int batch = 8;
-    double learningRate = 2e-3;
-    double weightDecay = 1e-4;
+    int steps = 400;            ///< optimisation steps in all
+    int batch = 8;              ///< images a step
+    double learningRate = 2e-3; ///< of AdamW, between warm-up and the drop
+    double weightDecay = 1e-4;  ///< of AdamW
     double warmup = 0.05;       ///< share of the steps over which the rate rises from 0
     double dropAt = 0.8;        ///< share of the steps after which the rate is a tenth
-    double gradientClip = 1;    ///< L2 norm
-    uint64_t seed = 0;
+    double gradientClip = 1;    ///< L2 norm that the gradient has at most
+    uint64_t seed = 0;          ///< of weights, order, changes and noise
     std::string precision = "auto"; ///< auto, fp32 or bf16
     double falseAlarms = 0.01;      ///< share of normal pictures that the thresholds are to call anomalous
     int cacheMiB = 1024;            ///< memory for features of unperturbed images

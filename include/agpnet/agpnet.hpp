@@ -1,3 +1,5 @@
+/// @file
+/// Everything but the loader and the C functions, which stand alone.
 #pragma once
 
 #include "agpnet/calibration.hpp"

@@ -1,9 +1,10 @@
-// New thresholds for a trained model, and the range of its features for the drift check, without training: weights stay as they are.
-//
-//     agpnet::CalibrationSet parts;
-//     parts.count = good.size();
-//     parts.image = [&](size_t i) { return agpnet::CalibrationImage{cv::imread(good[i])}; };
-//     agpnet::calibrate("tile.agp", {parts}, {}, "tile.agp");
+/// @file
+/// New thresholds for a trained model, and the range of its features for the drift check, without training: weights stay as they are.
+///
+///     agpnet::CalibrationSet parts;
+///     parts.count = good.size();
+///     parts.image = [&](size_t i) { return agpnet::CalibrationImage{cv::imread(good[i])}; };
+///     agpnet::calibrate("tile.agp", {parts}, {}, "tile.agp");
 #pragma once
 
 #include "agpnet/export.hpp"
@@ -25,6 +26,7 @@ enum ThresholdRule
     THRESHOLD_COST = 3      ///< from labelled pictures: the least cost of missed defects and false alarms
 };
 
+/// A picture to take thresholds from, and what is known of it.
 struct CalibrationImage
 {
     cv::Mat image;          ///< as Detector::detect() takes it
@@ -36,14 +38,15 @@ struct CalibrationImage
 struct CalibrationSet
 {
     std::string product; ///< its name in the model; empty where that has but one
-    size_t count = 0;
+    size_t count = 0;    ///< of pictures
     std::function<CalibrationImage(size_t)> image; ///< reads picture i of 0 .. count-1, each once, in order
     std::string from = "held-back"; ///< kept in the model: held-back, training or augmented
 };
 
+/// How calibrate() goes about it.
 struct CalibrationOptions
 {
-    ThresholdRule rule = THRESHOLD_TAIL;
+    ThresholdRule rule = THRESHOLD_TAIL; ///< how thresholds follow from scores
     double falseAlarms = 0.01; ///< share of normal pictures that may be called; a fifth of it: of their pixels that may be marked. Above 0, at most 0.5
     double missCost = 10;      ///< THRESHOLD_COST: what a missed defect costs, in false alarms; above 0
     std::function<bool(size_t done, size_t total)> keepGoing; ///< may be empty; false gives up, and nothing is written

@@ -1,8 +1,9 @@
-// Inspecting images with a trained model.
-//
-//     cv::Ptr<agpnet::Detector> detector = agpnet::Detector::load("tile.agp");
-//     cv::Mat map;
-//     agpnet::Result result = detector->detect(frame, map);   // result.score, result.anomalous, result.regions
+/// @file
+/// Inspecting images with a trained model.
+///
+///     cv::Ptr<agpnet::Detector> detector = agpnet::Detector::load("tile.agp");
+///     cv::Mat map;
+///     agpnet::Result result = detector->detect(frame, map);   // result.score, result.anomalous, result.regions
 #pragma once
 
 #include "agpnet/export.hpp"
@@ -17,20 +18,21 @@ namespace agpnet
 /// A connected part of the mask (8 neighbours), in pixels of the image.
 struct Region
 {
-    cv::Rect box;
+    cv::Rect box;     ///< the smallest that holds it
     cv::Point peak;   ///< where the map is greatest
     double score = 0; ///< the map's value there
     int area = 0;     ///< pixels
     std::vector<cv::Point> contour; ///< the outer border, as cv::findContours() with CHAIN_APPROX_SIMPLE gives it
 };
 
+/// What an inspection found, beside map and mask.
 struct Result
 {
     double score = 0;      ///< image score: maximum or top-1 % mean of a map, by the distance that the model scores by (config: score, score_metric)
     double threshold = 0;  ///< what the score was compared with, sensitivity included
     double pixelThreshold = 0; ///< what the map was compared with, likewise
     double calibrated = 0; ///< the score on a scale of 0 to 1 on which 0.5 is the threshold and a usual normal image has about 0.1; see docs/deciding.md
-    bool anomalous = false;
+    bool anomalous = false; ///< the decision: the score is above the threshold
     std::string product;   ///< whose thresholds were taken: setProduct()'s, or the one the image was found to be of; empty where the model has but one
     double drift = -1;     ///< how far the image's features as a whole are from those of normal images: up to 1 within the range of training; -1: not known
     std::vector<Region> regions; ///< greatest peak first; filled when the image is anomalous, or a mask was asked for that is no UMat (they are found on the host)
@@ -60,7 +62,7 @@ struct DriftState
 /// @throws cv::Exception naming what is not a point, and a polygon of fewer than 3 points
 AGPNET_EXPORT std::vector<std::vector<cv::Point2f>> polygonsFromText(const std::string& text);
 
-/// detect() and drift() may be called from several threads on one Detector; setters may not run beside them.
+/// A trained model. detect() and drift() may be called from several threads on one Detector; setters may not run beside them.
 class AGPNET_EXPORT Detector
 {
 public:
@@ -72,7 +74,7 @@ public:
     /// @throws cv::Exception naming the file and what is wrong with it
     static cv::Ptr<Detector> load(const std::string& path, const std::string& precision = "auto");
 
-    /// A cv::UMat in and a cv::UMat out stay on OpenCV's OpenCL device: the picture (8 or 16 bits) is resized there, and map and mask are made
+    /// Inspects an image. A cv::UMat in and a cv::UMat out stay on OpenCV's OpenCL device: the picture (8 or 16 bits) is resized there, and map and mask are made
     /// there; only the model's input and its residual pass to the model and back. Not so with tiles or a region of interest.
     /// @param image  8-bit, 16-bit or float (0 to 1); 1 (grey), 3 (BGR) or 4 (BGRA, alpha ignored) channels; any size from 8x8
     /// @param map    anomaly map, CV_32F, one channel: the distance of features from their reconstruction, 0 upward
@@ -90,8 +92,8 @@ public:
     /// @param side     of a tile, in pixels of the image: 32 to 16384; 0: the whole image is resized, whatever its size
     /// @param overlap  least share of a tile that it has in common with the next, 0 to 0.9
     virtual void setTiles(int side, double overlap = 0.25) = 0;
-    virtual int tileSide() const = 0;
-    virtual double tileOverlap() const = 0;
+    virtual int tileSide() const = 0;       ///< as setTiles() takes it
+    virtual double tileOverlap() const = 0; ///< likewise
 
     /// Where to look: outside, the map is 0, and the score is that of the inside. load() sets what the model was trained with.
     /// @param mask  CV_8UC1, non-zero inside, of any size: it is stretched to each image. noArray(): look everywhere
@@ -110,23 +112,23 @@ public:
     /// nearest to, where the model tells products apart (target `standardised`), else by those of all together.
     /// @throws cv::Exception naming the products there are
     virtual void setProduct(const std::string& name) = 0;
-    virtual std::string product() const = 0;
+    virtual std::string product() const = 0; ///< the one that was set, or ""
 
     /// Divides both thresholds: 2 finds defects half as strong, 0.5 only those twice as strong. Default 1; > 0.
     virtual void setSensitivity(double sensitivity) = 0;
-    virtual double sensitivity() const = 0;
+    virtual double sensitivity() const = 0; ///< the one that was set
 
     /// Thresholds of the image score and of the map in place of the model's, before sensitivity. 0, which is what load() sets: the model's own.
     /// @throws cv::Exception for a negative value, or one that is not finite
     virtual void setThreshold(double threshold) = 0;
-    virtual void setPixelThreshold(double threshold) = 0;
+    virtual void setPixelThreshold(double threshold) = 0; ///< likewise, of the map
     virtual double threshold() const = 0;      ///< of the image score, before sensitivity: the one that was set, else setProduct()'s, else that of all products together
     virtual double pixelThreshold() const = 0; ///< of the map, likewise
 
     /// Regions of fewer pixels, at the size that detect() is asked for, are neither listed nor marked in the mask. Default 0. The decision does
     /// not depend on it.
     virtual void setMinimumArea(int pixels) = 0;
-    virtual int minimumArea() const = 0;
+    virtual int minimumArea() const = 0; ///< the one that was set
 
     /// Of the last images through this detector, of all threads together.
     virtual DriftState drift() const = 0;

@@ -1,3 +1,5 @@
+/// @file
+/// What leaves the shared library.
 #pragma once
 
 #if defined(AGPNET_BUILD) && (defined(__GNUC__) || defined(__clang__))

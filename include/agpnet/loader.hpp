@@ -1,8 +1,9 @@
-// Finds and loads the AGPNet plugin into a program that uses OpenCV and was built without AGPNet. Header only; needs opencv_core,
-// opencv_dnn and libdl.
-//
-//     agpnet::loadPlugin();                                      // throws cv::Exception with the reason
-//     cv::dnn::Net net = cv::dnn::readNetFromONNX("tile.onnx");  // nodes of the domain ai.agpnet
+/// @file
+/// Finds and loads the AGPNet plugin into a program that uses OpenCV and was built without AGPNet. Header only; needs opencv_core,
+/// opencv_dnn and libdl.
+///
+///     agpnet::loadPlugin();                                      // throws cv::Exception with the reason
+///     cv::dnn::Net net = cv::dnn::readNetFromONNX("tile.onnx");  // nodes of the domain ai.agpnet
 #pragma once
 
 #include "agpnet/plugin.h"

@@ -1,4 +1,5 @@
-// The operators behind every door: what they are called, take, give, and can be set to.
+/// @file
+/// The operators behind every door: what they are called, take, give, and can be set to.
 #pragma once
 
 #include "agpnet/export.hpp"

@@ -1,4 +1,5 @@
-/* The C entry of the AGPNet plugin: all that a program needs which was never compiled against AGPNet.
+/** @file
+ * The C entry of the AGPNet plugin: all that a program needs which was never compiled against AGPNet.
  *
  *   void *plugin = dlopen("libagpnet.so", RTLD_NOW);
  *   agpnet_plugin_init_t *init = (agpnet_plugin_init_t *)dlsym(plugin, AGPNET_PLUGIN_INIT);
@@ -18,33 +19,39 @@
 extern "C" {
 #endif
 
-/* Raised when the meaning of an existing entry changes; new entries do not raise it. */
+/** Raised when the meaning of an existing entry changes; new entries do not raise it. */
 #define AGPNET_PLUGIN_ABI 1u
+/** The name of the entry, an agpnet_plugin_init_t. */
 #define AGPNET_PLUGIN_INIT "agpnet_plugin_init_v1"
+/** The name of the function that chooses tuning records, an agpnet_load_tuning_t. */
 #define AGPNET_LOAD_TUNING "agpnet_load_tuning_v1"
 
+/** What the C functions return. */
 enum
 {
-    AGPNET_OK = 0,
-    AGPNET_E_ARGUMENT = 1, /* a null pointer where there must be one */
-    AGPNET_E_ABI = 2,      /* the caller speaks another ABI version */
-    AGPNET_E_OPENCV = 3,   /* the plugin is built for another OpenCV than the host names */
-    AGPNET_E_REGISTER = 4, /* the layers could not be registered; the message says why */
-    AGPNET_E_FAILED = 5    /* what was asked for could not be done; the message says why, and nothing has changed */
+    AGPNET_OK = 0,         /**< done */
+    AGPNET_E_ARGUMENT = 1, /**< a null pointer where there must be one */
+    AGPNET_E_ABI = 2,      /**< the caller speaks another ABI version */
+    AGPNET_E_OPENCV = 3,   /**< the plugin is built for another OpenCV than the host names */
+    AGPNET_E_REGISTER = 4, /**< the layers could not be registered; the message says why */
+    AGPNET_E_FAILED = 5    /**< what was asked for could not be done; the message says why, and nothing has changed */
 };
 
-/* Registers the layers in the OpenCV that this library is linked to. Never throws, aborts or prints. May be called any number
+/** Registers the layers in the OpenCV that this library is linked to. Never throws, aborts or prints. May be called any number
  * of times and from several threads; the first call does the work and the others return its outcome.
- *   abi              AGPNET_PLUGIN_ABI as the caller was compiled
- *   opencv_version   CV_VERSION of the caller, for instance "4.6.0"; major and minor must be the plugin's
- *   message          receives one sentence, always terminated; may be null if message_size is 0
- * Returns AGPNET_OK or one of the first four codes. */
+ * @param abi             AGPNET_PLUGIN_ABI as the caller was compiled
+ * @param opencv_version  CV_VERSION of the caller, for instance "4.6.0"; major and minor must be the plugin's
+ * @param message         receives one sentence, always terminated; may be null if message_size is 0
+ * @param message_size    its bytes
+ * @return AGPNET_OK or one of the first four codes */
 typedef int agpnet_plugin_init_t(uint32_t abi, const char *opencv_version, char *message, size_t message_size);
 
-/* Uses this tuning record (docs/tuning.md), or the records of this folder, and no other; with a null path none, so that every stage runs
+/** Uses this tuning record (docs/tuning.md), or the records of this folder, and no other; with a null path none, so that every stage runs
  * its default schedule. Without this call records are read where agpnet/tuning.hpp says. Never throws, aborts or prints; thread-safe.
- *   path, message, message_size   as above
- * Returns AGPNET_OK, AGPNET_E_ARGUMENT or AGPNET_E_FAILED. */
+ * @param path          a record or a folder, or null
+ * @param message       receives one sentence, always terminated; may be null if message_size is 0
+ * @param message_size  its bytes
+ * @return AGPNET_OK, AGPNET_E_ARGUMENT or AGPNET_E_FAILED */
 typedef int agpnet_load_tuning_t(const char *path, char *message, size_t message_size);
 
 #ifdef __cplusplus

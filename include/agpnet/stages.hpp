@@ -1,6 +1,7 @@
-// The three image stages as functions. Each takes 4-D arrays [N, C, H, W] of CV_32F with any strides a cv::Mat can have.
-// A cv::UMat is worked on where it lies, in OpenCV's own OpenCL context and queue, when OpenCV uses OpenCL; results are then
-// written to a UMat if the output is one. All are thread-safe, keep no state, and raise cv::Exception naming what was wrong.
+/// @file
+/// The three image stages as functions. Each takes 4-D arrays [N, C, H, W] of CV_32F with any strides a cv::Mat can have.
+/// A cv::UMat is worked on where it lies, in OpenCV's own OpenCL context and queue, when OpenCV uses OpenCL; results are then
+/// written to a UMat if the output is one. All are thread-safe, keep no state, and raise cv::Exception naming what was wrong.
 #pragma once
 
 #include "agpnet/export.hpp"
@@ -11,6 +12,7 @@
 namespace agpnet
 {
 
+/// Which locations get noise.
 enum NoiseLevel
 {
     NOISE_FEATURE = 0, ///< every location gets noise
@@ -20,7 +22,7 @@ enum NoiseLevel
 /// out = x + E · (alpha · minmax(attention) + beta), E standard normal.
 struct PerturbParams
 {
-    NoiseLevel level = NOISE_FEATURE;
+    NoiseLevel level = NOISE_FEATURE; ///< where there is noise
     float alpha = 1.f;  ///< noise added where attention is greatest, in units of x; >= 0
     float beta = 0.1f;  ///< noise everywhere (NOISE_IMAGE: everywhere inside the mask), in units of x; >= 0
     float ratio = 1.f;  ///< NOISE_IMAGE: share of attention cells that get noise, 0 to 1
@@ -35,6 +37,7 @@ struct PerturbParams
 AGPNET_EXPORT void perturb(cv::InputArray x, cv::InputArray attention, cv::OutputArray out,
                            const PerturbParams& params = PerturbParams());
 
+/// The distance of two vectors of features.
 enum ResidualMetric
 {
     RESIDUAL_L2 = 0,     ///< Euclidean distance over channels
@@ -46,6 +49,7 @@ enum ResidualMetric
 AGPNET_EXPORT void residual(cv::InputArray features, cv::InputArray reconstructed, cv::OutputArray distance,
                             ResidualMetric metric = RESIDUAL_L2);
 
+/// What of a map the score is.
 enum ScoreKind
 {
     SCORE_MAX = 0, ///< maximum of the map

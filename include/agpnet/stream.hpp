@@ -1,9 +1,10 @@
-// Frames in, results out in the same order, in batches that form by themselves: for cameras and other sources that do not wait.
-//
-//     cv::Ptr<agpnet::Stream> stream = agpnet::Stream::create(agpnet::Detector::load("tile.agp"));
-//     std::thread camera([&] { for (cv::Mat frame; video.read(frame);) stream->push(frame); stream->close(); });
-//     for (agpnet::StreamResult found; stream->pop(found);)
-//         if (found.result.anomalous) ...
+/// @file
+/// Frames in, results out in the same order, in batches that form by themselves: for cameras and other sources that do not wait.
+///
+///     cv::Ptr<agpnet::Stream> stream = agpnet::Stream::create(agpnet::Detector::load("tile.agp"));
+///     std::thread camera([&] { for (cv::Mat frame; video.read(frame);) stream->push(frame); stream->close(); });
+///     for (agpnet::StreamResult found; stream->pop(found);)
+///         if (found.result.anomalous) ...
 #pragma once
 
 #include "agpnet/detector.hpp"
@@ -14,6 +15,7 @@
 namespace agpnet
 {
 
+/// How frames are gathered, and what is given of each.
 struct StreamOptions
 {
     int capacity = 32;       ///< frames under way at the most, from push() to pop(); then push() waits. 1 to 65536
@@ -21,21 +23,23 @@ struct StreamOptions
     double latency = 0.5;    ///< seconds that one pass may take: the longest batch is chosen by what passes took so far. More than 0
     bool maps = true;        ///< give each frame's map
     bool masks = false;      ///< and its mask
-    MapSize mapSize = MAP_IMAGE;
+    MapSize mapSize = MAP_IMAGE; ///< of both
 };
 
+/// A frame that came out.
 struct StreamResult
 {
     uint64_t number = 0; ///< as push() gave it: 0, 1, 2, ... without a gap
     int source = 0;      ///< as push() was told
-    Result result;
-    cv::Mat map, mask;   ///< as Detector::detect() gives them; empty unless asked for
+    Result result;       ///< what was found
+    cv::Mat map,         ///< as Detector::detect() gives it; empty unless asked for
+        mask;            ///< likewise
     std::string error;   ///< one sentence if this frame could not be inspected; then nothing else is filled in. Those around it are
     double seconds = 0;  ///< from push() until the result was there
     int batch = 0;       ///< frames that went through the model with it
 };
 
-/// Every method may be called from several threads: many producers, and as many consumers. One thread of its own runs the model, which
+/// Frames in, results out. Every method may be called from several threads: many producers, and as many consumers. One thread of its own runs the model, which
 /// it shares with every other user of the detector. A frame is inspected as soon as the model is free, with as many others as wait by
 /// then: alone when there is time, in a full batch when there is not.
 class AGPNET_EXPORT Stream

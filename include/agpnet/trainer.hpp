@@ -1,8 +1,9 @@
-// Learning a model from pictures of good parts.
-//
-//     cv::Ptr<agpnet::Trainer> trainer = agpnet::Trainer::create("dinov2-vits14.safetensors");
-//     trainer->fit(paths.size(), [&](size_t i) { return cv::imread(paths[i]); });
-//     trainer->save("tile.agp");
+/// @file
+/// Learning a model from pictures of good parts.
+///
+///     cv::Ptr<agpnet::Trainer> trainer = agpnet::Trainer::create("dinov2-vits14.safetensors");
+///     trainer->fit(paths.size(), [&](size_t i) { return cv::imread(paths[i]); });
+///     trainer->save("tile.agp");
 #pragma once
 
 #include "agpnet/detector.hpp"
@@ -16,11 +17,12 @@
 namespace agpnet
 {
 
+/// How far a training is.
 struct TrainProgress
 {
     int step = 0;  ///< steps done
     int steps = 0; ///< steps in all, as far as is known: early stopping may find that fewer are enough
-    double loss = 0;
+    double loss = 0; ///< of the last step
 };
 
 /// One process among those that train a model together.
@@ -34,11 +36,11 @@ struct TrainingProcess
 struct ImageSet
 {
     std::string name;                     ///< of the product; may be empty if there is but one
-    size_t count = 0;
+    size_t count = 0;                     ///< of pictures
     std::function<cv::Mat(size_t)> image; ///< reads picture i of 0 .. count-1, as often as it is asked for
 };
 
-/// Not thread-safe: one thread at a time.
+/// A training. Not thread-safe: one thread at a time.
 class AGPNET_EXPORT Trainer
 {
 public:
@@ -83,10 +85,10 @@ public:
     /// Takes thresholds from the scores of normal images, best ones that were not trained on. Replaces those of all products.
     virtual void calibrate(size_t count, const std::function<cv::Mat(size_t)>& image, bool heldBack = true) = 0;
 
-    virtual int stepsDone() const = 0;
+    virtual int stepsDone() const = 0; ///< so far
     virtual int steps() const = 0; ///< in all; see TrainProgress
-    virtual int batchSize() const = 0;
-    virtual cv::Size inputSize() const = 0;
+    virtual int batchSize() const = 0; ///< images a step, as fit() takes them
+    virtual cv::Size inputSize() const = 0; ///< of the model
     virtual std::string config() const = 0; ///< JSON text, every key
     virtual std::string record() const = 0; ///< the training record so far, notes included: JSON text
 
@@ -95,7 +97,7 @@ public:
 
     /// Writes a .agp file, atomically. Without the backbone in it, the file names it by hash and is small.
     virtual void save(const std::string& path, bool embedBackbone = true) = 0;
-    virtual void saveState(const std::string& path) const = 0;
+    virtual void saveState(const std::string& path) const = 0; ///< what resume() goes on from, atomically
 
     /// The model as it stands, for inference.
     virtual cv::Ptr<Detector> detector() const = 0;

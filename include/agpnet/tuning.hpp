@@ -1,10 +1,11 @@
-// Tuning records: which of the compiled schedules is the fastest for a device and a shape, as `agpnet tune` measured it (docs/tuning.md).
-//
-// With the first call of a stage the library reads by itself: what AGPNET_TUNING names, a record or a folder of them, and nothing else
-// then ("off": nothing at all); otherwise *.json in the user's $XDG_CACHE_HOME/agpnet/tuning (~/.cache/agpnet/tuning), then in
-// ../share/agpnet/tuning and ../../share/agpnet/tuning of the folder that the library lies in. What cannot be used is left out with one
-// warning a file in OpenCV's log.
-// All functions are thread-safe, and raise cv::Exception with one sentence.
+/// @file
+/// Tuning records: which of the compiled schedules is the fastest for a device and a shape, as `agpnet tune` measured it (docs/tuning.md).
+///
+/// With the first call of a stage the library reads by itself: what AGPNET_TUNING names, a record or a folder of them, and nothing else
+/// then ("off": nothing at all); otherwise *.json in the user's $XDG_CACHE_HOME/agpnet/tuning (~/.cache/agpnet/tuning), then in
+/// ../share/agpnet/tuning and ../../share/agpnet/tuning of the folder that the library lies in. What cannot be used is left out with one
+/// warning a file in OpenCV's log.
+/// All functions are thread-safe, and raise cv::Exception with one sentence.
 #pragma once
 
 #include "agpnet/export.hpp"

@@ -1,3 +1,5 @@
+/// @file
+/// Is a model file still what was written?
 #pragma once
 
 #include "agpnet/export.hpp"

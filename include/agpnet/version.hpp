@@ -1,9 +1,12 @@
+/// @file
+/// What this library is, and what it finds here.
 #pragma once
 
 #include "agpnet/export.hpp"
 
 #include <string>
 
+/// Training and inspection, and the stages of both, on OpenCV's arrays.
 namespace agpnet
 {
 
