@@ -55,7 +55,7 @@ OperatorEntry reconstructOperator()
     OperatorSchema schema{"Reconstruct",
                           "Features of images, and what a model trained on normal images makes of them.",
                           {{"image", "[N,3,H,W]", "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImage(image, 1/255., size, Scalar(), true) makes; resized to the model", false}},
-                          {{"features", "[N,C,h,w]", "F_clean, the sum over layers of the backbone's normalised features", false},
+                          {{"features", "[N,C,h,w]", "F_clean, the backbone's features as the model's target has them: standardised groups of layers, or a normalised sum", false},
                            {"reconstructed", "[N,C,h,w]", "the decoder's reconstruction of them", false}},
                           {requiredText("model", "path of a .agp file"),
                            textAttribute("precision", "auto takes bf16 where the CPU has it and the model was found accurate in it", "auto",

@@ -56,7 +56,7 @@ OperatorEntry trainOperator()
                           {{"images", "[N,3,H,W]", "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImages(images, 1/255., size, Scalar(), true) makes; resized to the model, neither tiled nor augmented", false}},
                           {{"loss", "[1,1]", "of this step", false}},
                           {requiredText("model", "path of the .agp file to write"),
-                           requiredText("backbone", "path of the frozen vision transformer: safetensors, or a .pth state dict"),
+                           requiredText("backbone", "path of the frozen backbone: safetensors, or a .pth state dict"),
                            textAttribute("config", "JSON text or the path of a JSON file; absent keys keep their defaults"),
                            integerAttribute("steps", "in all; 0: as the config says", 0, 0, 1e7)}};
     return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Train>(attributes); }};
