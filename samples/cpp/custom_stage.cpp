@@ -1,0 +1,93 @@
+// A stage of one's own in place of ours: how far features are from their reconstruction, by another rule than Residual's three.
+//   agpnet export tile.agp --onnx-graph stages.onnx --stages
+//   custom_stage stages.onnx image.png...
+//
+// In that graph every stage is a node of the domain ai.agpnet, and cv::dnn makes the layer of a node from what LayerFactory has under
+// "domain.type". A class registered under the name of a stage of ours, after the plugin was loaded, is what the next net gets; nothing
+// in the file changes. unregisterLayer() takes back what was registered last, so that ours is there again. This holds for the whole
+// process: other nets that are to have our stage must have run once before, or be read after it.
+//
+// The model's thresholds belong to the model's own distance. With another one they have to come from pictures of good parts, as here:
+// the first picture's scores say nothing alone, those of a few dozen do.
+#include <agpnet/loader.hpp>
+#include <cstdio>
+#include <opencv2/dnn.hpp>
+#include <opencv2/dnn/layer.details.hpp>
+#include <opencv2/imgcodecs.hpp>
+
+using namespace cv; // MatShape is cv::dnn::MatShape in OpenCV 4 and cv::MatShape in OpenCV 5
+using namespace cv::dnn;
+
+/// [N, C, h, w] twice -> [N, 1, h, w]: the mean absolute difference over the channels, times `gain`.
+class MeanAbsolute final : public Layer
+{
+public:
+    // What the node says of the stage it had (metric, here) is in the parameters too, and may be passed over.
+    explicit MeanAbsolute(const LayerParams& params) : Layer(params), gain_(params.get<float>("gain", 1.f)) {}
+    static Ptr<Layer> create(LayerParams& params) { return makePtr<MeanAbsolute>(params); }
+
+    bool getMemoryShapes(const std::vector<MatShape>& inputs, const int, std::vector<MatShape>& outputs,
+                         std::vector<MatShape>&) const override
+    {
+        CV_Assert(inputs.size() == 2 && inputs[0].size() == 4 && inputs[0] == inputs[1]);
+        outputs.assign(1, inputs[0]);
+        outputs[0][1] = 1;
+        return false; // not in place
+    }
+
+    void forward(InputArrayOfArrays inputArrays, OutputArrayOfArrays outputArrays, OutputArrayOfArrays) override
+    {
+        std::vector<Mat> inputs, outputs;
+        inputArrays.getMatVector(inputs);
+        outputArrays.getMatVector(outputs);
+        const int channels = inputs[0].size[1], pixels = inputs[0].size[2] * inputs[0].size[3];
+        for (int n = 0; n < inputs[0].size[0]; n++)
+        {
+            const Mat features(channels, pixels, CV_32F, inputs[0].ptr<float>(n)); // one row a channel
+            const Mat reconstructed(channels, pixels, CV_32F, inputs[1].ptr<float>(n));
+            Mat difference, distance(1, pixels, CV_32F, outputs[0].ptr<float>(n));
+            absdiff(features, reconstructed, difference);
+            reduce(difference, distance, 0, REDUCE_AVG);
+            distance *= gain_;
+        }
+    }
+
+private:
+    float gain_;
+};
+
+static float score(Net& net, const Mat& image)
+{
+    net.setInput(blobFromImage(image, 1 / 255., Size(), Scalar(), true));
+    std::vector<Mat> outputs;
+    net.forward(outputs, std::vector<String>{"map", "score"});
+    return outputs[1].at<float>(0);
+}
+
+int main(int argc, char** argv)
+try
+{
+    if (argc < 3)
+        return std::fprintf(stderr, "usage: custom_stage ONNX IMAGE...\n"), 2;
+    agpnet::loadPlugin();
+    Net ours = readNetFromONNX(argv[1]);
+    score(ours, imread(argv[2])); // layers are made with the first run
+
+    CV_DNN_REGISTER_LAYER_CLASS(ai.agpnet.Residual, MeanAbsolute);
+    Net own = readNetFromONNX(argv[1]);
+    score(own, imread(argv[2]));
+    LayerFactory::unregisterLayer("ai.agpnet.Residual");
+    Net again = readNetFromONNX(argv[1]);
+
+    for (int i = 2; i < argc; i++)
+    {
+        const Mat image = imread(argv[i]);
+        std::printf("%s: Residual %.6f, MeanAbsolute %.6f, Residual again %.6f\n", argv[i], score(ours, image), score(own, image),
+                    score(again, image));
+    }
+}
+catch (const std::exception& error)
+{
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+}
