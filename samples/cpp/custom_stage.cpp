@@ -3,12 +3,13 @@
 //   custom_stage stages.onnx image.png...
 //
 // In that graph every stage is a node of the domain ai.agpnet, and cv::dnn makes the layer of a node from what LayerFactory has under
-// "domain.type". A class registered under the name of a stage of ours, after the plugin was loaded, is what the next net gets; nothing
-// in the file changes. unregisterLayer() takes back what was registered last, so that ours is there again. This holds for the whole
-// process: other nets that are to have our stage must have run once before, or be read after it.
+// "domain.type". A class that is registered under the name of a stage of ours, after the plugin was loaded, is what the next net gets, for
+// every node of that type; nothing in the file changes. unregisterLayer() takes back what was registered last, and ours is there again.
+// That is one list for the whole process, and a net may make its layers as late as in its first run: so a net that is to have the one or
+// the other is run once while that one is registered.
 //
-// The model's thresholds belong to the model's own distance. With another one they have to come from pictures of good parts, as here:
-// the first picture's scores say nothing alone, those of a few dozen do.
+// The model's thresholds belong to the model's own distance. For another one they have to come from pictures of good parts: look at the
+// scores that this prints for a few dozen of them.
 #include <agpnet/loader.hpp>
 #include <cstdio>
 #include <opencv2/dnn.hpp>
@@ -18,12 +19,12 @@
 using namespace cv; // MatShape is cv::dnn::MatShape in OpenCV 4 and cv::MatShape in OpenCV 5
 using namespace cv::dnn;
 
-/// [N, C, h, w] twice -> [N, 1, h, w]: the mean absolute difference over the channels, times `gain`.
+/// [N, C, h, w] twice -> [N, 1, h, w]: the mean absolute difference over the channels.
 class MeanAbsolute final : public Layer
 {
 public:
-    // What the node says of the stage it had (metric, here) is in the parameters too, and may be passed over.
-    explicit MeanAbsolute(const LayerParams& params) : Layer(params), gain_(params.get<float>("gain", 1.f)) {}
+    // The node's attributes are in the parameters: here `metric`, which this stage has no use for.
+    explicit MeanAbsolute(const LayerParams& params) : Layer(params) {}
     static Ptr<Layer> create(LayerParams& params) { return makePtr<MeanAbsolute>(params); }
 
     bool getMemoryShapes(const std::vector<MatShape>& inputs, const int, std::vector<MatShape>& outputs,
@@ -48,12 +49,8 @@ public:
             Mat difference, distance(1, pixels, CV_32F, outputs[0].ptr<float>(n));
             absdiff(features, reconstructed, difference);
             reduce(difference, distance, 0, REDUCE_AVG);
-            distance *= gain_;
         }
     }
-
-private:
-    float gain_;
 };
 
 static float score(Net& net, const Mat& image)
@@ -71,13 +68,20 @@ try
         return std::fprintf(stderr, "usage: custom_stage ONNX IMAGE...\n"), 2;
     agpnet::loadPlugin();
     Net ours = readNetFromONNX(argv[1]);
-    score(ours, imread(argv[2])); // layers are made with the first run
+    score(ours, imread(argv[2]));
 
     CV_DNN_REGISTER_LAYER_CLASS(ai.agpnet.Residual, MeanAbsolute);
+#if CV_VERSION_MAJOR >= 5
+    CV_DNN_REGISTER_LAYER_CLASS(Residual, MeanAbsolute); // its new engine leaves the domain out
+#endif
     Net own = readNetFromONNX(argv[1]);
     score(own, imread(argv[2]));
     LayerFactory::unregisterLayer("ai.agpnet.Residual");
+#if CV_VERSION_MAJOR >= 5
+    LayerFactory::unregisterLayer("Residual");
+#endif
     Net again = readNetFromONNX(argv[1]);
+    score(again, imread(argv[2]));
 
     for (int i = 2; i < argc; i++)
     {
