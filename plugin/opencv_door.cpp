@@ -142,7 +142,15 @@ std::string registerAll()
         const auto creators = constructors(std::make_index_sequence<16>());
         require(operatorList().size() <= creators.size(), "more than {} operators", creators.size());
         for (size_t i = 0; i < operatorList().size(); i++)
-            LayerFactory::registerLayer(std::string(operatorDomain) + "." + operatorList()[i].schema.name, creators[i]);
+        {
+            const std::string name = operatorList()[i].schema.name;
+            LayerFactory::registerLayer(std::string(operatorDomain) + "." + name, creators[i]);
+#if CV_VERSION_MAJOR >= 5
+            // The new engine of 5.0.0 looks a node's type up without its domain; what goes by that name already stays.
+            if (!LayerFactory::isLayerRegistered(name))
+                LayerFactory::registerLayer(name, creators[i]);
+#endif
+        }
         return {};
     }
     catch (const std::exception& error)

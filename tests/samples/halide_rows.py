@@ -1,0 +1,45 @@
+"""Compiles each row of samples/halide/rows.json as the build would, and looks whether the build takes it:  halide_rows.py SOURCE GENERATORS"""
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+source, generators = sys.argv[1:]
+
+
+def rows(*path):
+    with open(os.path.join(source, *path), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def check(condition, *what):
+    if not condition:
+        sys.exit(f"not as expected: {what}")
+
+
+def place(row):
+    return tuple(row.get(key, "") for key in ("stage", "kind", "layout", "api", "name"))
+
+
+taken = {place(row) for row in rows("halide_generators", "variants.json")["variants"]}
+spaces = rows("halide_generators", "search_space.json")["spaces"]
+with tempfile.TemporaryDirectory() as folder:
+    for row in rows("samples", "halide", "rows.json")["variants"]:
+        check(place(row) not in taken, "a name of its own", row)
+        taken.add(place(row))
+        name = re.sub(r"\W", "_", "agpnet_{}_{}_{}_{}_{}".format(*place(row)))
+        space = [each for each in spaces if all(each[key] == row[key] for key in ("stage", "api", "layout"))]
+        check(space and set(row["params"]) <= set(space[0]["parameters"]), "parameters that agpnet tune knows too", row)
+        parameters = [f"{key}={value}" for key, value in row["params"].items()]
+        if row["stage"] in ("perturb", "residual"):
+            parameters.append("layout=" + row["layout"])
+        if row["stage"] == "residual":
+            parameters.append("metric=" + row["kind"])
+        elif row["stage"] == "prepare":
+            parameters.append("image.type=" + row["kind"])
+        subprocess.run([os.path.join(generators, f"agpnet_{row['stage']}_generator"), "-g", row["stage"], "-f", name, "-e", "object", "-o", folder,
+                        f"target={row['target']}-user_context-no_runtime", *parameters], check=True)
+        check(os.path.getsize(os.path.join(folder, name + ".o")) > 1000, name)
+        print("compiled", name)
