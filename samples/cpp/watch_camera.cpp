@@ -16,7 +16,7 @@
 #include <opencv2/videoio.hpp>
 #include <thread>
 
-/// Heat where the map is near the pixel threshold or above it, the outlines of the regions, and a line of text.
+/// Heat where the map is not far below the pixel threshold, or above it, the outlines of the regions, and a line of text.
 static void draw(cv::Mat& frame, const agpnet::StreamResult& found)
 {
     const agpnet::Result& result = found.result;
@@ -32,7 +32,7 @@ static void draw(cv::Mat& frame, const agpnet::StreamResult& found)
     found.map.convertTo(heat, CV_8U, 127.5 / result.pixelThreshold); // the threshold is the scale's middle
     cv::applyColorMap(heat, mixed, cv::COLORMAP_INFERNO);
     cv::addWeighted(frame, 0.6, mixed, 0.4, 0, mixed);
-    mixed.copyTo(frame, heat > 64);
+    mixed.copyTo(frame, heat > 100);
     for (const agpnet::Region& region : result.regions)
         cv::polylines(frame, region.contour, true, {107, 154, 242}, 2, cv::LINE_AA);
     write(cv::format("%s  score %.4g of %.4g", result.anomalous ? "ANOMALOUS" : "GOOD", result.score, result.threshold),
