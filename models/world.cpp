@@ -97,6 +97,7 @@ World World::fromEnvironment()
         options.isServer = world.rank_ == 0 && environment("TORCHELASTIC_USE_AGENT_STORE") != "True";
         options.numWorkers = static_cast<size_t>(world.size_);
         options.waitWorkers = false;
+        options.useLibUV = false; // not every LibTorch has it
         options.timeout = std::chrono::minutes(5);
         try
         {

@@ -23,7 +23,7 @@ std::map<std::string, AttributeValue> valuesOf(const OperatorSchema& schema, con
     for (auto it = params.begin(); it != params.end(); ++it)
     {
         const std::string name = it->first;
-        if (name == "has_dynamic_shapes") // the ONNX importer's own remark
+        if (name == "has_dynamic_shapes" || name == "depth") // the ONNX importer's own remarks, the second since 4.7
             continue;
         const DictValue& value = it->second;
         require(value.size() == 1, "{}: attribute '{}' is a list of {}, expected one value", schema.name, name, value.size());

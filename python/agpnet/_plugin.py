@@ -16,6 +16,8 @@ def load_plugin() -> str:
     try:
         cv2.dnn.readNetFromONNX(np.frombuffer(_probe_graph(), np.uint8))
     except cv2.error as error:
+        if "Can't create layer" not in str(error):  # the layer is known, and something else is wrong
+            raise AgpnetError(f"{library_path()} does not work with OpenCV {cv2.__version__}: {error}") from error
         raise AgpnetError(
             f"{library_path()} was loaded, but into another copy of OpenCV than cv2 uses: this cv2 ({cv2.__file__}) is linked statically "
             "to its own OpenCV, as PyPI's opencv-python is; use the distribution's python3-opencv"
