@@ -3,7 +3,6 @@
 #include "tests/support/tiny_backbone.h"
 
 #include <atomic>
-#include <cstdlib>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <opencv2/core/ocl.hpp>
@@ -13,9 +12,6 @@ namespace agpnet
 {
 namespace
 {
-
-/// PoCL 6 crashes where OpenCV asks it for a compiled program to keep on the disk. Before OpenCV looks.
-const bool nothingKept = ::setenv("OPENCV_OPENCL_CACHE_ENABLE", "0", 0) == 0;
 
 /// OpenCV's own allocator for a device, with each way of the data to the host and back counted.
 class CountingAllocator : public cv::MatAllocator

