@@ -1,6 +1,7 @@
 #include "models/model_file.h"
 
 #include "common/error.h"
+#include "common/signature.h"
 #include "models/checksum.h"
 #include "models/safetensors.h"
 
@@ -73,6 +74,14 @@ void requireWhole(const std::string& path, const json& header, const TensorFile&
 {
     if (checksumsWanted())
         checkedSum(path, header, file);
+}
+
+/// Where AGPNET_REQUIRE_SIGNATURE names a public key, a model is one that its owner signed, or none. Its backbone, if elsewhere, is the one that the
+/// signed header names by its hash.
+void requireSigned(const std::string& path, const Bytes& bytes)
+{
+    if (const char* key = std::getenv("AGPNET_REQUIRE_SIGNATURE"); key && *key)
+        PublicKey::parse(key).requireSigned(path, bytes.data, bytes.size);
 }
 
 /// The tensors whose names begin with the prefix, without it.
@@ -331,7 +340,9 @@ void writeModel(const std::string& path, const ModelFile& model, EmbedBackbone e
 
 ModelFile readModel(const std::string& path)
 {
-    const TensorFile file = readSafetensors(path);
+    const Bytes bytes = mapFile(path);
+    requireSigned(path, bytes);
+    const TensorFile file = readSafetensors(bytes);
     const json header = parseHeader(path, file.metadata, "model");
     requireWhole(path, header, file);
     ModelFile model;

@@ -1,5 +1,7 @@
 #include "agpnet/verify.hpp"
 
+#include "common/signature.h"
+#include "models/bytes.h"
 #include "models/checksum.h"
 #include "operators/guard.h"
 
@@ -9,6 +11,17 @@ namespace agpnet
 std::string verifyModel(const std::string& path)
 {
     return guarded([&] { return checkedSum(path); });
+}
+
+std::string verifySignature(const std::string& path, const std::string& publicKey)
+{
+    return guarded(
+        [&]
+        {
+            const PublicKey key = PublicKey::parse(publicKey);
+            const Bytes bytes = mapFile(path);
+            return key.requireSigned(path, bytes.data, bytes.size);
+        });
 }
 
 } // namespace agpnet

@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 
 struct Options
 {
-    std::string model, split, maps, saveMaps, out, report, precision = "auto";
+    std::string model, split, maps, saveMaps, share, out, report, precision = "auto";
     std::vector<std::string> data, categories;
     double exactPixels = static_cast<double>(tools::PixelAccumulator::defaultExactPixels);
     int batch = 8, drawings = 1000;
@@ -98,6 +98,12 @@ public:
         require(options.model.empty() != options.maps.empty(), "evaluate takes a model, or --maps DIR; {}",
                 options.model.empty() ? "neither was given" : "both were given");
         require(options.saveMaps.empty() || options.maps.empty(), "--save-maps writes a model's maps; with --maps there are some already");
+        if (!options.share.empty())
+        {
+            share_ = tools::Share::parse(options.share);
+            require(!options.saveMaps.empty(), "--share is {}: it wants --save-maps, the folder that all shares are measured from", options.share);
+            require(options.report.empty() && options.out.empty(), "--share is {}: figures and the report are those of all, by --maps", options.share);
+        }
         if (!options.model.empty())
         {
             detector_ = Detector::load(options.model, options.precision);
@@ -141,6 +147,28 @@ public:
         return result;
     }
 
+    /// Maps and scores of the share, and no figures: those are of all pictures, by --maps. The number of pictures.
+    size_t saveShare()
+    {
+        std::vector<MeasuredClass> classes = listClasses(options_);
+        several_ = classes.size() > 1;
+        size_t pictures = 0;
+        std::vector<std::string> warnings;
+        for (MeasuredClass& each : classes)
+        {
+            chooseProduct(each, warnings);
+            tools::MapFolderWriter writer = mapWriter(each.data);
+            inspect(each.data,
+                    [&](const tools::Item& item, const cv::Mat&, const Found& found)
+                    {
+                        writer.add(item, found.map, found.score);
+                        pictures++;
+                    });
+            writer.finish();
+        }
+        return pictures;
+    }
+
 private:
     fs::path classFolder(const std::string& folder, const tools::Dataset& data) const
     {
@@ -167,51 +195,65 @@ private:
             each.threshold = detector_->threshold() / detector_->sensitivity();
     }
 
+    /// The model's results for the share's pictures; `take(item, image, found)` has each, in order.
+    template <typename Take>
+    void inspect(const tools::Dataset& data, Take take)
+    {
+        std::vector<const tools::Item*> items;
+        for (size_t i = 0; i < data.items.size(); i++)
+            if (share_.has(i))
+                items.push_back(&data.items[i]);
+        const tools::Input input = tools::inputOf(json::parse(detector_->header()).at("config").at("input"));
+        if (!warm_ && !items.empty()) // the first pass allocates and compiles; it would be the slowest percentile of all
+            detector_->detect(tools::readItem(*items.front(), input));
+        warm_ = true;
+        Progress progress("image", "images", static_cast<int>(items.size()), 0, options_.asJson);
+        for (size_t first = 0; first < items.size(); first += static_cast<size_t>(options_.batch))
+        {
+            const size_t count = std::min(static_cast<size_t>(options_.batch), items.size() - first);
+            std::vector<cv::Mat> images, maps;
+            for (size_t i = 0; i < count; i++)
+                images.push_back(tools::readItem(*items[first + i], input));
+            const auto start = std::chrono::steady_clock::now();
+            const std::vector<Result> results = detector_->detectBatch(images, maps, cv::noArray(), MAP_MODEL);
+            const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(count);
+            for (size_t i = 0; i < count; i++)
+                take(*items[first + i], images[i], Found{maps[i], static_cast<float>(results[i].score), results[i], seconds});
+            progress.update(static_cast<int>(first + count));
+        }
+    }
+
     tools::ClassFigures measureModel(const tools::Dataset& data)
     {
         tools::ClassEvaluation evaluation(data.name, figureOptions());
         std::optional<tools::MapFolderWriter> writer;
         if (!options_.saveMaps.empty())
-        {
-            tools::requireMapNames(data);
-            writer.emplace(classFolder(options_.saveMaps, data));
-        }
-        const tools::Input input = tools::inputOf(json::parse(detector_->header()).at("config").at("input"));
-        if (!warm_) // the first pass allocates and compiles; it would be the slowest percentile of all
-            detector_->detect(tools::readItem(data.items.front(), input));
-        warm_ = true;
-        Progress progress("image", "images", static_cast<int>(data.items.size()), 0, options_.asJson);
-        for (size_t first = 0; first < data.items.size(); first += static_cast<size_t>(options_.batch))
-        {
-            const size_t count = std::min(static_cast<size_t>(options_.batch), data.items.size() - first);
-            std::vector<cv::Mat> images, maps;
-            for (size_t i = 0; i < count; i++)
-                images.push_back(tools::readItem(data.items[first + i], input));
-            const auto start = std::chrono::steady_clock::now();
-            const std::vector<Result> results = detector_->detectBatch(images, maps, cv::noArray(), MAP_MODEL);
-            const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(count);
-            for (size_t i = 0; i < count; i++)
-            {
-                const tools::Item& item = data.items[first + i];
-                const Found found{maps[i], static_cast<float>(results[i].score), results[i], seconds};
-                const cv::Mat mask = maskOf(item, images[i].size());
-                evaluation.add(item, found.score, found.map, mask, results[i].anomalous, seconds);
-                if (writer)
-                    writer->add(item, found.map, found.score);
-                if (page_)
+            writer.emplace(mapWriter(data));
+        inspect(data,
+                [&](const tools::Item& item, const cv::Mat& image, const Found& found)
                 {
-                    tools::ReportItem entry = reportItem(item, group(data), tools::pictureOf(images[i]), mask, found);
-                    entry.threshold = results[i].threshold;
-                    entry.mapThreshold = results[i].pixelThreshold;
-                    entry.anomalous = results[i].anomalous;
-                    page_->add(entry, report_);
-                }
-            }
-            progress.update(static_cast<int>(first + count));
-        }
+                    const cv::Mat mask = maskOf(item, image.size());
+                    evaluation.add(item, found.score, found.map, mask, found.result->anomalous, found.seconds);
+                    if (writer)
+                        writer->add(item, found.map, found.score);
+                    if (page_)
+                    {
+                        tools::ReportItem entry = reportItem(item, group(data), tools::pictureOf(image), mask, found);
+                        entry.threshold = found.result->threshold;
+                        entry.mapThreshold = found.result->pixelThreshold;
+                        entry.anomalous = found.result->anomalous;
+                        page_->add(entry, report_);
+                    }
+                });
         if (writer)
             writer->finish();
         return evaluation.finish();
+    }
+
+    tools::MapFolderWriter mapWriter(const tools::Dataset& data) const
+    {
+        tools::requireMapNames(data);
+        return tools::MapFolderWriter(classFolder(options_.saveMaps, data), share_);
     }
 
     tools::ClassFigures measureMaps(const tools::Dataset& data)
@@ -320,12 +362,24 @@ private:
     std::optional<tools::ReportWriter> page_;
     tools::Report report_;
     std::string scoreName_;
+    tools::Share share_;
     bool several_ = false, warm_ = false;
 };
 
 int evaluate(const Options& options)
 {
-    const Measurement result = Evaluator(options).run();
+    Evaluator evaluator(options);
+    if (!options.share.empty())
+    {
+        const size_t pictures = evaluator.saveShare();
+        if (options.asJson)
+            std::printf("%s\n", json{{"share", options.share}, {"images", pictures}, {"maps", options.saveMaps}}.dump().c_str());
+        else
+            std::printf("share %s: %zu images, maps: %s\nwhen all shares are there: agpnet evaluate --maps %s --data ...\n", options.share.c_str(),
+                        pictures, options.saveMaps.c_str(), options.saveMaps.c_str());
+        return exitOk;
+    }
+    const Measurement result = evaluator.run();
     const json figures = toJson(result);
     if (!options.out.empty())
         writeFileAtomically(options.out, figures.dump(2) + "\n");
@@ -358,6 +412,7 @@ void addEvaluate(CLI::App& app, Run& run)
     command->add_option("--split", options->split, "File that says which good images are for training and which for test");
     command->add_option("--maps", options->maps, "Measure the maps in this folder: <defect>/<stem>.tiff, perhaps scores.csv");
     command->add_option("--save-maps", options->saveMaps, "Write the model's maps and scores in that layout");
+    command->add_option("--share", options->share, "K/N: inspect every N-th image only, from the K-th, for --save-maps; one process each");
     command->add_option("--exact-pixels", options->exactPixels, "Above so many, pixel figures have bounds instead of being exact")
         ->check(CLI::Range(0.0, 1e12));
     command->add_option("--bootstrap", options->drawings, "Test sets redrawn for the 95 % intervals of image figures")

@@ -2,6 +2,7 @@
 #include "apps/agpnet/commands.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <opencv2/core.hpp>
 
@@ -11,6 +12,8 @@ int main(int argc, char** argv)
     CLI::App app("AGPNet: learns from pictures of good parts, then finds what is wrong, and where.", "agpnet");
     app.set_version_flag("--version", agpnet::version());
     app.get_formatter()->column_width(34);
+    std::string key;
+    app.add_option("--require-signature", key, "Use only models that FILE.minisig signs by this key of minisign, or file of one")->envname("AGPNET_REQUIRE_SIGNATURE");
     Run run;
     addTrain(app, run);
     addDetect(app, run);
@@ -35,6 +38,8 @@ int main(int argc, char** argv)
         std::fprintf(stderr, "%s\nagpnet: a subcommand is required\n", app.help().c_str());
         return exitUsage;
     }
+    if (!key.empty())
+        ::setenv("AGPNET_REQUIRE_SIGNATURE", key.c_str(), 1); // which the library asks for at each model, by whatever way it comes
     try
     {
         return run();

@@ -8,6 +8,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <regex>
 #include <set>
 
 namespace agpnet::tools
@@ -28,12 +29,40 @@ std::optional<fs::path> findMap(const fs::path& folder, const std::string& name)
     return {};
 }
 
-std::map<std::string, float> readScores(const fs::path& path)
+std::string scoresName(Share share)
 {
-    std::map<std::string, float> scores;
-    std::error_code error;
-    if (!fs::exists(path, error))
-        return scores;
+    return share.count == 1 ? "scores.csv" : fmt::format("scores.{}-of-{}.csv", share.index, share.count);
+}
+
+/// The whole file, or all shares of one; nothing where there are no scores.
+std::vector<fs::path> findScores(const fs::path& folder)
+{
+    std::vector<fs::path> found;
+    size_t count = 0;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+    {
+        const std::string name = entry.path().filename().string();
+        static const std::regex shareName("scores\\.[1-9][0-9]{0,5}-of-([1-9][0-9]{0,5})\\.csv");
+        std::smatch match;
+        const bool share = std::regex_match(name, match, shareName);
+        if (!share && name != scoresName({}))
+            continue;
+        const size_t of = share ? std::stoul(match[1]) : 1;
+        require(found.empty() || of == count, "{}: has {} and {}, which are not of one evaluation; remove the older one", folder.string(),
+                found.empty() ? "" : found.front().filename().string(), name);
+        count = of;
+        found.push_back(entry.path());
+    }
+    std::vector<std::string> missing;
+    for (size_t index = 1; index <= count && missing.size() < 10; index++)
+        if (std::error_code error; !fs::exists(folder / scoresName({index, count}), error))
+            missing.push_back(scoresName({index, count}));
+    require(missing.empty(), "{}: has {} of {} shares of the scores; missing: {}", folder.string(), found.size(), count, joinNames(missing));
+    return found;
+}
+
+void readScores(const fs::path& path, std::map<std::string, float>& scores)
+{
     const CsvTable table(path);
     const size_t name = table.require({"name"}), score = table.require({"score"});
     for (size_t row = 0; row < table.rows(); row++)
@@ -45,8 +74,6 @@ std::map<std::string, float> readScores(const fs::path& path)
                 "{}: the score is '{}', a finite number was expected", table.where(row), text);
         require(scores.emplace(table.at(row, name), value).second, "{}: {} stands there twice", table.where(row), table.at(row, name));
     }
-    require(!scores.empty(), "{}: holds no scores", path.string());
-    return scores;
 }
 
 void requireNone(const std::vector<std::string>& missing, size_t all, const fs::path& folder, const char* what)
@@ -55,6 +82,16 @@ void requireNone(const std::vector<std::string>& missing, size_t all, const fs::
 }
 
 } // namespace
+
+Share Share::parse(const std::string& text)
+{
+    static const std::regex form("([1-9][0-9]{0,5})/([1-9][0-9]{0,5})");
+    std::smatch match;
+    require(std::regex_match(text, match, form), "the share is '{}'; K/N was expected, the K-th of N", text);
+    const Share share{std::stoul(match[1]), std::stoul(match[2])};
+    require(share.index <= share.count, "the share is '{}'; there are only {}", text, share.count);
+    return share;
+}
 
 std::string mapName(const Item& item)
 {
@@ -75,7 +112,10 @@ MapFolder::MapFolder(const fs::path& folder, const Dataset& dataset) : folder_(f
 {
     requireFolder(folder);
     requireMapNames(dataset);
-    scores_ = readScores(folder / "scores.csv");
+    const std::vector<fs::path> tables = findScores(folder);
+    for (const fs::path& table : tables)
+        readScores(table, scores_);
+    require(tables.empty() || !scores_.empty(), "{}: holds no scores", tables.empty() ? "" : tables.front().string());
     std::vector<std::string> withoutMap, withoutScore;
     for (const Item& item : dataset.items)
     {
@@ -88,7 +128,7 @@ MapFolder::MapFolder(const fs::path& folder, const Dataset& dataset) : folder_(f
             withoutScore.push_back(name);
     }
     requireNone(withoutMap, dataset.items.size(), folder, "map (.tiff or .png)");
-    requireNone(withoutScore, dataset.items.size(), folder / "scores.csv", "score");
+    requireNone(withoutScore, dataset.items.size(), tables.empty() ? folder : tables.front(), "score");
 }
 
 cv::Mat MapFolder::read(const Item& item)
@@ -108,7 +148,7 @@ float MapFolder::score(const Item& item, const cv::Mat& map) const
     return scores_.empty() ? static_cast<float>(imageScore(map)) : scores_.at(mapName(item));
 }
 
-MapFolderWriter::MapFolderWriter(fs::path folder) : folder_(std::move(folder))
+MapFolderWriter::MapFolderWriter(fs::path folder, Share share) : folder_(std::move(folder)), share_(share)
 {
     std::error_code error;
     fs::create_directories(folder_, error);
@@ -126,7 +166,7 @@ void MapFolderWriter::add(const Item& item, const cv::Mat& map, float score)
 
 void MapFolderWriter::finish()
 {
-    writeFileAtomically(folder_ / "scores.csv", scores_);
+    writeFileAtomically(folder_ / scoresName(share_), scores_);
 }
 
 } // namespace agpnet::tools

@@ -2,6 +2,7 @@
 //     DIR/<defect>/<stem>.tiff     one channel of 32-bit floats; or .png, grey, 8 or 16 bits
 //     DIR/test/<defect>/<stem>...  is looked at where the first is not there
 //     DIR/scores.csv               perhaps: columns name,score with <defect>/<stem>; else a map's maximum is its score
+//     DIR/scores.K-of-N.csv        in its place, from N processes that each had a share of the pictures
 // <defect> and <stem> are the picture's; the defect is "good" for good ones.
 #pragma once
 
@@ -12,6 +13,15 @@
 
 namespace agpnet::tools
 {
+
+/// One process's part of the pictures: of each `count`, one.
+struct Share
+{
+    size_t index = 1, count = 1; ///< index from 1
+
+    static Share parse(const std::string& text); ///< "2/8"; Error for anything else
+    bool has(size_t picture) const { return picture % count == index - 1; }
+};
 
 /// "<defect>/<stem>"
 std::string mapName(const Item& item);
@@ -39,12 +49,13 @@ private:
 class MapFolderWriter
 {
 public:
-    explicit MapFolderWriter(std::filesystem::path folder); ///< the folder is made
+    explicit MapFolderWriter(std::filesystem::path folder, Share share = {}); ///< the folder is made
     void add(const Item& item, const cv::Mat& map, float score);
-    void finish(); ///< writes scores.csv
+    void finish(); ///< writes scores.csv, or that of the share
 
 private:
     std::filesystem::path folder_;
+    Share share_;
     std::string scores_ = "name,score\n";
 };
 

@@ -4,10 +4,12 @@
 #include "agpnet/trainer.hpp"
 #include "tests/support/tiny_backbone.h"
 
+#include <ATen/Parallel.h>
 #include <atomic>
 #include <filesystem>
 #include <functional>
 #include <gtest/gtest.h>
+#include <iterator>
 #include <opencv2/core.hpp>
 #include <thread>
 
@@ -65,6 +67,33 @@ protected:
 };
 test::TempFolder* Concurrency::folder = nullptr;
 double Concurrency::alone[models][pictures];
+
+size_t threadsNow()
+{
+    return static_cast<size_t>(std::distance(fs::directory_iterator("/proc/self/task"), fs::directory_iterator()));
+}
+
+/// Not of the suite above, whose models are made by as many threads as there are.
+TEST(HostThreads, AProgramThatAllowsOneThreadGetsNoOthers)
+{
+    const int ofOpenCv = cv::getNumThreads(), ofTorch = at::get_num_threads();
+    cv::setNumThreads(1);
+    at::set_num_threads(1);
+    const size_t before = threadsNow();
+    const test::TempFolder folder;
+    const auto trainer = Trainer::create(test::writeTinyBackbone(folder), test::tinyConfig(2));
+    cv::Mat picture(300, 260, CV_8UC3, cv::Scalar::all(90)), map;
+    trainer->fit(4, [&](size_t) { return picture; });
+    trainer->save(folder / "m.agp");
+    const auto detector = Detector::load(folder / "m.agp");
+    for (int i = 0; i < 3; i++)
+        detector->detect(picture, map);
+    EXPECT_EQ(threadsNow(), before);
+    EXPECT_EQ(cv::getNumThreads(), 1);
+    EXPECT_EQ(at::get_num_threads(), 1);
+    cv::setNumThreads(ofOpenCv);
+    at::set_num_threads(ofTorch);
+}
 
 TEST_F(Concurrency, OneDetectorServesManyThreads)
 {

@@ -99,6 +99,31 @@ TEST_F(EndToEnd, FindsTheDefects)
     EXPECT_GT(fs::file_size(*folder / "report.html"), 100'000u);
 }
 
+TEST_F(EndToEnd, SharesOfSeveralProcessesGiveTheSameFigures)
+{
+    const std::string from = agpnetProgram + " evaluate --json --batch 1 --data " + shellQuoted(data);
+    const std::string maps = " --save-maps " + shellQuoted(*folder / "shares");
+    const Outcome whole = run(from + " " + shellQuoted(model));
+    ASSERT_EQ(whole.code, 0) << whole.text;
+    size_t images = 0;
+    for (const char* share : {"3/3", "1/3", "2/3"})
+    {
+        const Outcome part = run(from + " " + shellQuoted(model) + maps + " --share " + share);
+        ASSERT_EQ(part.code, 0) << part.text;
+        images += json::parse(part.text).at("images").get<size_t>();
+    }
+    const json a = json::parse(whole.text);
+    const Outcome merged = run(agpnetProgram + " evaluate --json --data " + shellQuoted(data) + " --maps " + shellQuoted(*folder / "shares"));
+    ASSERT_EQ(merged.code, 0) << merged.text;
+    const json b = json::parse(merged.text);
+    for (const char* part : {"image", "pixel", "defects", "data"})
+        EXPECT_EQ(a.at(part), b.at(part)) << part;
+    EXPECT_EQ(images, a.at("data").at("good").get<size_t>() + a.at("data").at("anomalous").get<size_t>());
+    const Outcome bare = run(from + " " + shellQuoted(model) + " --share 1/3");
+    EXPECT_NE(bare.code, 0);
+    EXPECT_NE(bare.text.find("--save-maps"), std::string::npos) << bare.text;
+}
+
 TEST_F(EndToEnd, SavedMapsGiveTheSameFigures)
 {
     const std::string maps = *folder / "maps";

@@ -12,6 +12,8 @@
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <memory>
+#include <openssl/evp.h>
 #include <random>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -263,6 +265,53 @@ TEST_F(Model, ADamagedFileIsRefusedByItsSum)
     ::setenv("AGPNET_SKIP_CHECKSUM", "0", 1);
     EXPECT_NE(errorOf([&] { readModel(folder_ / "threshold.agp"); }), "");
     ::unsetenv("AGPNET_SKIP_CHECKSUM");
+}
+
+/// What `minisign -S` writes, older format: Ed25519 over the file itself.
+std::string minisign(EVP_PKEY* key, const std::string& text)
+{
+    const auto base64 = [](const std::string& bytes) {
+        std::string out((bytes.size() + 2) / 3 * 4 + 1, 0);
+        out.resize(static_cast<size_t>(EVP_EncodeBlock(reinterpret_cast<uint8_t*>(out.data()), reinterpret_cast<const uint8_t*>(bytes.data()),
+                                                       static_cast<int>(bytes.size()))));
+        return out;
+    };
+    const auto sign = [&](const std::string& data) {
+        std::string signature(64, 0);
+        size_t size = signature.size();
+        const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+        EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key);
+        EVP_DigestSign(context.get(), reinterpret_cast<uint8_t*>(signature.data()), &size, reinterpret_cast<const uint8_t*>(data.data()), data.size());
+        return signature;
+    };
+    if (text.empty()) // the public key
+    {
+        std::string raw(32, 0);
+        size_t size = raw.size();
+        EVP_PKEY_get_raw_public_key(key, reinterpret_cast<uint8_t*>(raw.data()), &size);
+        return base64("Ed12345678" + raw);
+    }
+    const std::string signature = sign(text), comment = "made by a test";
+    return "untrusted comment: -\n" + base64("Ed12345678" + signature) + "\ntrusted comment: " + comment + "\n" + base64(sign(signature + comment)) + "\n";
+}
+
+TEST_F(Model, IsLoadedOnlyIfSignedWhereThatIsRequired)
+{
+    const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"), EVP_PKEY_free);
+    const std::string path = folder_ / "m.agp";
+    writeModel(path, trained(), EmbedBackbone::Yes);
+    ::setenv("AGPNET_REQUIRE_SIGNATURE", minisign(key.get(), "").c_str(), 1);
+    EXPECT_THAT(errorOf([&] { readModel(path); }), HasSubstr("m.agp: has no signature"));
+    test::writeBytes(path + ".minisig", minisign(key.get(), test::readBytes(path)));
+    EXPECT_EQ(errorOf([&] { readModel(path); }), "");
+    ModelFile other = trained();
+    other.scores.threshold.value *= 2; // a whole file with a sum of its own, that somebody else made
+    writeModel(path, other, EmbedBackbone::Yes);
+    EXPECT_THAT(errorOf([&] { readModel(path); }), HasSubstr("is not what was signed"));
+    ::setenv("AGPNET_REQUIRE_SIGNATURE", "no key", 1);
+    EXPECT_THAT(errorOf([&] { readModel(path); }), HasSubstr("no key"));
+    ::unsetenv("AGPNET_REQUIRE_SIGNATURE");
+    EXPECT_EQ(errorOf([&] { readModel(path); }), "");
 }
 
 TEST_F(Model, NamesOfBackbonesDoNotLeadOutOfTheFolder)

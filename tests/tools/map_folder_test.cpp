@@ -65,6 +65,47 @@ TEST(MapFolder, RoundTripKeepsEveryBit)
     }
 }
 
+TEST(MapFolder, SharesTogetherAreTheWhole)
+{
+    const TempFolder folder;
+    const fs::path path = folder.path() / "maps";
+    const Dataset data = dataset();
+    for (const char* text : {"2/2", "1/2"})
+    {
+        const Share share = Share::parse(text);
+        if (share.index == 1) // the other is still at work
+        {
+            EXPECT_THAT(errorOf([&] { MapFolder(path, data); }), AllOf(HasSubstr("1 of 2 shares"), HasSubstr("missing: scores.1-of-2.csv")));
+        }
+        MapFolderWriter writer(path, share);
+        for (size_t i = 0; i < data.items.size(); i++)
+            if (share.has(i))
+                writer.add(data.items[i], ramp(static_cast<float>(i)), static_cast<float>(i) / 3);
+        writer.finish();
+    }
+    MapFolder maps(path, data);
+    for (size_t i = 0; i < data.items.size(); i++)
+    {
+        const cv::Mat map = maps.read(data.items[i]);
+        EXPECT_EQ(cv::norm(map, ramp(static_cast<float>(i)), cv::NORM_INF), 0);
+        EXPECT_EQ(maps.score(data.items[i], map), static_cast<float>(i) / 3);
+    }
+    writeBytes(path / "scores.1-of-3.csv", "name,score\ngood/0,1\n");
+    EXPECT_THAT(errorOf([&] { MapFolder(path, data); }), HasSubstr("not of one evaluation"));
+    fs::remove(path / "scores.1-of-3.csv");
+    writeBytes(path / "scores.2-of-2.csv", "name,score\ngood/0,1\n");
+    EXPECT_THAT(errorOf([&] { MapFolder(path, data); }), HasSubstr("good/0 stands there twice"));
+}
+
+TEST(MapFolder, AShareIsKOfN)
+{
+    const Share share = Share::parse("2/3");
+    EXPECT_FALSE(share.has(0) || share.has(2) || share.has(3));
+    EXPECT_TRUE(share.has(1) && share.has(4));
+    for (const char* text : {"", "0/2", "3/2", "1", "1/0", "-1/2", "1/2 ", "1/99999999999"})
+        EXPECT_THAT(errorOf([&] { Share::parse(text); }), HasSubstr(fmt::format("the share is '{}'", text)));
+}
+
 TEST(MapFolder, TestFolderPngAndMaximum)
 {
     const TempFolder folder;
