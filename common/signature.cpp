@@ -78,13 +78,18 @@ std::string PublicKey::requireSigned(const fs::path& path, const void* data, siz
     const std::string name = path.string() + ".minisig";
     std::error_code error;
     require(fs::exists(name, error), "{}: has no signature ({}), and one is required", path.string(), name);
-    const std::vector<std::string> lines = linesOf(readTextFile(name, "a signature of minisign", 16384));
+    return requireSigned(path.string(), data, size, name, readTextFile(name, "a signature of minisign", 16384));
+}
+
+std::string PublicKey::requireSigned(const std::string& name, const void* data, size_t size, const std::string& signatureName, const std::string& text) const
+{
+    const std::vector<std::string> lines = linesOf(text);
     constexpr std::string_view comment = "trusted comment: ";
     const bool whole = lines.size() == 4 && lines[0].starts_with("untrusted comment: ") && lines[2].starts_with(comment);
     const std::vector<uint8_t> first = whole ? decoded(lines[1], 2 + idBytes + signatureBytes) : std::vector<uint8_t>{},
                                second = whole ? decoded(lines[3], signatureBytes) : std::vector<uint8_t>{};
-    require(!first.empty() && !second.empty() && first[0] == 'E' && (first[1] == 'D' || first[1] == 'd'), "{}: not a signature of minisign", name);
-    require(std::equal(id_.begin(), id_.end(), first.begin() + 2), "{}: made by another key than the one required", name);
+    require(!first.empty() && !second.empty() && first[0] == 'E' && (first[1] == 'D' || first[1] == 'd'), "{}: not a signature of minisign", signatureName);
+    require(std::equal(id_.begin(), id_.end(), first.begin() + 2), "{}: made by another key than the one required", signatureName);
     const uint8_t* signature = first.data() + 2 + idBytes;
     std::array<uint8_t, 64> digest{};
     const bool hashed = first[1] == 'D'; // today's format; the older one signs the file itself
@@ -96,10 +101,10 @@ std::string PublicKey::requireSigned(const fs::path& path, const void* data, siz
         data = digest.data();
         size = digest.size();
     }
-    require(verified(key_, signature, data, size), "{}: is not what was signed in {}", path.string(), name);
+    require(verified(key_, signature, data, size), "{}: is not what was signed in {}", name, signatureName);
     const std::string trusted = lines[2].substr(comment.size());
     const std::string sealed = std::string(signature, signature + signatureBytes) + trusted;
-    require(verified(key_, second.data(), sealed.data(), sealed.size()), "{}: its trusted comment is not what was signed", name);
+    require(verified(key_, second.data(), sealed.data(), sealed.size()), "{}: its trusted comment is not what was signed", signatureName);
     return trusted;
 }
 

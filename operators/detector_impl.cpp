@@ -67,9 +67,13 @@ Result DetectorImpl::decided(double score, int64_t product, const at::Tensor& fe
     result.calibrated = calibrated(score, result.threshold, steepnessFor(normal.median, normal.threshold.value));
     result.pixelThreshold = (pixelThreshold_ > 0 ? pixelThreshold_ : normal.pixelThreshold.value) / sensitivity_;
     result.drift = inference_->outOfRange(product, features);
+    return result;
+}
+
+void DetectorImpl::remember(const Result& result) const
+{
     if (result.drift >= 0)
         window_.add(result.drift);
-    return result;
 }
 
 Result DetectorImpl::detectOnDevice(const stages::Device& openCl, const cv::UMat& image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const
@@ -116,6 +120,7 @@ std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<cv::Mat>& i
         Image& image = results[i];
         image.map = size == MAP_IMAGE ? mapAt(found[i].map, images[i].size(), inspection_.region) : found[i].map;
         image.result = decided(found[i].score, found[i].product, found[i].features);
+        remember(image.result);
         if (wantMask || image.result.anomalous)
         {
             cv::compare(image.map, image.result.pixelThreshold, image.mask, cv::CMP_GT);
@@ -128,14 +133,27 @@ std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<cv::Mat>& i
 Result DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const
 {
     return guarded([&] {
+        std::string failure;
         if (image.isUMat() && image.dims() == 2 && !image.empty() && (map.isUMat() || mask.isUMat()))
         {
             // tiles are blended, regions of interest cut out and small regions dropped on the host
             const stages::Device device = openClDevice();
             if (device.api == stages::Api::OpenCL && inspection_.region.empty() && minimumArea_ == 0 && TileGrid(image.size(), inspection_.tiling).size() <= 1)
-                return detectOnDevice(device, image.getUMat(), map, mask, size);
+                try
+                {
+                    const Result result = detectOnDevice(device, image.getUMat(), map, mask, size);
+                    remember(result);
+                    return result;
+                }
+                catch (const std::exception& error)
+                {
+                    if (!hostFallback_)
+                        throw;
+                    failure = error.what(); // what is wrong with the image itself, the host will say again
+                }
         }
         Image found = run({image.getMat()}, mask.needed(), size)[0];
+        found.result.deviceFailure = std::move(failure);
         if (map.needed())
             found.map.copyTo(map);
         if (mask.needed())

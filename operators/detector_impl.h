@@ -31,6 +31,8 @@ public:
     double pixelThreshold() const override { return pixelThreshold_ > 0 ? pixelThreshold_ : inference_->scores(product_).pixelThreshold.value; }
     void setMinimumArea(int pixels) override;
     int minimumArea() const override { return minimumArea_; }
+    void setHostFallback(bool allowed) override { hostFallback_ = allowed; }
+    bool hostFallback() const override { return hostFallback_; }
     DriftState drift() const override;
     void setDriftWindow(int pictures) override;
     cv::Size inputSize() const override { return inference_->inputSize(); }
@@ -44,6 +46,7 @@ private:
         cv::Mat map, mask; ///< mask: only where asked for
     };
     Result decided(double score, int64_t product, const at::Tensor& features) const; ///< without regions
+    void remember(const Result& result) const; ///< for drift()
     Result detectOnDevice(const stages::Device& openCl, const cv::UMat& image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const;
     std::vector<Image> run(const std::vector<cv::Mat>& images, bool wantMask, MapSize size) const;
 
@@ -52,6 +55,7 @@ private:
     Inspection inspection_;
     double sensitivity_ = 1, threshold_ = 0, pixelThreshold_ = 0; ///< thresholds: 0 for the model's
     int minimumArea_ = 0;
+    bool hostFallback_ = true;
     mutable DriftWindow window_;
 };
 

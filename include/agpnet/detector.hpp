@@ -36,6 +36,7 @@ struct Result
     std::string product;   ///< whose thresholds were taken: setProduct()'s, or the one the image was found to be of; empty where the model has but one
     double drift = -1;     ///< how far the image's features as a whole are from those of normal images: up to 1 within the range of training; -1: not known
     std::vector<Region> regions; ///< greatest peak first; filled when the image is anomalous, or a mask was asked for that is no UMat (they are found on the host)
+    std::string deviceFailure; ///< why the device of a UMat could not do it and the host did, see Detector::setHostFallback(); else empty
 };
 
 /// Where map and mask are to be given.
@@ -129,6 +130,11 @@ public:
     /// not depend on it.
     virtual void setMinimumArea(int pixels) = 0;
     virtual int minimumArea() const = 0; ///< the one that was set
+
+    /// Whether the host inspects an image in a cv::UMat where the OpenCL device fails, for want of memory for instance; Result::deviceFailure then says why. Each
+    /// image is tried on the device first. Default true; false: the failure is the exception.
+    virtual void setHostFallback(bool allowed) = 0;
+    virtual bool hostFallback() const = 0; ///< what was set
 
     /// Of the last images through this detector, of all threads together.
     virtual DriftState drift() const = 0;

@@ -196,6 +196,29 @@ TEST_F(OnDevice, NeitherPictureNorMapPassesOverTheHost)
     }
 }
 
+TEST_F(OnDevice, WhereItFailsTheHostDoesItAndSaysSo)
+{
+    const cv::Mat image = picture({200, 160}, CV_8UC3, 3);
+    cv::Mat expected;
+    const double score = detector_->detect(image, expected).score;
+    cv::UMat onDevice, map;
+    image.copyTo(onDevice);
+    {
+        const cv::Mat held = onDevice.getMat(cv::ACCESS_READ); // while it is mapped on the host, OpenCV gives no kernel its buffer
+        const int seen = detector_->drift().pictures;
+        const Result found = detector_->detect(onDevice, map);
+        EXPECT_NE(found.deviceFailure, "");
+        EXPECT_EQ(found.score, score);
+        EXPECT_EQ(cv::norm(map.getMat(cv::ACCESS_READ), expected, cv::NORM_INF), 0);
+        EXPECT_LE(detector_->drift().pictures, seen + 1) << "one image, tried twice";
+        detector_->setHostFallback(false);
+        EXPECT_FALSE(detector_->hostFallback());
+        EXPECT_THROW(detector_->detect(onDevice, map), cv::Exception);
+        detector_->setHostFallback(true);
+    }
+    EXPECT_EQ(detector_->detect(onDevice, map).deviceFailure, "") << "the next is tried on the device again";
+}
+
 TEST_F(OnDevice, WhatCannotStayThereGoesOverTheHost)
 {
     const cv::Mat image = picture({200, 160}, CV_8UC3, 3);

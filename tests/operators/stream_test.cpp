@@ -53,6 +53,8 @@ public:
     double threshold() const override { return real_->threshold(); }
     double pixelThreshold() const override { return real_->pixelThreshold(); }
     void setMinimumArea(int pixels) override { real_->setMinimumArea(pixels); }
+    void setHostFallback(bool allowed) override { real_->setHostFallback(allowed); }
+    bool hostFallback() const override { return real_->hostFallback(); }
     int minimumArea() const override { return real_->minimumArea(); }
     DriftState drift() const override { return real_->drift(); }
     void setDriftWindow(int pictures) override { real_->setDriftWindow(pictures); }
