@@ -4,6 +4,7 @@
 #include "agpnet/trainer.hpp"
 #include "tests/support/tiny_backbone.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <atomic>
 #include <filesystem>
@@ -79,6 +80,7 @@ TEST(HostThreads, AProgramThatAllowsOneThreadGetsNoOthers)
     const int ofOpenCv = cv::getNumThreads(), ofTorch = at::get_num_threads();
     cv::setNumThreads(1);
     at::set_num_threads(1);
+    at::ones({1}).requires_grad_(true).sum().backward(); // some LibTorches have a thread that waits for other devices' gradients
     const size_t before = threadsNow();
     const test::TempFolder folder;
     const auto trainer = Trainer::create(test::writeTinyBackbone(folder), test::tinyConfig(2));
