@@ -75,14 +75,18 @@ int64_t channelsOf(const BackboneFacts& backbone, const LayerGroups& groups)
 Config completed(Config config, const BackboneFacts& backbone)
 {
     validate(config); // before anything is computed from it
-    constexpr int64_t usual = 252;
+    const bool quick = config.prefer == "speed";
+    const int64_t usual = quick ? 168 : 252;
     const int nearest = static_cast<int>(std::max<int64_t>(1, (usual + backbone.stride / 2) / backbone.stride) * backbone.stride);
     for (int* side : {&config.height, &config.width})
         if (*side == 0)
             *side = nearest;
     if (config.layers.empty())
-        for (int layer : backbone.defaultLayers)
-            config.layers.push_back({layer});
+    {
+        const std::vector<int>& proposed = backbone.defaultLayers;
+        const auto taken = static_cast<ptrdiff_t>(quick ? (proposed.size() + 1) / 2 : proposed.size());
+        std::for_each(proposed.begin(), proposed.begin() + taken, [&](int layer) { config.layers.push_back({layer}); });
+    }
     if (config.decoderWidth == 0)
     {
         constexpr int64_t most = 384, multiple = 4; // which the positions want

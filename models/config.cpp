@@ -23,6 +23,7 @@ const std::pair<Noise, const char*> noiseNames[] = {
 template <typename ConfigType, typename Visit>
 void forEachField(ConfigType& c, Visit visit)
 {
+    visit("prefer", c.prefer);
     visit("height", c.height);
     visit("width", c.width);
     visit("input", c.input);
@@ -295,6 +296,7 @@ void to_json(nlohmann::json& json, const Config& config)
 
 void validate(const Config& c)
 {
+    checkChoice("prefer", c.prefer, {"accuracy", "speed"});
     checkRange("height", c.height, 0, 4096);
     checkRange("width", c.width, 0, 4096);
     for (const std::vector<int>& group : c.layers)
@@ -363,7 +365,9 @@ Config preset(const std::string& name)
     }
     if (name == "fast")
     {
-        config.steps = 150;
+        config.prefer = "speed";
+        config.decoderDepth = 2;
+        config.steps = 300;
         return config;
     }
     fail("config: 'preset' is '{}', expected default, paper or fast", name);

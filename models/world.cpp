@@ -106,7 +106,7 @@ World World::fromEnvironment()
             const auto gloo = c10d::ProcessGroupGloo::Options::create(std::chrono::minutes(30)); // one may have much to read while others wait
             const std::string card = environment("GLOO_SOCKET_IFNAME");
             gloo->devices.push_back(card.empty() ? c10d::ProcessGroupGloo::createDefaultDevice() : c10d::ProcessGroupGloo::createDeviceForInterface(card));
-            world.group_ = std::make_shared<Group>(c10::make_intrusive<c10d::ProcessGroupGloo>(store, world.rank_, world.size_, gloo));
+            world.group_ = std::make_shared<Group>(Group{c10::make_intrusive<c10d::ProcessGroupGloo>(store, world.rank_, world.size_, gloo)});
         }
         catch (const std::exception& error)
         {

@@ -4,6 +4,7 @@
 #include "common/error.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -226,8 +227,9 @@ json parametersToJson(const std::string& text)
     {
         const size_t end = std::min(text.find(' ', at), text.size()), equals = text.find('=', at);
         const std::string key = text.substr(at, equals - at), value = text.substr(equals + 1, end - equals - 1);
-        int number = 0, read = 0;
-        if (std::sscanf(value.c_str(), "%d%n", &number, &read) == 1 && static_cast<size_t>(read) == value.size())
+        int number = 0;
+        const auto [last, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+        if (error == std::errc() && last == value.data() + value.size())
             object[key] = number;
         else
             object[key] = value;
@@ -244,7 +246,11 @@ std::string parametersFromJson(const json& object)
     {
         require(value.is_number_integer() || value.is_string(), "parameter \"{}\" is {}, expected an integer or text", key.substr(0, 40),
                 value.type_name());
-        text += fmt::format("{}{}={}", text.empty() ? "" : " ", key, value.is_string() ? value.get<std::string>() : value.dump());
+        const std::string setting = value.is_string() ? value.get<std::string>() : value.dump();
+        for (const std::string& part : {key, setting})
+            require(!part.empty() && part.find_first_of(" =") == std::string::npos, "parameter \"{}\" is \"{}\", expected neither blanks nor = nor nothing",
+                    key.substr(0, 40), setting.substr(0, 40));
+        text += fmt::format("{}{}={}", text.empty() ? "" : " ", key, setting);
     }
     require(text.size() <= 4 * mostText, "\"parameters\" has {} characters, at most {} are possible", text.size(), 4 * mostText);
     return text;

@@ -194,8 +194,8 @@ Bench::Bench(Place& place, Problem problem) : place_(place), problem_(std::move(
     for (size_t i = 0; i < setCount; i++)
     {
         auto set = std::make_unique<Set>();
-        const auto fresh = [&](int channels, int rows, int columns, uint64_t what)
-        { return reference::random(n, channels, rows, columns, 10 * i + what); };
+        const auto fresh = [&, batch = n](int channels, int rows, int columns, uint64_t what)
+        { return reference::random(batch, channels, rows, columns, 10 * i + what); };
         if (stage == "prepare")
         {
             set->paint(place_, problem_, 10 * i + 1);

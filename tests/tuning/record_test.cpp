@@ -132,6 +132,9 @@ TEST(Record, BadOnesAreRefusedWithTheReason)
              trial(r)["parameters"] = {1, 2};
          },
          "expected an object"},
+        {"parameter with a blank in its name", [&](json& r) { trial(r)["parameters"]["stri p"] = 6; }, R"(parameter "stri p" is "6")"},
+        {"parameter that looks like two", [&](json& r) { trial(r)["parameters"]["lanes"] = "8 strip=16"; }, R"(parameter "lanes" is "8 strip=16")"},
+        {"parameter without a setting", [&](json& r) { trial(r)["parameters"]["lanes"] = ""; }, R"(parameter "lanes" is "")"},
         {"parameter of an object", [&](json& r) { trial(r)["parameters"]["lanes"] = json::object(); },
          "expected an integer or text"},
         {"best that was not tried", [&](json& r) { entry(r)["best"] = "magic"; }, "no trial that passed its check"},

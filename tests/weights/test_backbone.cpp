@@ -299,6 +299,27 @@ TEST(Backbones, ConfigsLayersAreTheBackbonesWhereTheUsualOnesAreNotThere)
     EXPECT_THAT(errorOf([&] { completed(asked, config); }), HasSubstr("only the same number can be summed"));
 }
 
+TEST(Backbones, WhatIsLeftOpenCanBeChosenForSpeed)
+{
+    VitOverrides overrides;
+    overrides.heads = 2;
+    const nlohmann::json json = recogniseVit(load("timm").weights, overrides).first;
+    const auto vit = json.get<BackboneConfig>();
+    const auto network = recogniseBackbone(load("wide_resnet").weights).first;
+    const Config quick = completed(preset("fast"), vit), quickNetwork = completed(preset("fast"), network);
+    EXPECT_EQ(quick.height, 168);
+    EXPECT_EQ(quick.width, 168);
+    EXPECT_EQ(quick.layers, (LayerGroups{{1}}));
+    EXPECT_EQ(quickNetwork.height, 176); // a multiple of 16
+    EXPECT_EQ(quickNetwork.layers, (LayerGroups{{1}, {2}}));
+    Config asked = preset("fast");
+    asked.height = 252;
+    asked.layers = {{2, 3}};
+    EXPECT_EQ(completed(asked, vit).height, 252); // what is asked for stays
+    EXPECT_EQ(completed(asked, vit).width, 168);
+    EXPECT_EQ(completed(asked, vit).layers, asked.layers);
+}
+
 /// What CONTRIBUTING.md says about adding a backbone, done: its program is compiled into this test.
 TEST(Backbones, OneCanBeAddedAsContributingSays)
 {
