@@ -3,17 +3,54 @@
 
 #include <opencv2/core/utility.hpp>
 
+#ifdef __SANITIZE_THREAD__
+extern "C" void __tsan_acquire(void*);
+extern "C" void __tsan_release(void*);
+#endif
+
 namespace agpnet
 {
 namespace
 {
 
+/// OpenCV's pool (TBB, where it has it) waits in ways that ThreadSanitizer, which is not built into it, has to be told of.
+void handOver([[maybe_unused]] void* what)
+{
+#ifdef __SANITIZE_THREAD__
+    __tsan_release(what);
+#endif
+}
+void takeOver([[maybe_unused]] void* what)
+{
+#ifdef __SANITIZE_THREAD__
+    __tsan_acquire(what);
+#endif
+}
+
+class Pieces : public cv::ParallelLoopBody
+{
+public:
+    Pieces(void (*task)(int i, void* context), void* context) : task_(task), context_(context) {}
+
+    void operator()(const cv::Range& range) const override
+    {
+        takeOver(context_);
+        for (int i = range.start; i < range.end; i++)
+            task_(i, context_);
+        handOver(context_);
+    }
+
+private:
+    void (*const task_)(int i, void* context);
+    void* const context_;
+};
+
 void onOpenCvThreads(int count, void (*task)(int i, void* context), void* context)
 {
-    cv::parallel_for_(cv::Range(0, count), [&](const cv::Range& range) {
-        for (int i = range.start; i < range.end; i++)
-            task(i, context);
-    });
+    const Pieces pieces(task, context);
+    handOver(context);
+    cv::parallel_for_(cv::Range(0, count), pieces);
+    takeOver(context);
 }
 
 [[maybe_unused]] const bool installed = (stages::setParallelFor(&onOpenCvThreads), true);
