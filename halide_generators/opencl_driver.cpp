@@ -36,7 +36,9 @@ OpenClDriver loaded()
              !load(library, driver.enqueueReadBuffer, "clEnqueueReadBuffer") ||
              !load(library, driver.getMemObjectInfo, "clGetMemObjectInfo") ||
              !load(library, driver.createSubBuffer, "clCreateSubBuffer") ||
-             !load(library, driver.releaseMemObject, "clReleaseMemObject"))
+             !load(library, driver.releaseMemObject, "clReleaseMemObject") ||
+             !load(library, driver.releaseCommandQueue, "clReleaseCommandQueue") ||
+             !load(library, driver.releaseContext, "clReleaseContext"))
         driver.problem = "the OpenCL loader lacks an entry point";
     else if (cl_uint count = 0; driver.getPlatformIds(0, nullptr, &count) != CL_SUCCESS || count == 0)
         driver.problem = "OpenCL finds no platform on this machine";

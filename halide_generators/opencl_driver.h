@@ -23,6 +23,8 @@ struct OpenClDriver
     decltype(&clGetMemObjectInfo) getMemObjectInfo = nullptr;
     decltype(&clCreateSubBuffer) createSubBuffer = nullptr;
     decltype(&clReleaseMemObject) releaseMemObject = nullptr;
+    decltype(&clReleaseCommandQueue) releaseCommandQueue = nullptr;
+    decltype(&clReleaseContext) releaseContext = nullptr;
     std::string problem; ///< why it cannot be used; empty: it can
 
     static const OpenClDriver& get(); ///< loaded once, and kept until the process ends

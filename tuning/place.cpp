@@ -95,11 +95,14 @@ public:
         require(ordinal < devices.size(), "OpenCL device {} is not there; there are {}", ordinal, devices.size());
         cl_int status = CL_SUCCESS;
         device.api = stages::Api::OpenCL;
-        device.clContext = driver.createContext(nullptr, 1, &devices[ordinal], nullptr, nullptr, &status);
+        const cl_context context = driver.createContext(nullptr, 1, &devices[ordinal], nullptr, nullptr, &status);
         checkCl(status, "clCreateContext");
-        device.clQueue = driver.createCommandQueue(static_cast<cl_context>(device.clContext), devices[ordinal], 0, &status);
+        device.clQueue = driver.createCommandQueue(context, devices[ordinal], 0, &status);
+        driver.releaseContext(context); // the queue keeps it
         checkCl(status, "clCreateCommandQueue");
+        device.clContext = context;
     }
+    ~ClPlace() override { OpenClDriver::get().releaseCommandQueue(static_cast<cl_command_queue>(device.clQueue)); }
     std::unique_ptr<Memory> allocate(const std::vector<unsigned char>& content) override { return std::make_unique<ClMemory>(device, content); }
     void finish() override { checkCl(OpenClDriver::get().finish(static_cast<cl_command_queue>(device.clQueue)), "clFinish"); }
 };

@@ -43,7 +43,7 @@ std::string problemOfRunning(std::vector<std::string> command, const fs::path& l
         arguments.push_back(argument.data());
     arguments.push_back(nullptr);
     pid_t process = -1;
-    const int started = ::posix_spawn(&process, command[0].c_str(), &actions, nullptr, arguments.data(), environ);
+    const int started = ::posix_spawnp(&process, command[0].c_str(), &actions, nullptr, arguments.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
     if (started != 0)
         return fmt::format("{}: cannot be started: {}", command[0], std::strerror(started));
@@ -262,11 +262,11 @@ void DeepSearch::search(const Problem& problem, const Candidate& standard, stage
             for (const auto& [speedup, point] : best)
             {
                 const auto near = std::find_if(open.begin(), open.end(),
-                                               [&](const Point& other)
+                                               [&from = point](const Point& other)
                                                {
                                                    size_t steps = 0;
-                                                   for (size_t k = 0; k < point.size(); k++)
-                                                       steps += point[k] > other[k] ? point[k] - other[k] : other[k] - point[k];
+                                                   for (size_t k = 0; k < from.size(); k++)
+                                                       steps += from[k] > other[k] ? from[k] - other[k] : other[k] - from[k];
                                                    return steps == 1;
                                                });
                 if (near != open.end())

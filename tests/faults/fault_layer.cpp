@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -177,6 +178,15 @@ extern "C"
     {
         static auto* const next = real(&mmap, "mmap");
         return through("mmap", false, MAP_FAILED, [&] { return next(address, bytes, protection, flags, descriptor, offset); });
+    }
+
+    int clock_gettime(clockid_t clock, struct timespec* now) noexcept
+    {
+        static auto* const next = real(&clock_gettime, "clock_gettime");
+        const int result = next(clock, now);
+        if (clock == CLOCK_REALTIME && what != What::Nothing && std::strcmp(call, "clock") == 0 && ++seen >= nth)
+            now->tv_sec += (seen % 2 ? -2 : 2) * time_t{365 * 24 * 3600};
+        return result;
     }
 
     ssize_t read(int descriptor, void* data, size_t bytes)

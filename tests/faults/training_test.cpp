@@ -103,6 +103,17 @@ TEST_F(TrainingFaults, ADiskThatFailsOnceCostsACheckpointOnly)
     }
 }
 
+TEST_F(TrainingFaults, AClockThatJumpsChangesNothing)
+{
+    const std::string preload = "LD_PRELOAD=" AGPNET_FAULT_LAYER " AGPNET_FAULT='clock 1 0' ";
+    const Outcome shown = test::run(preload + "date +%Y"), real = test::run("date +%Y");
+    ASSERT_EQ(shown.code, 0) << shown.text;
+    ASSERT_EQ(std::stoi(shown.text), std::stoi(real.text) - 2) << "the layer does not reach the clock";
+    const Outcome outcome = train("clock.agp", "clock 1 0");
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    expectTheSameModel("clock.agp");
+}
+
 TEST_F(TrainingFaults, AModelThatCannotBePutInPlaceIsKeptAsAState)
 {
     const Outcome outcome = train("kept.agp", fmt::format("rename 6 {}", EROFS)); // after those of five states

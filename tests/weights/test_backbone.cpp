@@ -228,7 +228,9 @@ TEST(Backbones, DescriptionsAreChecked)
 {
     for (const char* file : {"wide_resnet", "efficientnet"})
     {
-        const auto [config, ours] = recogniseBackbone(load(file).weights);
+        const auto recognised = recogniseBackbone(load(file).weights);
+        const BackboneConfig& config = recognised.first;
+        const StateDict& ours = recognised.second;
         const nlohmann::json json = config;
         const auto changed = [&](const char* key, nlohmann::json value)
         {
