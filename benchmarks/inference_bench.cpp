@@ -94,7 +94,7 @@ void addBenchmarks(const Setting& s)
         add("residual and heatmap/" + batch, [=](benchmark::State& state) {
             timed(state, "stages " + batch, n, [&] {
                 const c10::InferenceMode mode;
-                scored(config, *reconstruction);
+                anomalyMaps(config, *reconstruction);
             });
         });
     }

@@ -20,7 +20,7 @@ bool load(void* library, Function& function, const char* name)
 CudaDriver loaded()
 {
     CudaDriver driver;
-    void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+    void* const library = driver.library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
     if (!library)
         driver.problem = "no CUDA driver (libcuda.so.1) on this machine";
     else if (!load(library, driver.init, "cuInit") || !load(library, driver.driverVersion, "cuDriverGetVersion") ||

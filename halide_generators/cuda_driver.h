@@ -24,6 +24,7 @@ struct CudaDriver
     int (*release)(uint64_t) = nullptr;
     int (*upload)(uint64_t, const void*, size_t) = nullptr;
     int (*download)(void*, uint64_t, size_t) = nullptr;
+    void* library = nullptr; ///< for entries not listed here
     std::string problem; ///< why it cannot be used; empty: it can
 
     static const CudaDriver& get(); ///< loaded once, and kept until the process ends

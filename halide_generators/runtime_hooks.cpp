@@ -6,8 +6,11 @@
 #include <HalideRuntime.h>
 #include <HalideRuntimeCuda.h>
 #include <HalideRuntimeOpenCL.h>
+#include <dlfcn.h>
+#include <map>
 #include <mutex>
 #include <set>
+#include <tuple>
 
 using agpnet::stages::Call;
 
@@ -40,6 +43,44 @@ void keepContext(void* clContext)
         OpenClDriver::get().retainContext(static_cast<cl_context>(clContext));
 }
 
+namespace
+{
+
+/// What was given back, by device, stream and size.
+struct KeptMemory
+{
+    std::mutex mutex;
+    std::multimap<std::tuple<int, void*, size_t>, uint64_t> free;
+
+    static KeptMemory& get()
+    {
+        static auto* const instance = new KeptMemory; // never destroyed: calls may come while the process ends
+        return *instance;
+    }
+};
+
+uint64_t allocateOn(const Device& device, size_t bytes)
+{
+    if (device.cudaAllocator)
+        return reinterpret_cast<uint64_t>(device.cudaAllocator->allocate(bytes, device.cudaDevice, device.cudaStream));
+    KeptMemory& kept = KeptMemory::get();
+    const std::lock_guard lock(kept.mutex);
+    if (const auto known = kept.free.find({device.cudaDevice, device.cudaStream, bytes}); known != kept.free.end())
+        return kept.free.extract(known).mapped();
+    uint64_t memory = 0; // Halide has made the context current
+    return CudaDriver::get().allocate(&memory, bytes) == 0 ? memory : 0;
+}
+
+void releaseOn(const Device& device, uint64_t memory, size_t bytes)
+{
+    if (device.cudaAllocator)
+        return device.cudaAllocator->release(reinterpret_cast<void*>(memory), device.cudaDevice, device.cudaStream);
+    KeptMemory& kept = KeptMemory::get();
+    const std::lock_guard lock(kept.mutex);
+    kept.free.emplace(std::tuple(device.cudaDevice, device.cudaStream, bytes), memory);
+}
+
+} // namespace
 } // namespace agpnet::stages
 
 // Seen from schedules that a program loads (agpnet-trial); the plugin's list of exported symbols keeps them inside.
@@ -104,11 +145,45 @@ extern "C"
         return 0;
     }
 
+    /// Halide's own looks for libcuda.so, a name that drivers in containers do without.
+    void* halide_cuda_get_symbol(void*, const char* name)
+    {
+        void* const library = agpnet::stages::CudaDriver::get().library;
+        return library ? dlsym(library, name) : nullptr;
+    }
+
     int halide_cuda_acquire_context(void* userContext, CUctx_st** context, bool)
     {
         const Call* call = static_cast<const Call*>(userContext);
         *context = call ? static_cast<CUctx_st*>(agpnet::stages::primaryContext(call->device.cudaDevice)) : nullptr;
         return *context ? 0 : -1;
+    }
+
+    // Halide's own keeps what is freed for later too, but gives the oldest back to CUDA by and by, which waits for the device, and cannot be captured in a graph.
+    int halide_cuda_device_malloc(void* userContext, halide_buffer_t* buffer)
+    {
+        Call* call = static_cast<Call*>(userContext);
+        if (buffer->device != 0)
+            return 0;
+        if (!call)
+            return halide_error_code_device_malloc_failed;
+        buffer->device = agpnet::stages::allocateOn(call->device, buffer->size_in_bytes());
+        if (buffer->device == 0)
+        {
+            halide_error(userContext, "no memory left on the CUDA device");
+            return halide_error_code_device_malloc_failed;
+        }
+        buffer->device_interface = halide_cuda_device_interface();
+        return 0;
+    }
+
+    int halide_cuda_device_free(void* userContext, halide_buffer_t* buffer)
+    {
+        if (const Call* call = static_cast<const Call*>(userContext); call && buffer->device != 0)
+            agpnet::stages::releaseOn(call->device, buffer->device, buffer->size_in_bytes());
+        buffer->device = 0;
+        buffer->device_interface = nullptr;
+        return 0;
     }
 
     int halide_cuda_release_context(void*)

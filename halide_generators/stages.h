@@ -30,6 +30,14 @@ struct View
     std::array<int64_t, 4> stride = {}; ///< elements
 };
 
+/// Where the memory of a CUDA device comes from that lies between two kernels of one stage. To be the program's own allocator, so that the program knows of it, and
+/// keeps it for a graph that it captures. Called from the thread that calls the stage; must not throw.
+struct CudaAllocator
+{
+    void* (*allocate)(size_t bytes, int device, void* stream); ///< null: there is none
+    void (*release)(void* memory, int device, void* stream);   ///< work on the stream may still use it
+};
+
 /// Where a stage runs. The OpenCL context is kept alive until the process ends, since compiled kernels are cached with it.
 struct Device
 {
@@ -38,6 +46,7 @@ struct Device
     void* clQueue = nullptr;   ///< cl_command_queue, of that context
     int cudaDevice = 0;        ///< its primary context is used
     void* cudaStream = nullptr;
+    const CudaAllocator* cudaAllocator = nullptr; ///< null: CUDA's own, which is kept for the stream's next call until the process ends
     std::string variant; ///< a name of variants(); empty: what a tuning record says (choices.h), else the first that runs here
 };
 

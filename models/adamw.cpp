@@ -18,7 +18,7 @@ AdamW::AdamW(const Decoder::NamedTensors& parameters, std::vector<at::Tensor> fi
     {
         at::Tensor parameter = tensor;
         parameters_.push_back(parameter.requires_grad_(true));
-        steps_.push_back(at::full({}, static_cast<double>(steps), at::kFloat));
+        steps_.push_back(at::full({}, static_cast<double>(steps), tensor.options().dtype(at::kFloat).requires_grad(false)));
         if (fresh)
         {
             first_.push_back(at::zeros_like(tensor.detach()));
@@ -36,7 +36,7 @@ void AdamW::step(double learningRate, double weightDecay, double clip)
     const double norm = at::stack(at::_foreach_norm(gradients, 2)).norm().item<double>();
     std::optional<at::Tensor> tooLongBy; // what the kernel divides gradients by, in its one pass over them
     if (norm > clip)
-        tooLongBy = at::full({}, norm / clip, at::kFloat);
+        tooLongBy = at::full({}, norm / clip, gradients.front().options());
     at::_foreach_add_(steps_, 1);
     constexpr double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
     at::_fused_adamw_(parameters_, gradients, first_, second_, {}, steps_, learningRate, beta1, beta2, weightDecay, epsilon, false, false,

@@ -29,14 +29,14 @@ Backbone readBackbone(const std::string& path)
     return backbone;
 }
 
-ComputeType computeType(const std::string& precision)
+ComputeType computeType(const std::string& precision, at::Device device)
 {
     if (precision == "fp32")
         return ComputeType::Float32;
     if (precision == "bf16")
         return ComputeType::BFloat16;
     require(precision == "auto", "precision is '{}', expected auto, fp32 or bf16", precision);
-    return fastestComputeType();
+    return device.is_cuda() ? ComputeType::BFloat16 : fastestComputeType();
 }
 
 at::ScalarType scalarType(ComputeType compute)
@@ -172,7 +172,8 @@ at::Tensor asGrid(const at::Tensor& tokens, int rows, int columns)
 AgpNet::AgpNet(const Config& config, const Backbone& backbone, const FeatureScale& scale, const Decoder& decoder, ComputeType compute,
                at::Device device)
     : config_(config), compute_(compute), device_(device),
-      extractor_(makeExtractor(backbone.config, backbone.weights, {.compute = compute, .device = device})), scale_(scale.on(device)),
+      extractor_(makeExtractor(backbone.config, backbone.weights, {.compute = compute, .device = device, .copied = [&] { forgetPages(backbone.mapped); }})),
+      scale_(scale.on(device)),
       decoder_(decoder, scalarType(compute), device)
 {
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/backbone.h"
+#include "models/bytes.h"
 #include "models/config.h"
 #include "models/decoder.h"
 #include "models/feature_scale.h"
@@ -22,12 +23,13 @@ struct Backbone
     std::string hash;   ///< stateDictHash(weights): its identity
     StateDict weights;  ///< in the family's own names
     BackboneConfig config;
+    Bytes mapped; ///< the file that the weights look into, where nothing was written to it; else empty
 };
 
 Backbone readBackbone(const std::string& path);
 
-/// "fp32", "bf16", or "auto": bfloat16 where the machine multiplies it natively, float32 otherwise.
-ComputeType computeType(const std::string& precision);
+/// "fp32", "bf16", or "auto": bfloat16 on a CUDA device and where the CPU multiplies it natively, float32 otherwise.
+ComputeType computeType(const std::string& precision, at::Device device = at::kCPU);
 at::ScalarType scalarType(ComputeType compute);
 
 /// The config with what it leaves open filled in for this backbone: input size, layers, width of the decoder.

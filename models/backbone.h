@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -40,6 +41,8 @@ struct ExtractorOptions
     /// Lay weights out for oneDNN once, where the backbone and this LibTorch can. Costs a copy of the weights.
     bool prepack = true;
     at::Device device = at::kCPU;
+    /// Called now and then: the weights read so far have been copied.
+    std::function<void()> copied = [] {};
 };
 
 /// What can be said of a backbone without its weights.

@@ -39,6 +39,12 @@ Bytes mapFile(const std::filesystem::path& path)
     return bytes;
 }
 
+void forgetPages(const Bytes& mapped)
+{
+    if (mapped.data)
+        ::madvise(mapped.data, mapped.size, MADV_DONTNEED);
+}
+
 Bytes copyBytes(const void* data, size_t size, std::string name)
 {
     Bytes bytes;

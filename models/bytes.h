@@ -25,6 +25,10 @@ struct Bytes
 /// safe.
 Bytes mapFile(const std::filesystem::path& path);
 
+/// Gives back the memory of a mapped file's pages that were read; they come back when they are touched. Not after anything was written there, which would be lost.
+/// Nothing of empty bytes.
+void forgetPages(const Bytes& mapped);
+
 /// Copies: for tests, and for weights that come out of something else.
 Bytes copyBytes(const void* data, size_t size, std::string name);
 

@@ -86,7 +86,7 @@ void Decoder::collect()
             shape_.columns);
     require(shape_.heads > 0 && shape_.width % shape_.heads == 0, "decoder: {} heads do not divide {} channels", shape_.heads,
             shape_.width);
-    positions_ = sinePositions(shape_.rows, shape_.columns, shape_.width);
+    positions_ = sinePositions(shape_.rows, shape_.columns, shape_.width).to(embedWeight_.device());
     weights_.clear();
     forEachParameter([&](const std::string& name, at::Tensor& tensor, at::IntArrayRef) { weights_.emplace_back(name, tensor); });
 }
@@ -155,7 +155,7 @@ at::Tensor Decoder::attention(const at::Tensor& tokens, at::ScalarType compute, 
     const c10::AutoGradMode noGradient(false);
     const size_t wanted = blocks == 0 ? blocks_.size() : std::min(static_cast<size_t>(blocks), blocks_.size());
     at::Tensor x = embedded(tokens, compute);
-    at::Tensor sum = at::zeros({tokens.size(0), tokens.size(1)}, at::kFloat);
+    at::Tensor sum = at::zeros({tokens.size(0), tokens.size(1)}, tokens.options().dtype(at::kFloat));
     for (size_t i = 0; i + 1 < wanted; i++)
     {
         const at::Tensor qkv = projected(blocks_[i], x, 3, compute);
@@ -182,11 +182,11 @@ OnnxValue Decoder::describe(OnnxWriter& onnx, const OnnxValue& tokens) const
     return linearAfterNorm(onnx, x, {normWeight_, normBias_, eps}, {outWeight_, outBias_});
 }
 
-Decoder Decoder::clone() const
+Decoder Decoder::clone(at::Device device) const
 {
     NamedTensors copies;
     for (const auto& [name, tensor] : weights_)
-        copies.emplace_back(name, tensor.detach().clone());
+        copies.emplace_back(name, tensor.detach().to(device, tensor.scalar_type(), false, true));
     return Decoder(shape_, copies);
 }
 

@@ -50,7 +50,7 @@ public:
     /// forward() as nodes of an ONNX graph.
     OnnxValue describe(OnnxWriter& onnx, const OnnxValue& tokens) const;
 
-    Decoder clone() const; ///< deep copy, no gradients
+    Decoder clone(at::Device device = at::kCPU) const; ///< deep copy, no gradients
 
 private:
     struct Block

@@ -17,7 +17,7 @@ FeatureScale FeatureScale::measured(const at::Tensor& tokens, const std::vector<
     std::vector<at::Tensor> means, deviations;
     for (int64_t product = 0; product < count; product++)
     {
-        const at::Tensor own = at::nonzero(owner == product).flatten();
+        const at::Tensor own = at::nonzero(owner == product).flatten().to(tokens.device());
         require(own.numel() > 0, "product {} of {} has no image to take the scale of its features from", product + 1, count);
         const at::Tensor flat = tokens.index_select(0, own).to(at::kDouble).flatten(0, 1);
         const at::Tensor mean = flat.mean({0});

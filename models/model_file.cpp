@@ -348,6 +348,7 @@ ModelFile readModel(const std::string& path)
     ModelFile model;
     model.config = member<Config>(path, header, "config");
     model.backbone = backboneOf(path, header, file);
+    model.backbone.mapped = bytes;
     model.decoder = selected(decoderPrefix, file);
     const json scores = member<json>(path, header, "scores");
     model.scores = scoresOf(path, scores);
@@ -367,6 +368,7 @@ ModelFile readModel(const std::string& path)
     }
     model.scale = scaleOf(path, model.config, file, shape.channels);
     model.drift = driftOf(path, header, file, model.scale.products(), shape.channels);
+    forgetPages(bytes); // the checks have read all of it
     return model;
 }
 
@@ -388,7 +390,7 @@ void writeTrainingState(const std::string& path, const Training& training, const
     writeSealed(path, header, std::move(file));
 }
 
-TrainingState readTrainingState(const std::string& path)
+TrainingState readTrainingState(const std::string& path, at::Device device)
 {
     const TensorFile file = readSafetensors(path);
     const json header = parseHeader(path, file.metadata, "training state");
@@ -400,7 +402,7 @@ TrainingState readTrainingState(const std::string& path)
     {
         // before memory for a decoder is asked for on the header's word
         Decoder(decoderShape(config, backbone.config), selected(decoderPrefix, file));
-        TrainingState state{Training(config, std::move(backbone)), extra};
+        TrainingState state{Training(config, std::move(backbone), device), extra};
         state.training.restore(selected("", file));
         return state;
     }

@@ -77,6 +77,6 @@ struct TrainingState
     Training training;
     nlohmann::json extra;
 };
-TrainingState readTrainingState(const std::string& path);
+TrainingState readTrainingState(const std::string& path, at::Device device = at::kCPU);
 
 } // namespace agpnet

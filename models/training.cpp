@@ -29,11 +29,11 @@ at::Tensor minMax(const at::Tensor& attention)
 
 struct Training::Impl
 {
-    Impl(const Config& c, Backbone b)
-        : config(completed(c, b.config)), backbone(std::move(b)), compute(scalarType(computeType(config.precision))),
-          extractor(makeExtractor(backbone.config, backbone.weights, {.compute = computeType(config.precision)})),
-          decoder(decoderShape(config, backbone.config), config.seed),
-          ema(decoder.clone()), optimiser(decoder.parameters()), last(config.steps)
+    Impl(const Config& c, Backbone b, at::Device where)
+        : config(completed(c, b.config)), backbone(std::move(b)), device(where), compute(scalarType(computeType(config.precision, where))),
+          extractor(makeExtractor(backbone.config, backbone.weights, {.compute = computeType(config.precision, where), .device = where})),
+          // drawn on the host, so that a seed means the same weights everywhere
+          decoder(Decoder(decoderShape(config, backbone.config), config.seed).clone(where)), ema(decoder.clone(where)), optimiser(decoder.parameters()), last(config.steps)
     {
     }
 
@@ -108,7 +108,7 @@ struct Training::Impl
         std::vector<int64_t> whole = attention.sizes().vec();
         whole[0] *= world.size();
         const at::Tensor drawn = at::empty(whole).uniform_(0, 1, generator);
-        return perturbed(images, drawn.narrow(0, world.rank() * attention.size(0), attention.size(0)), params);
+        return perturbed(images, drawn.narrow(0, world.rank() * attention.size(0), attention.size(0)).to(images.device()), params);
     }
 
     void checkImages(const at::Tensor& images01) const;
@@ -120,6 +120,7 @@ struct Training::Impl
 
     Config config;
     Backbone backbone;
+    at::Device device;
     at::ScalarType compute;
     std::unique_ptr<Extractor> extractor;
     Decoder decoder, ema;
@@ -143,7 +144,7 @@ Features Training::Impl::features(const at::Tensor& images01) const
 {
     checkImages(images01);
     at::NoGradGuard noGradient;
-    Features features = extractFeatures(*extractor, config, images01, true);
+    Features features = extractFeatures(*extractor, config, images01.to(device), true);
     features.tokens = features.tokens.to(at::kHalf);
     return features;
 }
@@ -196,7 +197,7 @@ double Training::Impl::step(const Features& features, const at::Tensor& images01
             plain = featureNoise(clean, attention, 0);
             if (fromImages)
             {
-                const at::Tensor noisy = imageNoise(normalised(backbone.config, images01), attention);
+                const at::Tensor noisy = imageNoise(normalised(backbone.config, images01.to(device)), attention);
                 fromImage = featureNoise(scale.applied(extractNormalised(*extractor, config, noisy, false).tokens, product), attention, 1);
             }
         }
@@ -242,7 +243,7 @@ void Training::Impl::updateAverage()
     at::_foreach_lerp_(average, current, 1 - config.ema);
 }
 
-Training::Training(const Config& config, Backbone backbone) : impl_(std::make_unique<Impl>(config, std::move(backbone))) {}
+Training::Training(const Config& config, Backbone backbone, at::Device device) : impl_(std::make_unique<Impl>(config, std::move(backbone), device)) {}
 Training::~Training() = default;
 Training::Training(Training&&) noexcept = default;
 Training& Training::operator=(Training&&) noexcept = default;
@@ -274,6 +275,7 @@ Reconstruction Training::reconstruct(const Features& features) const
 
 void Training::join(const World& world)
 {
+    require(world.size() == 1 || impl_->device.is_cpu(), "{} processes are to train together on {} each, expected the CPU", world.size(), impl_->device.str());
     impl_->world = world;
     if (world.size() == 1)
         return;
@@ -336,6 +338,16 @@ const Backbone& Training::backbone() const
     return impl_->backbone;
 }
 
+at::Device Training::device() const
+{
+    return impl_->device;
+}
+
+ComputeType Training::compute() const
+{
+    return computeType(impl_->config.precision, impl_->device);
+}
+
 const Decoder& Training::decoder() const
 {
     return impl_->decoder;
@@ -343,24 +355,25 @@ const Decoder& Training::decoder() const
 
 AgpNet Training::model(ComputeType compute) const
 {
-    return AgpNet(impl_->config, impl_->backbone, impl_->scale, impl_->decoder, compute);
+    return AgpNet(impl_->config, impl_->backbone, impl_->scale, impl_->decoder, compute, impl_->device);
 }
 
 Decoder::NamedTensors Training::state() const
 {
     Decoder::NamedTensors state;
+    const auto add = [&](const std::string& name, const at::Tensor& tensor) { state.emplace_back(name, tensor.to(at::kCPU)); };
     for (size_t i = 0; i < impl_->decoder.parameters().size(); i++)
     {
         const auto& [name, tensor] = impl_->decoder.parameters()[i];
-        state.emplace_back("decoder." + name, tensor.detach());
-        state.emplace_back("adam.first." + name, impl_->optimiser.first()[i]);
-        state.emplace_back("adam.second." + name, impl_->optimiser.second()[i]);
-        state.emplace_back("ema." + name, impl_->ema.parameters()[i].second);
+        add("decoder." + name, tensor.detach());
+        add("adam.first." + name, impl_->optimiser.first()[i]);
+        add("adam.second." + name, impl_->optimiser.second()[i]);
+        add("ema." + name, impl_->ema.parameters()[i].second);
     }
     if (impl_->scale.mean.defined())
     {
-        state.emplace_back("scale.mean", impl_->scale.mean);
-        state.emplace_back("scale.deviation", impl_->scale.deviation);
+        add("scale.mean", impl_->scale.mean);
+        add("scale.deviation", impl_->scale.deviation);
     }
     state.emplace_back("steps_done", at::tensor({impl_->done}, at::kLong));
     state.emplace_back("last_step", at::tensor({impl_->last}, at::kLong));
@@ -386,7 +399,7 @@ void Training::restore(const Decoder::NamedTensors& state)
         require(tensor.sizes() == like.sizes() && tensor.scalar_type() == at::kFloat,
                 "training state: tensor '{}' has shape [{}], expected [{}] of float32", name, fmt::join(tensor.sizes(), ", "),
                 fmt::join(like.sizes(), ", "));
-        return tensor.clone();
+        return tensor.to(like.device(), tensor.scalar_type(), false, true);
     };
     const int64_t done = scalar("steps_done").item<int64_t>();
     const int64_t last = scalar("last_step").item<int64_t>();
@@ -411,7 +424,7 @@ void Training::restore(const Decoder::NamedTensors& state)
     impl_->decoder = Decoder(impl_->decoder.shape(), decoder);
     impl_->ema = Decoder(impl_->ema.shape(), ema);
     impl_->optimiser = AdamW(impl_->decoder.parameters(), std::move(first), std::move(second), done);
-    impl_->scale = std::move(scale);
+    impl_->scale = scale.on(impl_->device);
     impl_->done = done;
     impl_->last = last;
     impl_->unit = unit;

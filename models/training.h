@@ -11,11 +11,12 @@ namespace agpnet
 {
 
 /// Seeded and stateless in its randomness: noise and initial weights follow from (seed, step) alone, so that a resumed
-/// training continues as if never stopped. Not thread-safe.
+/// training continues as if never stopped. Everything is computed on one device, where tensors given are brought and those returned are. Not
+/// thread-safe.
 class Training
 {
 public:
-    Training(const Config& config, Backbone backbone);
+    Training(const Config& config, Backbone backbone, at::Device device = at::kCPU);
     ~Training();
     Training(Training&&) noexcept;
     Training& operator=(Training&&) noexcept;
@@ -36,7 +37,7 @@ public:
     bool needsImages() const;
 
     /// From now on each of these processes gives step() its share of a batch, equally large, in the order of their ranks. Afterwards all have the
-    /// model that one process would have had from the whole batch. Takes over process 0's state. Losses are those of the whole batch.
+    /// model that one process would have had from the whole batch. Takes over process 0's state. Losses are those of the whole batch. On the CPU only.
     void join(const World& world);
     const World& world() const;
 
@@ -63,10 +64,12 @@ public:
     const FeatureScale& scale() const;
     const Config& config() const;
     const Backbone& backbone() const;
+    at::Device device() const;
+    ComputeType compute() const; ///< of the matrix products
     const Decoder& decoder() const;
     AgpNet model(ComputeType compute) const; ///< a snapshot for inference
 
-    /// Decoder, EMA decoder, optimiser moments and counters, by name; restore() refuses what does not fit.
+    /// Decoder, EMA decoder, optimiser moments and counters, by name, in host memory; restore() refuses what does not fit.
     Decoder::NamedTensors state() const;
     void restore(const Decoder::NamedTensors& state);
 

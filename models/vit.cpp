@@ -156,6 +156,7 @@ Vit::Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& opt
         block.hidden = it.linear(get(name + "mlp.fc1.weight", {c.mlp, c.width}) * inside, get(name + "mlp.fc1.bias", {c.mlp}) * inside);
         block.output = scaled("mlp.fc2", "ls2.gamma", c.mlp, inside);
         it.blocks.push_back(std::move(block));
+        options.copied();
     }
 }
 

@@ -1,4 +1,5 @@
 #include "common/error.h"
+#include "models/device.h"
 #include "operators/inference.h"
 #include "operators/operator_list.h"
 #include "operators/preprocess.h"
@@ -18,7 +19,7 @@ public:
     explicit Detect(const Attributes& attributes)
         : model_(attributes.text("model")), precision_(attributes.text("precision")), product_(attributes.text("product")),
           sensitivity_(attributes.real("sensitivity")), threshold_(attributes.real("threshold")), pixelThreshold_(attributes.real("pixel_threshold")), tile_(static_cast<int>(attributes.integer("tile"))),
-          overlap_(attributes.real("tile_overlap")), polygons_(parsedPolygons(attributes.text("roi")))
+          overlap_(attributes.real("tile_overlap")), device_(attributes.text("device")), polygons_(parsedPolygons(attributes.text("roi")))
     {
         require(tile_ <= 0 || tile_ >= leastTile, "Detect: attribute 'tile' is {}, expected -1 (as the model), 0 (off) or at least {}", tile_, leastTile);
         for (const auto& polygon : polygons_)
@@ -38,20 +39,20 @@ public:
 
     void run(const std::vector<stages::View>& in, const std::vector<stages::View>& out, const stages::Device& device) override
     {
-        const at::Device where = torchDeviceOf("Detect", device);
+        const at::Device given = torchDeviceOf("Detect", device), where = device_.empty() ? given : deviceNamed(device_);
         if (!inference_ || inference_->net().device() != where)
         {
             inference_ = sharedInference(model_, precision_, where);
             limits_ = limitsOn(where);
         }
-        const at::Tensor images = tensorOf(in[0], where);
-        if (where.is_cpu()) // elsewhere it would have to be waited for
+        const at::Tensor images = tensorOf(in[0], given);
+        if (given.is_cpu()) // elsewhere it would have to be waited for
             checkBlob(images, "Detect: image");
         const cv::Size size(static_cast<int>(images.size(3)), static_cast<int>(images.size(2)));
         const Inspection inspection = inspectionFor(size);
         if (TileGrid(size, inspection.tiling).size() == 1 && inspection.region.empty())
-            return inspectWhole(images, out);
-        require(where.is_cpu(), "Detect: tiles and regions of interest take images in host memory, found images on {}", where.str());
+            return inspectWhole(images, where, out);
+        require(given.is_cpu(), "Detect: tiles and regions of interest take images in host memory, found images on {}", given.str());
         std::vector<Frame> frames;
         for (const at::Tensor& image : images.split(1))
             frames.emplace_back(image);
@@ -94,12 +95,12 @@ private:
         return {at::tensor(threshold).to(where), at::tensor(pixelThreshold).to(where), at::tensor(steepness).to(where)};
     }
 
-    /// Everything where the images are: on a device nothing passes through the host, and nothing is waited for.
-    void inspectWhole(const at::Tensor& images, const std::vector<stages::View>& out) const
+    /// Everything where the model is. With images there too, nothing passes through the host, and nothing is waited for.
+    void inspectWhole(const at::Tensor& images, at::Device where, const std::vector<stages::View>& out) const
     {
         const c10::InferenceMode inference;
-        const Reconstruction reconstruction = inference_->net().reconstruct(resized(images, inference_->inputSize()));
-        const Inference::Scored found = scored(inference_->config(), reconstruction);
+        const Reconstruction reconstruction = inference_->net().reconstruct(resized(images, inference_->inputSize()).to(where));
+        const AnomalyMaps found = anomalyMaps(inference_->config(), reconstruction);
         const at::Tensor score = found.scores.view({-1, 1, 1, 1});
         const at::Tensor map = resized(found.maps, cv::Size(static_cast<int>(images.size(3)), static_cast<int>(images.size(2))));
         const auto given = [&](size_t i) { return tensorOf(out[i], images.device()); };
@@ -130,6 +131,7 @@ private:
     double sensitivity_, threshold_, pixelThreshold_;
     int tile_;
     double overlap_;
+    std::string device_;
     std::vector<std::vector<cv::Point2f>> polygons_;
     bool inPixels_ = false;
     std::shared_ptr<const Inference> inference_;
@@ -156,8 +158,9 @@ OperatorEntry detectOperator()
                            textAttribute("roi", "region of interest: points x,y separated by blanks, polygons by semicolons; shares of the image's sides, or pixels "
                                                 "if one is above 1; empty: as the model was trained"),
                            textAttribute("product", "one of the model's products, whose thresholds are taken; empty: of the one that each image is found to be of"),
-                           textAttribute("precision", "auto takes bf16 where the CPU has it and the model was found accurate in it", "auto",
-                                         {"auto", "fp32", "bf16"})}};
+                           textAttribute("precision", "auto takes bf16 where the device has it and the model was found accurate in it", "auto",
+                                         {"auto", "fp32", "bf16"}),
+                           deviceAttribute()}};
     return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Detect>(attributes); }};
 }
 

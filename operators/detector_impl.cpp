@@ -1,12 +1,15 @@
 #include "operators/detector_impl.h"
 
 #include "common/error.h"
+#include "models/device.h"
+#include "operators/gpu_mat.h"
 #include "operators/guard.h"
 #include "operators/on_device.h"
 #include "operators/preprocess.h"
 
 #include <ATen/ATen.h>
 #include <algorithm>
+#include <c10/core/InferenceMode.h>
 #include <cmath>
 #include <opencv2/imgproc.hpp>
 
@@ -111,9 +114,34 @@ Result DetectorImpl::detectOnDevice(const stages::Device& openCl, const cv::UMat
     return result;
 }
 
-std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<cv::Mat>& images, bool wantMask, MapSize size) const
+Result DetectorImpl::detectOnCuda(const Frame& image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const
 {
-    const std::vector<Inspected> found = inference_->inspect(framesOf(images), inspection_);
+    const c10::InferenceMode inference;
+    const Reconstruction reconstruction = inference_->net().reconstruct(image.at(inputSize()));
+    const AnomalyMaps found = anomalyMaps(inference_->config(), reconstruction);
+    Result result = decided(found.scores.item<double>(), reconstruction.product.item<int64_t>(), FeatureRange::statistics(reconstruction.clean)[0]);
+    const at::Tensor shown = size == MAP_MODEL ? found.maps : resized(found.maps, image.size());
+    give(shown, map);
+    if (mask.needed() || result.anomalous)
+    {
+        const at::Tensor marked = shown.gt(result.pixelThreshold).to(at::kByte).mul(255);
+        give(marked, mask);
+        cv::Mat hostMap, hostMask; // regions are found on the host
+        give(shown, hostMap);
+        give(marked, hostMask);
+        result.regions = regionsOf(hostMap, hostMask, 0);
+    }
+    return result;
+}
+
+bool DetectorImpl::inOnePiece(cv::Size image) const
+{
+    return inspection_.region.empty() && minimumArea_ == 0 && TileGrid(image, inspection_.tiling).size() <= 1;
+}
+
+std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<Frame>& images, bool wantMask, MapSize size) const
+{
+    const std::vector<Inspected> found = inference_->inspect(images, inspection_);
     std::vector<Image> results(images.size());
     for (size_t i = 0; i < images.size(); i++)
     {
@@ -133,12 +161,12 @@ std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<cv::Mat>& i
 Result DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const
 {
     return guarded([&] {
+        const AgpNet& net = inference_->net();
         std::string failure;
         if (image.isUMat() && image.dims() == 2 && !image.empty() && (map.isUMat() || mask.isUMat()))
         {
-            // tiles are blended, regions of interest cut out and small regions dropped on the host
             const stages::Device device = openClDevice();
-            if (device.api == stages::Api::OpenCL && inspection_.region.empty() && minimumArea_ == 0 && TileGrid(image.size(), inspection_.tiling).size() <= 1)
+            if (device.api == stages::Api::OpenCL && net.device().is_cpu() && inOnePiece(image.size()))
                 try
                 {
                     const Result result = detectOnDevice(device, image.getUMat(), map, mask, size);
@@ -152,7 +180,22 @@ Result DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv::Outpu
                     failure = error.what(); // what is wrong with the image itself, the host will say again
                 }
         }
-        Image found = run({image.getMat()}, mask.needed(), size)[0];
+        std::vector<Frame> frames;
+        if (image.isGpuMat())
+        {
+            require(!net.device().is_cpu(), "image is a cv::cuda::GpuMat, but the model is on the {}, expected it on the image's device: see Detector::load()",
+                    net.device().str());
+            frames.emplace_back(gpuMatOf(image), net.device());
+            if (inOnePiece(frames[0].size()))
+            {
+                const Result result = detectOnCuda(frames[0], map, mask, size);
+                remember(result);
+                return result;
+            }
+        }
+        else
+            frames = framesOf({image.getMat()});
+        Image found = run(frames, mask.needed(), size)[0];
         found.result.deviceFailure = std::move(failure);
         if (map.needed())
             found.map.copyTo(map);
@@ -169,7 +212,7 @@ std::vector<Result> DetectorImpl::detectBatch(cv::InputArrayOfArrays images, cv:
         const std::vector<cv::Mat> mats = matsOf(images);
         if (mats.empty())
             return std::vector<Result>{};
-        std::vector<Image> found = run(mats, masks.needed(), size);
+        std::vector<Image> found = run(framesOf(mats), masks.needed(), size);
         const auto give = [&](cv::OutputArrayOfArrays target, cv::Mat Image::*member) {
             if (!target.needed())
                 return;
@@ -276,10 +319,11 @@ void DetectorImpl::setDriftWindow(int pictures)
     guarded([&] { window_.resize(pictures); });
 }
 
-cv::Ptr<Detector> Detector::load(const std::string& path, const std::string& precision)
+cv::Ptr<Detector> Detector::load(const std::string& path, const std::string& precision, const std::string& device)
 {
     return guarded([&]() -> cv::Ptr<Detector> {
-        return cv::makePtr<DetectorImpl>(sharedInference(path, precision), sharedHeader(path)->dump());
+        const at::Device where = deviceNamed(device);
+        return cv::makePtr<DetectorImpl>(sharedInference(path, precision, where), sharedHeader(path)->dump());
     });
 }
 

@@ -37,6 +37,7 @@ public:
     void setDriftWindow(int pictures) override;
     cv::Size inputSize() const override { return inference_->inputSize(); }
     std::string precision() const override { return inference_->precision(); }
+    std::string device() const override { return inference_->net().device().str(); }
     std::string header() const override { return header_; }
 
 private:
@@ -48,7 +49,9 @@ private:
     Result decided(double score, int64_t product, const at::Tensor& features) const; ///< without regions
     void remember(const Result& result) const; ///< for drift()
     Result detectOnDevice(const stages::Device& openCl, const cv::UMat& image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const;
-    std::vector<Image> run(const std::vector<cv::Mat>& images, bool wantMask, MapSize size) const;
+    Result detectOnCuda(const Frame& image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const;
+    std::vector<Image> run(const std::vector<Frame>& images, bool wantMask, MapSize size) const;
+    bool inOnePiece(cv::Size image) const; ///< neither tiles nor a region nor a minimum area, for which the host is needed
 
     std::shared_ptr<const Inference> inference_;
     std::string header_, product_;

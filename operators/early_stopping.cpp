@@ -72,14 +72,14 @@ DefectCheck::DefectCheck(const Training& training, size_t count, const std::func
     }
     normal_.tokens = at::cat(tokens[0]);
     defective_.tokens = at::cat(tokens[1]);
-    masks_ = at::cat(masks);
+    masks_ = at::cat(masks).to(training.device());
 }
 
 double DefectCheck::separation(const Training& training) const
 {
     c10::InferenceMode inference;
-    const Inference::Scored normal = scored(training.config(), training.reconstruct(normal_));
-    const Inference::Scored defective = scored(training.config(), training.reconstruct(defective_));
+    const AnomalyMaps normal = anomalyMaps(training.config(), training.reconstruct(normal_));
+    const AnomalyMaps defective = anomalyMaps(training.config(), training.reconstruct(defective_));
     // a pixel in four tells as much, the map is smooth
     const auto thinned = [](const at::Tensor& maps) { return maps.slice(2, 0, std::nullopt, 2).slice(3, 0, std::nullopt, 2); };
     const at::Tensor maps = thinned(defective.maps), masks = thinned(masks_);

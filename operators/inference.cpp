@@ -1,8 +1,6 @@
 #include "operators/inference.h"
 
 #include "common/error.h"
-#include "models/stage_device.h"
-#include "models/tensor_view.h"
 #include "operators/on_device.h"
 #include "operators/preprocess.h"
 
@@ -27,7 +25,7 @@ constexpr double acceptableBf16Error = 0.02;
 
 ComputeType chosenType(const ModelFile& file, const std::string& precision, at::Device device)
 {
-    const ComputeType type = precision == "auto" && device.is_cuda() ? ComputeType::BFloat16 : computeType(precision);
+    const ComputeType type = computeType(precision, device);
     if (precision == "auto" && !(file.bf16Error >= 0 && file.bf16Error <= acceptableBf16Error))
         return ComputeType::Float32;
     return type;
@@ -50,23 +48,6 @@ cv::Mat matOf(const at::Tensor& map)
     return cv::Mat(static_cast<int>(map.size(-2)), static_cast<int>(map.size(-1)), CV_32F, map.mutable_data_ptr());
 }
 
-at::Tensor residualOf(const std::string& metric, const Reconstruction& reconstruction)
-{
-    at::Tensor residual = at::empty({reconstruction.clean.size(0), 1, reconstruction.clean.size(2), reconstruction.clean.size(3)}, reconstruction.clean.options());
-    stages::residual(stageDeviceOf(residual), viewOf(reconstruction.clean), viewOf(reconstruction.reconstructed),
-                     stages::metricOf(metric), viewOf(residual));
-    return residual;
-}
-
-Inference::Scored heatmapOf(const Config& config, const at::Tensor& residual, cv::Size size, double sigma)
-{
-    const int64_t n = residual.size(0);
-    const at::Tensor map = at::empty({n, 1, size.height, size.width}, residual.options());
-    const at::Tensor maximum = at::empty({n, 1, 1, 1}, residual.options()), top1 = at::empty_like(maximum);
-    stages::heatmap(stageDeviceOf(residual), viewOf(residual), sigma, viewOf(map), viewOf(maximum), viewOf(top1));
-    return {map, map, (config.score == "top1" ? top1 : maximum).view({n, 1})};
-}
-
 /// Before a region of interest is heeded. What is scored may be another map than the one that is shown.
 struct Maps
 {
@@ -75,6 +56,11 @@ struct Maps
     int64_t product;
     at::Tensor features;
 };
+
+AnomalyMaps onHost(const AnomalyMaps& found)
+{
+    return {found.maps.to(at::kCPU), found.scoredMaps.to(at::kCPU), found.scores.to(at::kCPU)};
+}
 
 /// Of tiles, the product that most of them are of.
 int64_t mostFrequent(const at::Tensor& products)
@@ -98,12 +84,12 @@ Maps inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
         std::vector<at::Tensor> tiles;
         for (size_t i = first; i < std::min(first + atOnce, grid.size()); i++)
             tiles.push_back(image.at(grid[i], input));
-        const Reconstruction reconstruction = net.reconstruct(at::cat(tiles));
-        products.push_back(reconstruction.product);
-        features.push_back(FeatureRange::statistics(reconstruction.clean));
+        const Reconstruction reconstruction = net.reconstruct(at::cat(tiles).to(net.device()));
+        products.push_back(reconstruction.product.to(at::kCPU));
+        features.push_back(FeatureRange::statistics(reconstruction.clean).to(at::kCPU));
         for (size_t m = 0; m < metrics.size(); m++)
         {
-            const at::Tensor maps = heatmapOf(config, residualOf(metrics[m], reconstruction), blends[m].tileMap(), 0).maps;
+            const at::Tensor maps = heatmapOf(config, residualOf(metrics[m], reconstruction), blends[m].tileMap().height, blends[m].tileMap().width, 0).maps.to(at::kCPU);
             for (size_t i = 0; i < tiles.size(); i++)
                 blends[m].add(first + i, matOf(maps[static_cast<int64_t>(i)]));
         }
@@ -113,10 +99,10 @@ Maps inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
     const auto smoothed = [&](TileBlend& blend) {
         const cv::Mat& raw = blend.blended();
         const at::Tensor residual = at::from_blob(raw.data, {1, 1, raw.rows, raw.cols}, at::kFloat);
-        return heatmapOf(config, residual, raw.size(), config.sigma * shrunk);
+        return heatmapOf(config, residual, raw.rows, raw.cols, config.sigma * shrunk);
     };
-    const Inference::Scored shown = smoothed(blends.front());
-    const Inference::Scored rated = metrics.size() == 1 ? shown : smoothed(blends.back());
+    const AnomalyMaps shown = smoothed(blends.front());
+    const AnomalyMaps rated = metrics.size() == 1 ? shown : smoothed(blends.back());
     return {matOf(shown.maps).clone(), matOf(rated.maps).clone(), rated.scores.item<double>(), mostFrequent(at::cat(products)),
             at::cat(features).mean({0})};
 }
@@ -164,17 +150,18 @@ std::vector<Inspected> inspected(const AgpNet& net, const std::vector<Frame>& im
         whole.push_back(i);
         batch.push_back(images[i].at(cv::Size(net.config().width, net.config().height)));
     }
-    Inference::Scored found; // what `results` refer to
+    AnomalyMaps found; // what `results` refer to
     if (!batch.empty())
     {
-        const Reconstruction reconstruction = net.reconstruct(batch.size() == 1 ? batch[0] : at::cat(batch));
-        const at::Tensor features = FeatureRange::statistics(reconstruction.clean);
-        found = scored(net.config(), reconstruction);
+        const Reconstruction reconstruction = net.reconstruct((batch.size() == 1 ? batch[0] : at::cat(batch)).to(net.device()));
+        const at::Tensor features = FeatureRange::statistics(reconstruction.clean).to(at::kCPU);
+        const at::Tensor products = reconstruction.product.to(at::kCPU);
+        found = onHost(anomalyMaps(net.config(), reconstruction));
         for (size_t i = 0; i < whole.size(); i++)
         {
             const auto n = static_cast<int64_t>(i);
             results[whole[i]] = {matOf(found.maps[n]), matOf(found.scoredMaps[n]), found.scores[n].item<double>(),
-                                 reconstruction.product[n].item<int64_t>(), features[n]};
+                                 products[n].item<int64_t>(), features[n]};
         }
     }
     std::vector<Inspected> finished;
@@ -197,20 +184,10 @@ Inference::Inference(const ModelFile& file, const std::string& precision, at::De
 {
 }
 
-Inference::Scored scored(const Config& config, const Reconstruction& reconstruction)
-{
-    const cv::Size size(config.width, config.height);
-    const Inference::Scored shown = heatmapOf(config, residualOf(config.metric, reconstruction), size, config.sigma);
-    if (config.scoreMetric == config.metric)
-        return shown;
-    const Inference::Scored rated = heatmapOf(config, residualOf(config.scoreMetric, reconstruction), size, config.sigma);
-    return {shown.maps, rated.maps, rated.scores};
-}
-
-Inference::Scored Inference::run(const at::Tensor& images) const
+AnomalyMaps Inference::run(const at::Tensor& images) const
 {
     c10::InferenceMode inference;
-    return scored(config(), net_.reconstruct(images));
+    return anomalyMaps(config(), net_.reconstruct(images));
 }
 
 std::vector<Inspected> Inference::inspect(const std::vector<Frame>& images, const Inspection& inspection) const
@@ -223,7 +200,7 @@ Inference::OnDevice Inference::inspect(const stages::Device& openCl, const Frame
     c10::InferenceMode inference;
     const Reconstruction reconstruction = net_.reconstruct(image.at(inputSize()));
     // the score is wanted on the host at once; taken there it waits for nothing
-    const Scored rated = heatmapOf(config(), residualOf(config().scoreMetric, reconstruction), inputSize(), config().sigma);
+    const AnomalyMaps rated = heatmapOf(config(), residualOf(config().scoreMetric, reconstruction), config().height, config().width, config().sigma);
     return {heatmapOnDevice(openCl, residualOf(config().metric, reconstruction), config().sigma, inputSize()), rated.scores.item<double>(),
             reconstruction.product.item<int64_t>(), FeatureRange::statistics(reconstruction.clean)[0]};
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "halide_generators/stages.h"
+#include "models/anomaly_map.h"
 #include "models/model_file.h"
 #include "operators/preprocess.h"
 #include "operators/region.h"
@@ -44,13 +45,7 @@ class Inference
 public:
     Inference(const ModelFile& file, const std::string& precision, at::Device device = at::kCPU);
 
-    struct Scored
-    {
-        at::Tensor maps;       ///< [N, 1, H, W] at the model's input size
-        at::Tensor scoredMaps; ///< likewise: those that scores are taken from
-        at::Tensor scores;     ///< [N, 1]
-    };
-    Scored run(const at::Tensor& images) const; ///< [N, 3, H, W], RGB, 0 to 1, at the input size
+    AnomalyMaps run(const at::Tensor& images) const; ///< [N, 3, H, W], RGB, 0 to 1, at the input size
 
     /// images: of any size each.
     std::vector<Inspected> inspect(const std::vector<Frame>& images, const Inspection& inspection) const;
@@ -88,9 +83,6 @@ private:
 
 /// What Inference::inspect() does, with a model that is still in training.
 std::vector<Inspected> inspected(const AgpNet& net, const std::vector<Frame>& images, const Inspection& inspection);
-
-/// residual and heatmap of a reconstruction, as the config asks.
-Inference::Scored scored(const Config& config, const Reconstruction& reconstruction);
 
 /// Reads a model, or gives the one that is in use already if the file has not changed since.
 std::shared_ptr<const Inference> sharedInference(const std::string& path, const std::string& precision, at::Device device = at::kCPU);

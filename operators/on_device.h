@@ -24,7 +24,10 @@ stages::Picture pictureOf(const Image& image)
     picture.columns = image.cols;
     picture.channels = image.channels();
     picture.depth = image.depth() == CV_8U ? stages::Depth::UInt8 : image.depth() == CV_16U ? stages::Depth::UInt16 : stages::Depth::Float32;
-    picture.step = static_cast<int64_t>(image.step[0]);
+    if constexpr (requires { image.step[0]; })
+        picture.step = static_cast<int64_t>(image.step[0]);
+    else // cv::cuda::GpuMat
+        picture.step = static_cast<int64_t>(image.step);
     return picture;
 }
 

@@ -68,6 +68,11 @@ AttributeSchema textAttribute(std::string name, std::string doc, std::string fal
     return {std::move(name), std::move(doc), std::move(fallback), 0, 0, std::move(choices), false};
 }
 
+AttributeSchema deviceAttribute()
+{
+    return textAttribute("device", "where the networks compute: cpu, cuda or cuda:N, whatever the device of what is given; empty: there");
+}
+
 AttributeSchema requiredText(std::string name, std::string doc)
 {
     return {std::move(name), std::move(doc), std::string(), 0, 0, {}, true};

@@ -30,6 +30,7 @@ struct AttributeSchema
 AttributeSchema realAttribute(std::string name, std::string doc, double fallback, double least, double most);
 AttributeSchema integerAttribute(std::string name, std::string doc, int64_t fallback, double least, double most);
 AttributeSchema textAttribute(std::string name, std::string doc, std::string fallback = {}, std::vector<std::string> choices = {});
+AttributeSchema deviceAttribute(); ///< "device": where an operator with networks computes
 AttributeSchema requiredText(std::string name, std::string doc);
 
 struct PortSchema

@@ -4,6 +4,7 @@
 #include "halide_generators/stages.h"
 #include "models/stage_device.h"
 #include "models/tensor_view.h"
+#include "operators/gpu_mat.h"
 #include "operators/on_device.h"
 
 #include <ATen/ATen.h>
@@ -19,7 +20,8 @@ template <typename Image>
 void checkImage(const Image& image, const std::string& what)
 {
     require(!image.empty(), "{} is empty, expected an image", what);
-    require(image.dims == 2, "{} has {} dimensions, expected an image of rows and columns", what, image.dims);
+    if constexpr (requires { image.dims; }) // a GpuMat has two, always
+        require(image.dims == 2, "{} has {} dimensions, expected an image of rows and columns", what, image.dims);
     require(image.rows >= smallestSide && image.cols >= smallestSide, "{} is {}x{} pixels, expected at least {}x{}", what, image.cols,
             image.rows, smallestSide, smallestSide);
     const int channels = image.channels();
@@ -56,12 +58,21 @@ Frame::Frame(const cv::UMat& image, const std::string& what)
         *this = Frame(image.getMat(cv::ACCESS_READ), what);
 }
 
+Frame::Frame(const cv::cuda::GpuMat& image, at::Device device, const std::string& what) : onCuda_(image), cuda_(device)
+{
+    checkImage(image, what);
+    if (image.depth() == CV_32F)
+        checkBlob(floatsOf(image, device), what.c_str());
+}
+
 Frame::Frame(const at::Tensor& blob) : blob_(blob) {}
 
 cv::Size Frame::size() const
 {
     if (!onDevice_.empty())
         return onDevice_.size();
+    if (!onCuda_.empty())
+        return onCuda_.size();
     return image_.empty() ? cv::Size(static_cast<int>(blob_.size(3)), static_cast<int>(blob_.size(2))) : image_.size();
 }
 
@@ -69,6 +80,8 @@ at::Tensor Frame::at(const cv::Rect& part, cv::Size size) const
 {
     if (!onDevice_.empty())
         return preparedOnDevice(openClDevice(), onDevice_(part), size);
+    if (!onCuda_.empty())
+        return preparedOnCuda(onCuda_(part), cuda_, size);
     if (image_.empty())
         return resized(blob_.narrow(2, part.y, part.height).narrow(3, part.x, part.width), size);
     const at::Tensor tensor = at::empty({1, image_.channels() == 6 ? 6 : 3, size.height, size.width}, at::kFloat);

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <opencv2/core.hpp>
+#include <opencv2/core/cuda.hpp>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,9 @@ public:
     /// The same on OpenCV's OpenCL device: 8 and 16 bits are resized there, floats on the host.
     explicit Frame(const cv::UMat& image, const std::string& what = "image");
 
+    /// The same on a CUDA device, where it stays.
+    Frame(const cv::cuda::GpuMat& image, at::Device device, const std::string& what = "image");
+
     /// [1, 3 or 6, h, w], RGB, 0 to 1, as checkBlob() lets through.
     explicit Frame(const at::Tensor& blob);
 
@@ -33,6 +37,8 @@ private:
     // one of
     cv::Mat image_;
     cv::UMat onDevice_;
+    cv::cuda::GpuMat onCuda_;
+    at::Device cuda_ = at::kCPU; ///< where onCuda_ is
     at::Tensor blob_;
 };
 

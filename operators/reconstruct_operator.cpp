@@ -1,4 +1,5 @@
 #include "common/error.h"
+#include "models/device.h"
 #include "operators/inference.h"
 #include "operators/operator_list.h"
 #include "operators/preprocess.h"
@@ -7,18 +8,13 @@
 namespace agpnet
 {
 
-void requireHost(const char* name, const stages::Device& device)
-{
-    require(device.api == stages::Api::Cpu, "{}: takes arrays in host memory", name);
-}
-
 namespace
 {
 
 class Reconstruct final : public Operator
 {
 public:
-    explicit Reconstruct(const Attributes& attributes) : model_(attributes.text("model")), precision_(attributes.text("precision")) {}
+    explicit Reconstruct(const Attributes& attributes) : model_(attributes.text("model")), precision_(attributes.text("precision")), device_(attributes.text("device")) {}
 
     std::vector<Shape> outputShapes(const std::vector<Shape>& inputs) const override
     {
@@ -32,19 +28,19 @@ public:
 
     void run(const std::vector<stages::View>& in, const std::vector<stages::View>& out, const stages::Device& device) override
     {
-        const at::Device where = torchDeviceOf("Reconstruct", device);
+        const at::Device given = torchDeviceOf("Reconstruct", device), where = device_.empty() ? given : deviceNamed(device_);
         if (!inference_ || inference_->net().device() != where)
             inference_ = sharedInference(model_, precision_, where);
-        const at::Tensor images = tensorOf(in[0], where);
-        if (where.is_cpu()) // elsewhere it would have to be waited for
+        const at::Tensor images = tensorOf(in[0], given);
+        if (given.is_cpu()) // elsewhere it would have to be waited for
             checkBlob(images, "Reconstruct: image");
-        const Reconstruction result = inference_->net().reconstruct(resized(images, inference_->inputSize()));
-        tensorOf(out[0], where).copy_(result.clean);
-        tensorOf(out[1], where).copy_(result.reconstructed);
+        const Reconstruction result = inference_->net().reconstruct(resized(images, inference_->inputSize()).to(where));
+        tensorOf(out[0], given).copy_(result.clean);
+        tensorOf(out[1], given).copy_(result.reconstructed);
     }
 
 private:
-    std::string model_, precision_;
+    std::string model_, precision_, device_;
     std::shared_ptr<const Inference> inference_;
 };
 
@@ -58,8 +54,9 @@ OperatorEntry reconstructOperator()
                           {{"features", "[N,C,h,w]", "F_clean, the backbone's features as the model's target has them: standardised groups of layers, or a normalised sum", false},
                            {"reconstructed", "[N,C,h,w]", "the decoder's reconstruction of them", false}},
                           {requiredText("model", "path of a .agp file"),
-                           textAttribute("precision", "auto takes bf16 where the CPU has it and the model was found accurate in it", "auto",
-                                         {"auto", "fp32", "bf16"})}};
+                           textAttribute("precision", "auto takes bf16 where the device has it and the model was found accurate in it", "auto",
+                                         {"auto", "fp32", "bf16"}),
+                           deviceAttribute()}};
     return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Reconstruct>(attributes); }};
 }
 

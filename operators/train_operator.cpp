@@ -1,5 +1,6 @@
 #include "agpnet/trainer.hpp"
 #include "common/error.h"
+#include "models/device.h"
 #include "operators/operator_list.h"
 #include "operators/trainer_impl.h"
 #include "operators/view_tensor.h"
@@ -15,7 +16,7 @@ namespace
 class Train final : public Operator
 {
 public:
-    explicit Train(const Attributes& attributes) : backbone_(attributes.text("backbone")), model_(attributes.text("model"))
+    explicit Train(const Attributes& attributes) : backbone_(attributes.text("backbone")), model_(attributes.text("model")), device_(attributes.text("device"))
     {
         config_ = configFromTextOrFile(attributes.text("config"));
         if (const int64_t steps = attributes.integer("steps"); steps > 0)
@@ -32,16 +33,16 @@ public:
 
     void run(const std::vector<stages::View>& in, const std::vector<stages::View>& out, const stages::Device& device) override
     {
-        requireHost("Train", device);
+        const at::Device given = torchDeviceOf("Train", device);
         if (!trainer_)
-            trainer_ = std::make_unique<TrainerImpl>(Training(config_, readBackbone(backbone_)));
-        tensorOf(out[0]).fill_(trainer_->stepTensor(tensorOf(in[0]), "Train: images"));
+            trainer_ = std::make_unique<TrainerImpl>(Training(config_, readBackbone(backbone_), device_.empty() ? given : deviceNamed(device_)));
+        tensorOf(out[0], given).fill_(trainer_->stepTensor(tensorOf(in[0], given), "Train: images"));
         if (trainer_->stepsDone() == trainer_->steps())
             trainer_->saveModel(model_, true);
     }
 
 private:
-    std::string backbone_, model_;
+    std::string backbone_, model_, device_;
     Config config_;
     std::unique_ptr<TrainerImpl> trainer_;
 };
@@ -58,7 +59,8 @@ OperatorEntry trainOperator()
                           {requiredText("model", "path of the .agp file to write"),
                            requiredText("backbone", "path of the frozen backbone: safetensors, or a .pth state dict"),
                            textAttribute("config", "JSON text or the path of a JSON file; absent keys keep their defaults"),
-                           integerAttribute("steps", "in all; 0: as the config says", 0, 0, 1e7)}};
+                           integerAttribute("steps", "in all; 0: as the config says", 0, 0, 1e7),
+                           deviceAttribute()}};
     return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Train>(attributes); }};
 }
 

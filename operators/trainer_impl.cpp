@@ -4,6 +4,7 @@
 #include "common/error.h"
 #include "common/json_text.h"
 #include "common/stopwatch.h"
+#include "models/device.h"
 #include "operators/augment.h"
 #include "operators/calibration.h"
 #include "operators/detector_impl.h"
@@ -287,7 +288,7 @@ void TrainerImpl::calibrate(size_t count, const std::function<cv::Mat(size_t)>& 
 
 void TrainerImpl::calibrateOn(const std::vector<Normals>& products, const Inspection& inspection) const
 {
-    const AgpNet net = training_.model(computeType("auto"));
+    const AgpNet net = training_.model(computeType("auto", training_.device()));
     std::optional<AgpNet> exact; // only where there is something to compare
     if (net.compute() == ComputeType::BFloat16)
         exact.emplace(training_.model(ComputeType::Float32));
@@ -345,9 +346,9 @@ ModelFile TrainerImpl::modelFile() const
     ModelFile file;
     file.config = training_.config();
     file.backbone = training_.backbone();
-    file.scale = training_.scale();
+    file.scale = training_.scale().on(at::kCPU);
     for (const auto& [name, tensor] : training_.decoder().parameters())
-        file.decoder.emplace_back(name, tensor.detach());
+        file.decoder.emplace_back(name, tensor.detach().to(at::kCPU));
     file.scores = scores_;
     file.products = products_;
     file.drift = drift_;
@@ -356,9 +357,9 @@ ModelFile TrainerImpl::modelFile() const
     file.record["steps"] = stepsDone();
     file.record["noise_unit"] = training_.noiseUnit();
     file.record["finished"] = now();
-    file.record["device"] = "cpu";
+    file.record["device"] = training_.device().str();
     file.record["processes"] = training_.world().size();
-    file.record["precision"] = computeType(training_.config().precision) == ComputeType::BFloat16 ? "bf16" : "fp32";
+    file.record["precision"] = training_.compute() == ComputeType::BFloat16 ? "bf16" : "fp32";
     file.record["versions"] = {{"agpnet", version()}, {"libtorch", TORCH_VERSION}, {"opencv", CV_VERSION}};
     return file;
 }
@@ -399,22 +400,23 @@ cv::Ptr<Detector> TrainerImpl::detector() const
 {
     return guarded([&]() -> cv::Ptr<Detector> {
         const ModelFile file = modelFile();
-        return cv::makePtr<DetectorImpl>(std::make_shared<const Inference>(file, "auto"), headerOf(file, EmbedBackbone::Yes).dump());
+        return cv::makePtr<DetectorImpl>(std::make_shared<const Inference>(file, "auto", training_.device()), headerOf(file, EmbedBackbone::Yes).dump());
     });
 }
 
-cv::Ptr<Trainer> Trainer::create(const std::string& backbone, const std::string& config)
+cv::Ptr<Trainer> Trainer::create(const std::string& backbone, const std::string& config, const std::string& device)
 {
     return guarded([&]() -> cv::Ptr<Trainer> {
         const Config parsed = configFromTextOrFile(config);
-        return cv::Ptr<Trainer>(new TrainerImpl(Training(parsed, readBackbone(backbone))));
+        const at::Device where = deviceNamed(device);
+        return cv::Ptr<Trainer>(new TrainerImpl(Training(parsed, readBackbone(backbone), where)));
     });
 }
 
-cv::Ptr<Trainer> Trainer::resume(const std::string& path)
+cv::Ptr<Trainer> Trainer::resume(const std::string& path, const std::string& device)
 {
     return guarded([&]() -> cv::Ptr<Trainer> {
-        TrainingState state = readTrainingState(path);
+        TrainingState state = readTrainingState(path, deviceNamed(device));
         return cv::Ptr<Trainer>(new TrainerImpl(std::move(state.training), std::move(state.extra)));
     });
 }

@@ -23,7 +23,4 @@ inline at::Tensor tensorOf(const stages::View& view, at::Device device = at::kCP
                          {view.stride[0], view.stride[1], view.stride[2], view.stride[3]}, options);
 }
 
-/// For operators that are for host memory alone.
-void requireHost(const char* name, const stages::Device& device);
-
 } // namespace agpnet

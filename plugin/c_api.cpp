@@ -96,13 +96,20 @@ extern "C"
     int agpnet_detector_load(const char* path, const char* precision, agpnet_detector** detector, char* message,
                              size_t messageSize)
     {
+        return agpnet_detector_load_on(path, precision, nullptr, detector, message, messageSize);
+    }
+
+    int agpnet_detector_load_on(const char* path, const char* precision, const char* device, agpnet_detector** detector, char* message,
+                                size_t messageSize)
+    {
         return guardedForC(message, messageSize,
                            [&]
                            {
                                requirePointer(detector, "detector");
                                *detector = nullptr;
                                requirePointer(path, "path");
-                               cv::Ptr<agpnet::Detector> loaded = agpnet::Detector::load(path, precision ? precision : "auto");
+                               cv::Ptr<agpnet::Detector> loaded =
+                                   agpnet::Detector::load(path, precision ? precision : "auto", device ? device : "cpu");
                                std::string header = loaded->header();
                                *detector = new agpnet_detector{std::move(loaded), std::move(header)};
                            });

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 struct Options
 {
-    std::string model, out, report, region, product, precision = "auto";
+    std::string model, out, report, region, product, precision = "auto", device = "cpu";
     std::vector<std::string> inputs;
     double sensitivity = 1, tileOverlap = -1, threshold = 0, pixelThreshold = 0;
     int tile = -1, minimumArea = 0, driftWindow = 32;
@@ -86,7 +86,7 @@ tools::Report reportHead(const Options& options, const Detector& detector)
     report.facts = {{"Model", options.model},
                     {"Backbone", header.at("backbone").at("name").get<std::string>()},
                     {"Input", fmt::format("{} × {}", detector.inputSize().height, detector.inputSize().width)},
-                    {"Precision", detector.precision()},
+                    {"Precision", fmt::format("{} on {}", detector.precision(), detector.device())},
                     {"Sensitivity", fmt::format("{:g}", detector.sensitivity())},
                     {"AGPNet", version()}};
     if (detector.tileSide() > 0)
@@ -152,7 +152,7 @@ private:
 
 int detect(const Options& options)
 {
-    const cv::Ptr<Detector> detector = Detector::load(options.model, options.precision);
+    const cv::Ptr<Detector> detector = Detector::load(options.model, options.precision, options.device);
     const std::vector<fs::path> images = tools::expandInputs(options.inputs);
     configure(*detector, options, images[0]);
     if (!options.out.empty())
@@ -281,6 +281,7 @@ void addDetect(CLI::App& app, Run& run)
     command->add_option("--tile-overlap", options->tileOverlap, "Share of a tile in common with the next")->check(CLI::Range(0.0, 0.9));
     command->add_option("--roi", options->region, "Region of interest: a mask picture, or points \"x,y x,y x,y\" (shares or pixels; polygons by ;)");
     command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
+    command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
     command->add_flag("--json", options->asJson, "One JSON object per image on stdout");
     command->add_flag("--exit-code", options->exitCode, "Exit with 3 if an image is anomalous, with 4 if --watch-stats found drift");
     command->callback([options, &run] { run = [options] { return detect(*options); }; });

@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 
 struct Options
 {
-    std::string model, split, maps, saveMaps, share, out, report, precision = "auto";
+    std::string model, split, maps, saveMaps, share, out, report, precision = "auto", device = "cpu";
     std::vector<std::string> data, categories;
     double exactPixels = static_cast<double>(tools::PixelAccumulator::defaultExactPixels);
     int batch = 8, drawings = 1000;
@@ -106,7 +106,7 @@ public:
         }
         if (!options.model.empty())
         {
-            detector_ = Detector::load(options.model, options.precision);
+            detector_ = Detector::load(options.model, options.precision, options.device);
             header_ = json::parse(detector_->header());
             detector_->setSensitivity(options.sensitivity);
             detector_->setThreshold(options.threshold);
@@ -301,7 +301,7 @@ private:
         json result = {{"agpnet", version()},
                        {"versions", {{"agpnet", version()}, {"opencv", build["opencv"]["found"]}, {"libtorch", build["libtorch"]["version"]}}},
                        {"device",
-                        {{"kind", "cpu"},
+                        {{"kind", detector_ ? detector_->device() : "cpu"},
                          {"capability", build["cpu"]["capability"]},
                          {"threads", build["libtorch"]["threads"]}}},
                        {"bootstrap", {{"drawings", options_.drawings}, {"seed", options_.seed}, {"of", "images; pixel figures have no interval"}}},
@@ -347,7 +347,7 @@ private:
         if (size)
             report_.facts.emplace_back("Evaluated at", fmt::format("{} × {}", size->height, size->width));
         if (detector_)
-            report_.facts.emplace_back("Precision", detector_->precision());
+            report_.facts.emplace_back("Precision", fmt::format("{} on {}", detector_->precision(), detector_->device()));
         if (detector_)
             report_.facts.emplace_back("Images a pass", std::to_string(options_.batch));
         report_.facts.emplace_back("Image score", result.about.at("score").get<std::string>());
@@ -424,6 +424,7 @@ void addEvaluate(CLI::App& app, Run& run)
     command->add_option("--sensitivity", options->sensitivity, "Divides the threshold (default 1)")->check(CLI::PositiveNumber);
     command->add_option("--batch", options->batch, "Images in one pass")->check(CLI::Range(1, 256));
     command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
+    command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
     command->add_flag("--json", options->asJson, "One JSON object on stdout, no progress");
     command->callback([options, &run] { run = [options] { return evaluate(*options); }; });
 }

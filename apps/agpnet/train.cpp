@@ -29,7 +29,7 @@ namespace fs = std::filesystem;
 struct Options
 {
     std::vector<std::string> data, augment;
-    std::string out, backbone, config, size, noise, precision, region, category, split, input, preset;
+    std::string out, backbone, config, size, noise, precision, region, category, split, input, preset, device = "cpu";
     int steps = 0, batch = 0, tile = -1, shots = 0;
     double learningRate = 0, tileOverlap = -1, checkpoint = 60, falseAlarms = 0;
     int64_t seed = -1;
@@ -303,11 +303,11 @@ int train(const Options& options)
     cv::Ptr<Trainer> trainer;
     if (options.resume || (restarted() && fs::exists(state)))
     {
-        trainer = Trainer::resume(state);
+        trainer = Trainer::resume(state, options.device);
         requireSameData(json::parse(trainer->record()), data, state);
     }
     else
-        trainer = Trainer::create(findBackbone(options.backbone), configText(options, products[0].data.items[0].path));
+        trainer = Trainer::create(findBackbone(options.backbone), configText(options, products[0].data.items[0].path), options.device);
     trainer->note("data", data.dump());
     const TrainingProcess process = trainer->joinProcesses();
     const bool speaks = process.rank == 0; // one of all does
@@ -407,7 +407,7 @@ void addTrain(CLI::App& app, Run& run)
     command->add_option("--out", options->out, "The .agp file to write")->required();
     command->add_option("--backbone", options->backbone, "Weights: safetensors or .pth (default: AGPNET_BACKBONE, or the fetched one)");
     command->add_option("--config", options->config, "JSON file or text; see 'agpnet operators --config'");
-    command->add_option("--preset", options->preset, "default, paper (as published) or fast")->check(CLI::IsMember({"default", "paper", "fast"}));
+    command->add_option("--preset", options->preset, "default, paper (as published), or fast (168 pixels and a small decoder: a third of the time, a little less accurate)")->check(CLI::IsMember({"default", "paper", "fast"}));
     command->add_option("--input", options->input, "rgb, rgb+depth or rgb+normals (MVTec 3D-AD)")->check(CLI::IsMember({"rgb", "rgb+depth", "rgb+normals"}));
     command->add_option("--steps", options->steps, "Optimisation steps")->check(CLI::PositiveNumber);
     command->add_option("--batch", options->batch, "Images a step")->check(CLI::PositiveNumber);
@@ -416,6 +416,7 @@ void addTrain(CLI::App& app, Run& run)
     command->add_option("--seed", options->seed, "Of weights, order and noise")->check(CLI::NonNegativeNumber);
     command->add_option("--noise", options->noise, "guided, uniform or none")->check(CLI::IsMember({"guided", "uniform", "none"}));
     command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
+    command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
     command->add_option("--tile", options->tile, "Side in pixels of overlapping tiles that large images are cut into; 0: none")
         ->check(CLI::NonNegativeNumber);
     command->add_option("--tile-overlap", options->tileOverlap, "Share of a tile in common with the next (default 0.25)")->check(CLI::Range(0.0, 0.9));

@@ -32,7 +32,7 @@ using Clock = std::chrono::steady_clock;
 
 struct Options
 {
-    std::string model, source, out, product, precision = "auto";
+    std::string model, source, out, product, precision = "auto", device = "cpu";
     double sensitivity = 1, fps = 0;
     int frames = 0;
 };
@@ -292,7 +292,7 @@ int watch(const Options& options)
     require(!options.out.empty() || displayIsThere(),
             "there is no display to open a window on; --out FILE.avi writes a video instead");
     FrameSource source(options.source);
-    const cv::Ptr<Detector> detector = Detector::load(options.model, options.precision);
+    const cv::Ptr<Detector> detector = Detector::load(options.model, options.precision, options.device);
     const std::string input = json::parse(detector->header()).at("config").at("input").get<std::string>();
     require(input == "rgb", "{}: the model inspects '{}', watch has pictures only", options.model, input);
     detector->setProduct(options.product);
@@ -370,6 +370,7 @@ void addWatch(CLI::App& app, Run& run)
     command->add_option("--sensitivity", options->sensitivity, "Divides the thresholds (default 1)")->check(CLI::PositiveNumber);
     command->add_option("--product", options->product, "Take the thresholds of one of the model's products");
     command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
+    command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
     command->footer("Keys in the window: q ends, space pauses, + and - raise and lower the threshold.");
     command->callback([options, &run] { run = [options] { return watch(*options); }; });
 }

@@ -64,6 +64,16 @@ typedef struct agpnet_result
  * @param message_size  its bytes */
 AGPNET_EXPORT int agpnet_detector_load(const char *path, const char *precision, agpnet_detector **detector, char *message, size_t message_size);
 
+/** The same on a device.
+ * @param path          the .agp file
+ * @param precision     as above
+ * @param device        "cpu", "cuda" or "cuda:N"; null: "cpu"
+ * @param detector      as above
+ * @param message       receives one sentence
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_detector_load_on(const char *path, const char *precision, const char *device, agpnet_detector **detector, char *message,
+                                          size_t message_size);
+
 /** Frees a detector; null is fine. */
 AGPNET_EXPORT void agpnet_detector_free(agpnet_detector *detector);
 

@@ -71,12 +71,16 @@ public:
 
     /// Reads a .agp file. Models are shared: a second load() of an unchanged file costs no memory.
     /// @param path       the model
-    /// @param precision  "auto" (bfloat16 where the CPU has it and the model was found accurate in it), "fp32" or "bf16"
-    /// @throws cv::Exception naming the file and what is wrong with it
-    static cv::Ptr<Detector> load(const std::string& path, const std::string& precision = "auto");
+    /// @param precision  "auto" (bfloat16 where the device has it and the model was found accurate in it), "fp32" or "bf16"
+    /// @param device     where the model computes: "cpu", "cuda" or "cuda:N". For CUDA LibTorch's own libtorch_cuda.so has to lie beside its
+    ///                   libtorch_cpu.so, with what it needs; it is loaded then
+    /// @throws cv::Exception naming the file and what is wrong with it, or what the device lacks
+    static cv::Ptr<Detector> load(const std::string& path, const std::string& precision = "auto", const std::string& device = "cpu");
 
     /// Inspects an image. A cv::UMat in and a cv::UMat out stay on OpenCV's OpenCL device: the picture (8 or 16 bits) is resized there, and map and mask are made
-    /// there; only the model's input and its residual pass to the model and back. Not so with tiles or a region of interest.
+    /// there; only the model's input and its residual pass to the model and back. Not so with tiles or a region of interest. A cv::cuda::GpuMat, on the device
+    /// that the model was loaded on, stays there altogether; what was enqueued on a cv::cuda::Stream other than the default one has to be done. With tiles, a region
+    /// of interest or a minimum area, map and mask are put together on the host.
     /// @param image  8-bit, 16-bit or float (0 to 1); 1 (grey), 3 (BGR) or 4 (BGRA, alpha ignored) channels; any size from 8x8
     /// @param map    anomaly map, CV_32F, one channel: the distance of features from their reconstruction, 0 upward
     /// @param mask   CV_8U, 255 where the map exceeds the pixel threshold
@@ -144,6 +148,7 @@ public:
 
     virtual cv::Size inputSize() const = 0;    ///< of the model
     virtual std::string precision() const = 0; ///< "fp32" or "bf16", as chosen
+    virtual std::string device() const = 0;    ///< "cpu" or "cuda:N"
     virtual std::string header() const = 0;    ///< the model file's header: JSON text; `scores` says how the thresholds came to be
 };
 

@@ -50,10 +50,11 @@ public:
     ///                  their publishers', timm's or Hugging Face's names), a ResNet, Wide ResNet or EfficientNet; which, the
     ///                  tensors' names and shapes tell
     /// @param config    JSON text or the path of a JSON file; keys and defaults: `agpnet operators --config`
-    static cv::Ptr<Trainer> create(const std::string& backbone, const std::string& config = std::string());
+    /// @param device    where to compute, as Detector::load() takes it
+    static cv::Ptr<Trainer> create(const std::string& backbone, const std::string& config = std::string(), const std::string& device = "cpu");
 
-    /// Continues where saveState() left off.
-    static cv::Ptr<Trainer> resume(const std::string& path);
+    /// Continues where saveState() left off, on whatever device that was.
+    static cv::Ptr<Trainer> resume(const std::string& path, const std::string& device = "cpu");
 
     /// One optimisation step on images of normal parts (types as in Detector::detect), as they are: the config's tiles and augmentations
     /// are fit()'s. Returns the loss.

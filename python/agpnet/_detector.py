@@ -28,13 +28,13 @@ class Inspection(NamedTuple):
 class Detector:
     """A trained model. Several threads may inspect at once, as long as none changes the sensitivity; Python's lock is released meanwhile.
 
-    path: the .agp file. precision: "auto", "fp32" or "bf16". AgpnetError says what is wrong with either.
+    path: the .agp file. precision: "auto", "fp32" or "bf16". device: "cpu", "cuda" or "cuda:N". AgpnetError says what is wrong with one of them.
     """
 
-    def __init__(self, path: Union[str, "os.PathLike[str]"], precision: str = "auto") -> None:
+    def __init__(self, path: Union[str, "os.PathLike[str]"], precision: str = "auto", device: str = "cpu") -> None:
         self._handle = ctypes.c_void_p()
         self._sensitivity = 1.0
-        _library.call("agpnet_detector_load", os.fsencode(path), precision.encode(), ctypes.byref(self._handle))
+        _library.call("agpnet_detector_load_on", os.fsencode(path), precision.encode(), device.encode(), ctypes.byref(self._handle))
 
     def __del__(self) -> None:
         handle = getattr(self, "_handle", None)

@@ -59,7 +59,7 @@ def library() -> ctypes.CDLL:
     text, size, out = ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p
     signatures = {
         "agpnet_plugin_init_v1": (ctypes.c_int, [ctypes.c_uint32, text, text, size]),
-        "agpnet_detector_load": (ctypes.c_int, [text, text, ctypes.POINTER(out), text, size]),
+        "agpnet_detector_load_on": (ctypes.c_int, [text, text, text, ctypes.POINTER(out), text, size]),
         "agpnet_detector_free": (None, [out]),
         "agpnet_detector_detect": (ctypes.c_int, [out, ctypes.POINTER(Image), out, out, ctypes.POINTER(Result), text, size]),
         "agpnet_detector_set_sensitivity": (ctypes.c_int, [out, ctypes.c_double, text, size]),

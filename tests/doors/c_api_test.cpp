@@ -115,6 +115,8 @@ TEST_F(CApi, RefusesByCodeAndSentence)
     EXPECT_EQ(agpnet_detector_load(nullptr, "auto", &none, message, sizeof message), AGPNET_E_ARGUMENT);
     EXPECT_EQ(agpnet_detector_load("x.agp", "auto", nullptr, nullptr, 0), AGPNET_E_ARGUMENT);
     EXPECT_EQ(agpnet_detector_load("x.agp", "auto", &none, nullptr, 9), AGPNET_E_ARGUMENT);
+    EXPECT_EQ(agpnet_detector_load_on("x.agp", "auto", "tpu", &none, message, sizeof message), AGPNET_E_FAILED);
+    EXPECT_STREQ(message, "device is 'tpu', expected cpu, cuda or cuda:N");
     char little[5];
     EXPECT_EQ(agpnet_detector_load(nullptr, "auto", &none, little, sizeof little), AGPNET_E_ARGUMENT);
     EXPECT_STREQ(little, "path");

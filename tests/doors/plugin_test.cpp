@@ -250,6 +250,19 @@ TEST_F(Doors, DetectAndTheStagesGiveTheDetectorsScore)
     const c10::Stack stack = throughTorch("Detect", {tensorOf(blob(1))}, {{"model", model}, {"precision", "fp32"}});
     EXPECT_NEAR(stack[1].toTensor().item<double>(), expected.score, 1e-4);
     EXPECT_NEAR(stack[3].toTensor().item<double>(), expected.calibrated, 1e-4);
+    const c10::Stack named = throughTorch("Detect", {tensorOf(blob(1))}, {{"model", model}, {"precision", "fp32"}, {"device", "cpu"}});
+    EXPECT_NEAR(named[1].toTensor().item<double>(), expected.score, 1e-4);
+    params.set("device", cv::String("gpu"));
+    try
+    {
+        throughFactory("Detect", params, {blob(1)}, 1);
+        ADD_FAILURE() << "an unknown device was not refused";
+    }
+    catch (const cv::Exception& error)
+    {
+        EXPECT_THAT(error.err, ::testing::HasSubstr("device is 'gpu', expected cpu, cuda or cuda:N"));
+    }
+    params.set("device", cv::String("cpu"));
 
     const auto reconstructed = throughNet("Reconstruct", params, {blob(1)}, 2);
     const c10::Stack fromTorch = throughTorch("Reconstruct", {tensorOf(blob(1))}, {{"model", model}, {"precision", "fp32"}});

@@ -211,6 +211,8 @@ TEST_F(WithModel, BadPicturesAreRefused)
     EXPECT_THAT(refuse(cv::Mat(40, 40, CV_32FC3, cv::Scalar::all(200))), HasSubstr("expected 0 to 1"));
     EXPECT_TRUE(map.empty());
     EXPECT_THAT(messageOf([] { Detector::load("/nonexistent.agp"); }), HasSubstr("/nonexistent.agp"));
+    EXPECT_THAT(messageOf([&] { Detector::load(model, "fp32", "gpu"); }), HasSubstr("device is 'gpu', expected cpu, cuda or cuda:N"));
+    EXPECT_THAT(messageOf([&] { Trainer::create(*folder / "tiny1.safetensors", test::tinyConfig(2), "cuda:"); }), HasSubstr("device is 'cuda:'"));
     EXPECT_THAT(messageOf([&] { Detector::load(*folder / "tiny1.safetensors"); }), HasSubstr("not an AGPNet file"));
     writeSafetensors(*folder / "cnn.safetensors", {{}, {{"conv1.weight", at::zeros({4, 3, 7, 7})}, {"bn1.weight", at::zeros({4})}}});
     EXPECT_THAT(messageOf([&] { Trainer::create(*folder / "cnn.safetensors"); }), HasSubstr("cnn.safetensors"));

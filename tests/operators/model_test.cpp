@@ -98,7 +98,7 @@ TEST_F(Model, MapAndScoreMayHaveDistancesOfTheirOwn)
     };
     const Inference both = with("scaled", "cosine"), map = with("scaled", "scaled"), score = with("cosine", "cosine");
     const at::Tensor batch = images(3, 9);
-    const Inference::Scored found = both.run(batch);
+    const AnomalyMaps found = both.run(batch);
     EXPECT_TRUE(found.maps.equal(map.run(batch).maps));
     EXPECT_TRUE(found.scores.equal(score.run(batch).scores));
     EXPECT_FALSE(found.scores.equal(map.run(batch).scores));

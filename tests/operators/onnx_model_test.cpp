@@ -184,7 +184,7 @@ TEST(OnnxModel, TakesGeometryAsWell)
     net.setInput(blob);
     std::vector<cv::Mat> out;
     net.forward(out, std::vector<cv::String>{"map", "score"});
-    const Inference::Scored expected = sharedInference(model, "fp32")->run(at::from_blob(blob.data, {1, 6, 32, 24}, at::kFloat));
+    const AnomalyMaps expected = sharedInference(model, "fp32")->run(at::from_blob(blob.data, {1, 6, 32, 24}, at::kFloat));
     const at::Tensor map = at::from_blob(out[0].data, {1, 1, 32, 24}, at::kFloat);
     EXPECT_LT((map - expected.maps).abs().max().item<double>(), 1e-4);
     EXPECT_NEAR(out[1].at<float>(0), expected.scores.item<double>(), 1e-4);

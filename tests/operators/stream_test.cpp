@@ -60,6 +60,7 @@ public:
     void setDriftWindow(int pictures) override { real_->setDriftWindow(pictures); }
     cv::Size inputSize() const override { return real_->inputSize(); }
     std::string precision() const override { return real_->precision(); }
+    std::string device() const override { return real_->device(); }
     std::string header() const override { return real_->header(); }
 
     mutable std::atomic<int> entered{0};

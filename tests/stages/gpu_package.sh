@@ -5,16 +5,21 @@ set -euo pipefail
 cmake=$3
 ctest=$4
 how=("${@:5}")
-folder=$(mktemp -d)
+folder=$2/gpu_package_test # always the same, for ccache
+rm -rf "$folder"
+mkdir "$folder"
 trap 'rm -rf "$folder"' EXIT
 "$1/scripts/gpu-package" "$folder/package" "$2"
 [ "$(du -sm "$folder/package" | cut -f1)" -lt 60 ]
 launcher=$(command -v ccache || true)
 "$cmake" -S "$folder/package" -B "$folder/build" "${how[@]}" -DCMAKE_CXX_COMPILER_LAUNCHER="$launcher" > /dev/null
 "$cmake" --build "$folder/build" -j 2
-"$ctest" --test-dir "$folder/build" -R 'Residual.*/(baseline|avx2)' --output-on-failure
-"$ctest" --test-dir "$folder/build" -N -L gpu | grep -E 'Total Tests: [1-9][0-9]'
-if ldd "$folder/build/stages_test" | grep -iE 'opencv|halide|opencl|cuda'; then
+"$ctest" --test-dir "$folder/build" -R 'Residual.*/(baseline|avx2)|EachDevice.*/pretend' --output-on-failure
+for tests in 'Residual.*/cuda' 'EachDevice.*/cuda'; do
+    "$ctest" --test-dir "$folder/build" -N -L gpu -R "$tests" | grep -E 'Total Tests: ([5-9]|[1-9][0-9])'
+done
+"$folder/build/inspection_bench" cpu 0.01 | grep -E '^\| bf16 \| 32 \|'
+if ldd "$folder/build/stages_test" "$folder/build/devices_test" | grep -iE 'opencv|halide|opencl|libcuda\.'; then
     echo "the package needs what it should not" >&2
     exit 1
 fi

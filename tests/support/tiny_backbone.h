@@ -1,4 +1,4 @@
-// A vision transformer with random weights, small enough to train around in a second.
+// Vision transformers with random weights; one small enough to train around in a second.
 #pragma once
 
 #include "models/safetensors.h"
@@ -11,10 +11,9 @@
 namespace agpnet::test
 {
 
-/// 64 wide, one head, 3 blocks, positions for a 4x4 grid; timm's names.
-inline TensorFile tinyBackbone(uint64_t seed = 1, int patch = 4)
+/// One head for each 64 of width, positions for a grid x grid image; timm's names.
+inline TensorFile randomTransformer(uint64_t seed, int width, int mlp, int depth, int grid, int patch)
 {
-    constexpr int width = 64, mlp = 128, grid = 4, depth = 3;
     at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
     TensorFile file;
     const auto add = [&](const std::string& name, at::IntArrayRef shape, double deviation, double mean = 0) {
@@ -44,6 +43,11 @@ inline TensorFile tinyBackbone(uint64_t seed = 1, int patch = 4)
     add("norm.weight", {width}, 0.1, 1);
     add("norm.bias", {width}, 0.1);
     return file;
+}
+
+inline TensorFile tinyBackbone(uint64_t seed = 1, int patch = 4)
+{
+    return randomTransformer(seed, 64, 128, 3, 4, patch);
 }
 
 /// Writes it and gives the path.

@@ -1,0 +1,165 @@
+// A whole inspection where its networks are: latency and throughput at batch 1, 8 and 32, what of it the stages take, and a step of training. ViT-S/14 of random
+// weights at 252x252, the decoder that training makes by itself.
+//     inspection_bench [DEVICE] [SECONDS for each figure]      by default cuda, 2
+#include "common/error.h"
+#include "models/anomaly_map.h"
+#include "models/device.h"
+#include "models/training.h"
+#include "tests/devices/device_graph.h"
+#include "tests/support/tiny_backbone.h"
+
+#include <ATen/ATen.h>
+#include <algorithm>
+#include <c10/core/InferenceMode.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <optional>
+#include <torch/version.h>
+
+using namespace agpnet;
+
+namespace
+{
+
+class Bench
+{
+public:
+    Bench(at::Device device, double seconds) : device_(device), seconds_(seconds) {}
+
+    void wait() const
+    {
+        if (!device_.is_cpu())
+            c10::impl::VirtualGuardImpl(device_.type()).getStream(device_).synchronize();
+    }
+
+    struct Latency
+    {
+        double median, p99;
+    };
+    /// Of one call and of waiting for it.
+    Latency latency(const std::function<void()>& call) const
+    {
+        warm(call);
+        std::vector<double> times;
+        for (const double end = now() + seconds_; now() < end || times.size() < 20;)
+        {
+            const double start = now();
+            call();
+            wait();
+            times.push_back(now() - start);
+        }
+        std::sort(times.begin(), times.end());
+        return {times[times.size() / 2], times[times.size() * 99 / 100]};
+    }
+
+    /// Of one call among many that are enqueued one after another.
+    double throughput(const std::function<void()>& call) const
+    {
+        warm(call);
+        int calls = 0;
+        const double start = now();
+        while (now() < start + seconds_ || calls < 8)
+        {
+            for (int i = 0; i < 8; i++)
+                call();
+            wait();
+            calls += 8;
+        }
+        return (now() - start) / calls;
+    }
+
+private:
+    static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+    void warm(const std::function<void()>& call) const
+    {
+        for (int i = 0; i < 3; i++)
+            call();
+        wait();
+    }
+
+    at::Device device_;
+    double seconds_;
+};
+
+void inspections(const Bench& bench, const Training& trained, at::Device device)
+{
+    const c10::InferenceMode inference;
+    std::printf("| precision | batch | way | median ms | p99 ms | images/s | of it networks | residual | heatmap |\n|---|---|---|---|---|---|---|---|---|\n");
+    for (const ComputeType compute : {ComputeType::BFloat16, ComputeType::Float32})
+        for (const int64_t batch : {1, 8, 32})
+        {
+            const AgpNet net(trained.config(), trained.backbone(), trained.scale(), trained.decoder(), compute, device);
+            const Config& config = net.config();
+            const at::Tensor images = at::rand({batch, 3, config.height, config.width}).to(device);
+            const auto whole = [&] { anomalyMaps(config, net.reconstruct(images)); };
+            const char* const precision = compute == ComputeType::BFloat16 ? "bf16" : "fp32";
+            const Bench::Latency eager = bench.latency(whole);
+            const double each = bench.throughput(whole);
+            const Reconstruction made = net.reconstruct(images);
+            const at::Tensor residual = residualOf(config.metric, made);
+            const double networks = bench.throughput([&] { net.reconstruct(images); }), residuals = bench.throughput([&] { residualOf(config.metric, made); }),
+                         heatmaps = bench.throughput([&] { heatmapOf(config, residual, config.height, config.width, config.sigma); });
+            std::printf("| %s | %d | call by call | %.2f | %.2f | %.0f | %.2f | %.3f | %.3f |\n", precision, static_cast<int>(batch), eager.median * 1e3, eager.p99 * 1e3,
+                        static_cast<double>(batch) / each, networks / each, residuals / each, heatmaps / each);
+            std::fflush(stdout);
+#ifdef AGPNET_TEST_GRAPH
+            if (!device.is_cuda())
+                continue;
+            const c10::StreamGuard own(c10::impl::VirtualGuardImpl(at::kCUDA).getNewStream(device));
+            for (int i = 0; i < 3; i++)
+                whole();
+            test::DeviceGraph graph;
+            graph.capture_begin();
+            whole();
+            graph.capture_end();
+            const Bench::Latency replayed = bench.latency([&] { graph.replay(); });
+            std::printf("| %s | %d | one graph | %.2f | %.2f | %.0f | | | |\n", precision, static_cast<int>(batch), replayed.median * 1e3, replayed.p99 * 1e3,
+                        static_cast<double>(batch) / bench.throughput([&] { graph.replay(); }));
+            std::fflush(stdout);
+#endif
+        }
+}
+
+void steps(const Bench& bench, const Config& config, const Backbone& backbone, at::Device device)
+{
+    std::printf("\n| training, batch | features of it, ms | a step on kept features, ms |\n|---|---|---|\n");
+    for (const int64_t batch : {8, 32})
+    {
+        Training training(config, backbone, device);
+        const at::Tensor images = at::rand({batch, 3, training.config().height, training.config().width}).to(device);
+        const double backbones = bench.throughput([&] { training.features(images); });
+        const Features features = training.features(images);
+        std::printf("| %d | %.1f | %.1f |\n", static_cast<int>(batch), backbones * 1e3, bench.throughput([&] { training.step(features, images); }) * 1e3);
+        std::fflush(stdout);
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+try
+{
+    const at::Device device = deviceNamed(argc > 1 ? argv[1] : "cuda");
+    const Bench bench(device, argc > 2 ? std::atof(argv[2]) : 2);
+    const test::TempFolder folder;
+    const std::string file = folder / "vit-s14.safetensors";
+    writeSafetensors(file, test::randomTransformer(1, 384, 1536, 12, 18, 14));
+    const Backbone backbone = readBackbone(file);
+    Config config;
+    config.steps = 1000000;
+    Training trained(config, backbone, device);
+    trained.step(at::rand({2, 3, trained.config().height, trained.config().width}));
+    std::printf("%s, LibTorch %s, %dx%d, %d tokens of %d channels, decoder of %d blocks, %d wide; random weights\n\n", device.str().c_str(), TORCH_VERSION,
+                trained.config().height, trained.config().width, trained.decoder().shape().rows * trained.decoder().shape().columns,
+                trained.decoder().shape().channels, trained.decoder().shape().depth, trained.decoder().shape().width);
+    inspections(bench, trained, device);
+    steps(bench, config, backbone, device);
+}
+catch (const Error& error)
+{
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+}

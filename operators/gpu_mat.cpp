@@ -1,0 +1,51 @@
+#include "operators/gpu_mat.h"
+
+#include "models/stage_device.h"
+#include "models/tensor_view.h"
+#include "operators/on_device.h"
+
+#include <ATen/ATen.h>
+
+namespace agpnet
+{
+
+at::Tensor preparedOnCuda(const cv::cuda::GpuMat& image, at::Device device, cv::Size size)
+{
+    stages::Picture picture = pictureOf(image);
+    picture.data = image.data;
+    at::Tensor input = at::empty({1, picture.channels == 6 ? 6 : 3, size.height, size.width}, at::TensorOptions(at::kFloat).device(device));
+    stages::prepare(stageDeviceOf(input), picture, viewOf(input));
+    return input;
+}
+
+at::Tensor floatsOf(const cv::cuda::GpuMat& image, at::Device device)
+{
+    return at::from_blob(image.data, {1, image.rows, image.cols, image.channels()},
+                         {0, static_cast<int64_t>(image.step / sizeof(float)), image.channels(), 1}, at::TensorOptions(at::kFloat).device(device));
+}
+
+const cv::cuda::GpuMat& gpuMatOf(cv::InputArray array)
+{
+    return *static_cast<const cv::cuda::GpuMat*>(array.getObj()); // getGpuMat() refuses where OpenCV was built without CUDA
+}
+
+void give(const at::Tensor& plane, cv::OutputArray target)
+{
+    if (!target.needed())
+        return;
+    const int rows = static_cast<int>(plane.size(2)), columns = static_cast<int>(plane.size(3));
+    const bool bytes = plane.scalar_type() == at::kByte;
+    if (target.isGpuMat())
+    {
+        const cv::cuda::GpuMat& to = gpuMatOf(target);
+        const int wanted = bytes ? CV_8UC1 : CV_32FC1;
+        if (to.size() != cv::Size(columns, rows) || to.type() != wanted)
+            target.create(rows, columns, wanted);
+        at::from_blob(to.data, {1, 1, rows, columns}, {0, 0, static_cast<int64_t>(to.step / plane.element_size()), 1}, plane.options()).copy_(plane);
+        return;
+    }
+    const at::Tensor host = plane.to(at::kCPU).contiguous();
+    cv::Mat(rows, columns, bytes ? CV_8U : CV_32F, host.mutable_data_ptr()).copyTo(target);
+}
+
+} // namespace agpnet

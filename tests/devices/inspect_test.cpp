@@ -1,0 +1,211 @@
+// Detector and Trainer with their networks on a device: pictures on the host, and pictures that are there. On the pretended device always, on a GPU where there
+// is one. A GpuMat over memory of LibTorch's needs no OpenCV with CUDA.
+#include "agpnet/agpnet.hpp"
+#include "operators/detector_impl.h"
+#include "operators/trainer_impl.h"
+#include "tests/devices/pretend_device.h"
+#include "tests/support/tiny_backbone.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace agpnet
+{
+namespace
+{
+
+cv::Mat picture(uint64_t seed, cv::Size size = {48, 40}, int type = CV_8UC3)
+{
+    cv::Mat image(size, type);
+    cv::RNG(seed + 1).fill(image, cv::RNG::UNIFORM, 0, CV_MAT_DEPTH(type) == CV_32F ? 1 : CV_MAT_DEPTH(type) == CV_16U ? 65536 : 256);
+    return image;
+}
+
+template <typename Function>
+std::string messageOf(Function function)
+{
+    try
+    {
+        function();
+    }
+    catch (const cv::Exception& error)
+    {
+        return error.err;
+    }
+    return "";
+}
+
+/// A matrix of OpenCV's in memory of LibTorch's on a device, in rows with a gap between them.
+class DeviceMat
+{
+public:
+    DeviceMat(at::Device device, cv::Size size, int type)
+        : step_(static_cast<size_t>(size.width) * CV_ELEM_SIZE(type) + 32), bytes_(at::zeros({size.height, static_cast<int64_t>(step_)}, at::TensorOptions(at::kByte).device(device))),
+          mat(size.height, size.width, type, bytes_.mutable_data_ptr(), step_)
+    {
+    }
+    DeviceMat(at::Device device, const cv::Mat& from) : DeviceMat(device, from.size(), from.type()) { row(bytes_).copy_(row(hostBytes(from))); }
+
+    cv::Mat read() const
+    {
+        cv::Mat result(mat.size(), mat.type());
+        row(hostBytes(result)).copy_(row(bytes_));
+        return result;
+    }
+
+private:
+    size_t step_;
+    at::Tensor bytes_;
+
+    static at::Tensor hostBytes(const cv::Mat& from)
+    {
+        return at::from_blob(from.data, {from.rows, static_cast<int64_t>(from.step[0])}, at::kByte);
+    }
+    at::Tensor row(const at::Tensor& bytes) const { return bytes.narrow(1, 0, static_cast<int64_t>(step_) - 32); }
+
+public:
+    cv::cuda::GpuMat mat;
+};
+
+class WholeDevice : public ::testing::TestWithParam<std::string>
+{
+protected:
+    void SetUp() override
+    {
+        std::string reason;
+        device_ = test::deviceFor(GetParam(), reason);
+        if (device_.is_cpu())
+            GTEST_SKIP() << reason;
+        const auto trainer = Trainer::create(test::writeTinyBackbone(folder_), test::tinyConfig(4));
+        trainer->fit(12, [](size_t i) { return picture(i); });
+        trainer->save(path_);
+        host_ = Detector::load(path_, "fp32");
+        there_ = cv::makePtr<DetectorImpl>(std::make_shared<const Inference>(readModel(path_), "fp32", device_), "{}");
+    }
+
+    void expectSame(const Result& found, const Result& expected)
+    {
+        EXPECT_NEAR(found.score, expected.score, 1e-4);
+        EXPECT_NEAR(found.calibrated, expected.calibrated, 1e-3);
+        EXPECT_NEAR(found.drift, expected.drift, 1e-3);
+        EXPECT_EQ(found.threshold, expected.threshold);
+        EXPECT_EQ(found.anomalous, expected.anomalous);
+        ASSERT_EQ(found.regions.size(), expected.regions.size());
+        for (size_t i = 0; i < found.regions.size(); i++)
+            EXPECT_EQ(found.regions[i].box, expected.regions[i].box);
+    }
+
+    test::TempFolder folder_;
+    std::string path_ = folder_ / "m.agp";
+    at::Device device_ = at::kCPU;
+    cv::Ptr<Detector> host_, there_;
+};
+
+TEST_P(WholeDevice, PicturesOfTheHost)
+{
+    for (const cv::Size size : {cv::Size(48, 40), cv::Size(24, 32), cv::Size(301, 200), cv::Size(20, 16)})
+        for (const double sensitivity : {0.5, 1e3})
+            for (const int tile : {0, 32})
+            {
+                for (const auto& detector : {host_, there_})
+                {
+                    detector->setSensitivity(sensitivity);
+                    detector->setTiles(tile);
+                }
+                cv::Mat map, mask, expectedMap, expectedMask;
+                const Result expected = host_->detect(picture(5, size), expectedMap, expectedMask);
+                expectSame(there_->detect(picture(5, size), map, mask), expected);
+                EXPECT_LT(cv::norm(map, expectedMap, cv::NORM_INF), 1e-4);
+                EXPECT_EQ(cv::countNonZero(mask != expectedMask), 0);
+                std::vector<cv::Mat> maps;
+                expectSame(there_->detectBatch(std::vector<cv::Mat>{picture(4), picture(5, size)}, maps)[1], expected);
+                EXPECT_LT(cv::norm(maps.at(1), expectedMap, cv::NORM_INF), 1e-4);
+            }
+    EXPECT_EQ(there_->device(), device_.str());
+    EXPECT_EQ(host_->device(), "cpu");
+}
+
+TEST_P(WholeDevice, PicturesOnTheDevice)
+{
+    for (const int type : {CV_8UC3, CV_8UC1, CV_8UC4, CV_16UC3, CV_32FC3})
+        for (const cv::Size size : {cv::Size(48, 40), cv::Size(301, 200), cv::Size(20, 16)})
+            for (const double sensitivity : {0.5, 1e3})
+                for (const MapSize where : {MAP_IMAGE, MAP_MODEL})
+                    for (const bool roi : {false, true})
+                    {
+                        for (const auto& detector : {host_, there_})
+                        {
+                            detector->setSensitivity(sensitivity);
+                            detector->setRegionPolygons(roi ? polygonsFromText("0.2,0.2 0.9,0.2 0.5,0.9") : std::vector<std::vector<cv::Point2f>>{});
+                        }
+                        const cv::Mat image = picture(6, size, type);
+                        cv::Mat expectedMap, expectedMask;
+                        const Result expected = host_->detect(image, expectedMap, expectedMask, where);
+                        const DeviceMat given(device_, image), map(device_, expectedMap.size(), CV_32F), mask(device_, expectedMap.size(), CV_8U);
+                        if (roi) // what is put together on the host is given to OpenCV to upload, which wants its CUDA
+                        {
+                            cv::Mat hostMap, hostMask;
+                            expectSame(there_->detect(given.mat, hostMap, hostMask, where), expected);
+                            EXPECT_LT(cv::norm(hostMap, expectedMap, cv::NORM_INF), 1e-4);
+                            continue;
+                        }
+                        expectSame(there_->detect(given.mat, map.mat, mask.mat, where), expected);
+                        EXPECT_LT(cv::norm(map.read(), expectedMap, cv::NORM_INF), 1e-4);
+                        EXPECT_EQ(cv::countNonZero(mask.read() != expectedMask), 0);
+                        EXPECT_EQ(cv::countNonZero(given.read().reshape(1) != image.reshape(1)), 0);
+                        cv::Mat onHost;
+                        expectSame(there_->detect(given.mat, onHost, cv::noArray(), where), expected);
+                        EXPECT_LT(cv::norm(onHost, expectedMap, cv::NORM_INF), 1e-4);
+                    }
+}
+
+TEST_P(WholeDevice, APictureThatIsThereStaysThere)
+{
+    if (GetParam() != "pretend")
+        GTEST_SKIP() << "traffic is counted on the pretended device";
+    there_->setThreshold(1e6); // of an anomalous picture the regions are found on the host
+    const DeviceMat given(device_, picture(6, {301, 200})), map(device_, {301, 200}, CV_32F);
+    there_->detect(given.mat, map.mat);
+    const test::Traffic before = test::traffic();
+    there_->detect(given.mat, map.mat);
+    const test::Traffic passed = test::traffic() - before;
+    EXPECT_EQ(passed.toDevice, 0);
+    EXPECT_EQ(passed.values, 2);       // the score, and the product whose threshold it is compared with
+    EXPECT_LE(passed.toHost, 1);       // the statistics of its features, for the drift
+}
+
+TEST_P(WholeDevice, Refusals)
+{
+    const DeviceMat given(device_, picture(6)), small(device_, picture(6, {4, 4}));
+    EXPECT_THAT(messageOf([&] { host_->detect(given.mat); }), ::testing::HasSubstr("image is a cv::cuda::GpuMat, but the model is on the cpu"));
+    EXPECT_THAT(messageOf([&] { there_->detect(small.mat); }), ::testing::HasSubstr("image is 4x4 pixels, expected at least 8x8"));
+    EXPECT_THAT(messageOf([&] { there_->detect(cv::cuda::GpuMat()); }), ::testing::HasSubstr("image is empty"));
+    const DeviceMat bright(device_, cv::Mat(40, 48, CV_32FC3, cv::Scalar::all(200)));
+    EXPECT_THAT(messageOf([&] { there_->detect(bright.mat); }), ::testing::HasSubstr("expected 0 to 1"));
+}
+
+TEST_P(WholeDevice, ATrainingFromPicturesToAModel)
+{
+    const std::string backbone = test::writeTinyBackbone(folder_, 2);
+    const auto config = [] { return configFromTextOrFile(test::tinyConfig(8, R"("precision":"fp32","early_stop":true,"target":"standardised","image_noise":true)")); };
+    TrainerImpl cpu{Training(config(), readBackbone(backbone))}, there{Training(config(), readBackbone(backbone), device_)};
+    for (TrainerImpl* trainer : {&cpu, &there})
+        trainer->fit(20, [](size_t i) { return picture(i); }, {});
+    const std::string file = folder_ / "there.agp";
+    there.save(file, true);
+    cpu.save(folder_ / "cpu.agp", true);
+    const auto expected = Detector::load(folder_ / "cpu.agp", "fp32"), found = Detector::load(file, "fp32");
+    for (uint64_t i : {30, 31, 32})
+        EXPECT_NEAR(found->detect(picture(i)).score, expected->detect(picture(i)).score, 5e-3 * expected->detect(picture(i)).score);
+    EXPECT_NEAR(found->threshold(), expected->threshold(), 1e-2 * expected->threshold());
+    EXPECT_NEAR(there.detector()->detect(picture(30)).score, found->detect(picture(30)).score, 5e-2);
+    EXPECT_EQ(nlohmann::json::parse(found->header()).at("training").at("device"), device_.str());
+    there.saveState(folder_ / "there.state");
+    EXPECT_EQ(Trainer::resume(folder_ / "there.state")->stepsDone(), cpu.stepsDone());
+}
+
+INSTANTIATE_TEST_SUITE_P(, WholeDevice, ::testing::Values("pretend", "cuda"), [](const auto& each) { return each.param; });
+
+} // namespace
+} // namespace agpnet

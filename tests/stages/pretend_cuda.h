@@ -1,0 +1,40 @@
+// A CUDA driver (libcuda.so.1) for machines without one: it starts, has two devices, hands out host memory, and writes down what it is asked for. It computes nothing.
+// It shows which calls the stages make, on which stream and in which context, and with which grids; the numbers are a GPU's to show.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace pretend_cuda
+{
+
+struct Launch
+{
+    std::string kernel;
+    std::array<unsigned, 3> grid, block;
+    unsigned sharedBytes;
+    void* stream;
+    void* context; ///< that was current
+};
+
+struct Record
+{
+    std::vector<Launch> launches;
+    std::vector<std::string> others; ///< names of all other calls that may wait, allocate, free or copy, or load code
+    std::vector<std::string> modules; ///< PTX text of all that were loaded, never forgotten
+    size_t depth = 0;                 ///< of contexts that were pushed and not popped
+};
+
+/// Exported by the library as pretendCudaRecord; launches and others are the caller's to clear.
+using Get = Record* ();
+
+/// Device d's primary context.
+inline void* contextOf(int device)
+{
+    return reinterpret_cast<void*>(static_cast<uintptr_t>(0xC0DE00 + device));
+}
+
+} // namespace pretend_cuda
