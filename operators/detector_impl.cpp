@@ -180,21 +180,13 @@ Result DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv::Outpu
                     failure = error.what(); // what is wrong with the image itself, the host will say again
                 }
         }
-        std::vector<Frame> frames;
-        if (image.isGpuMat())
+        const std::vector<Frame> frames = image.isGpuMat() ? framesOf({gpuMatOf(image)}, net.device()) : framesOf({image.getMat()});
+        if (image.isGpuMat() && inOnePiece(frames[0].size()))
         {
-            require(!net.device().is_cpu(), "image is a cv::cuda::GpuMat, but the model is on the {}, expected it on the image's device: see Detector::load()",
-                    net.device().str());
-            frames.emplace_back(gpuMatOf(image), net.device());
-            if (inOnePiece(frames[0].size()))
-            {
-                const Result result = detectOnCuda(frames[0], map, mask, size);
-                remember(result);
-                return result;
-            }
+            const Result result = detectOnCuda(frames[0], map, mask, size);
+            remember(result);
+            return result;
         }
-        else
-            frames = framesOf({image.getMat()});
         Image found = run(frames, mask.needed(), size)[0];
         found.result.deviceFailure = std::move(failure);
         if (map.needed())
@@ -209,10 +201,14 @@ std::vector<Result> DetectorImpl::detectBatch(cv::InputArrayOfArrays images, cv:
                                               MapSize size) const
 {
     return guarded([&] {
-        const std::vector<cv::Mat> mats = matsOf(images);
-        if (mats.empty())
+        std::vector<Frame> frames;
+        if (images.isGpuMatVector())
+            frames = framesOf(gpuMatsOf(images), inference_->net().device());
+        else if (const std::vector<cv::Mat> mats = matsOf(images); !mats.empty())
+            frames = framesOf(mats);
+        if (frames.empty())
             return std::vector<Result>{};
-        std::vector<Image> found = run(framesOf(mats), masks.needed(), size);
+        std::vector<Image> found = run(frames, masks.needed(), size);
         const auto give = [&](cv::OutputArrayOfArrays target, cv::Mat Image::*member) {
             if (!target.needed())
                 return;

@@ -29,6 +29,11 @@ const cv::cuda::GpuMat& gpuMatOf(cv::InputArray array)
     return *static_cast<const cv::cuda::GpuMat*>(array.getObj()); // getGpuMat() refuses where OpenCV was built without CUDA
 }
 
+const std::vector<cv::cuda::GpuMat>& gpuMatsOf(cv::InputArrayOfArrays arrays)
+{
+    return *static_cast<const std::vector<cv::cuda::GpuMat>*>(arrays.getObj());
+}
+
 void give(const at::Tensor& plane, cv::OutputArray target)
 {
     if (!target.needed())

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 #include <opencv2/core.hpp>
 #include <opencv2/core/cuda.hpp>
+#include <vector>
 
 namespace agpnet
 {
@@ -15,8 +16,9 @@ at::Tensor preparedOnCuda(const cv::cuda::GpuMat& image, at::Device device, cv::
 /// [1, rows, columns, channels] of a GpuMat of float; no copy.
 at::Tensor floatsOf(const cv::cuda::GpuMat& image, at::Device device);
 
-/// The GpuMat of an array of that kind.
+/// The GpuMat of an array of that kind, and those of an array of many.
 const cv::cuda::GpuMat& gpuMatOf(cv::InputArray array);
+const std::vector<cv::cuda::GpuMat>& gpuMatsOf(cv::InputArrayOfArrays arrays);
 
 /// [1, 1, h, w] of float or bytes to CV_32FC1 or CV_8UC1: on its device where the target is a GpuMat, else on the host. Nothing where it is not needed.
 void give(const at::Tensor& plane, cv::OutputArray target);

@@ -122,6 +122,15 @@ std::vector<Frame> framesOf(const std::vector<cv::Mat>& images)
     return frames;
 }
 
+std::vector<Frame> framesOf(const std::vector<cv::cuda::GpuMat>& images, at::Device device)
+{
+    require(!device.is_cpu(), "image is a cv::cuda::GpuMat, but the model is on the {}, expected it on the image's device: see Detector::load()", device.str());
+    std::vector<Frame> frames;
+    for (size_t i = 0; i < images.size(); i++)
+        frames.emplace_back(images[i], device, images.size() == 1 ? "image" : fmt::format("image {}", i));
+    return frames;
+}
+
 at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size)
 {
     std::vector<at::Tensor> batch;

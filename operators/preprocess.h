@@ -43,6 +43,7 @@ private:
 };
 
 std::vector<Frame> framesOf(const std::vector<cv::Mat>& images);
+std::vector<Frame> framesOf(const std::vector<cv::cuda::GpuMat>& images, at::Device device); ///< which they are on; refuses the CPU
 
 /// Images of any size, each resized, in one batch.
 at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size);

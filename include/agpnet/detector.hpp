@@ -88,7 +88,8 @@ public:
     virtual Result detect(cv::InputArray image, cv::OutputArray map = cv::noArray(), cv::OutputArray mask = cv::noArray(),
                           MapSize size = MAP_IMAGE) const = 0;
 
-    /// Several images in one pass, which is quicker than one by one. `maps` and `masks` are vectors, or noArray().
+    /// Several images in one pass, which is quicker than one by one: vectors of cv::Mat, or of cv::cuda::GpuMat on the model's device. `maps` and `masks` are vectors of
+    /// cv::Mat, or noArray().
     virtual std::vector<Result> detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps = cv::noArray(),
                                             cv::OutputArrayOfArrays masks = cv::noArray(), MapSize size = MAP_IMAGE) const = 0;
 

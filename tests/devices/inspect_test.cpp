@@ -160,6 +160,23 @@ TEST_P(WholeDevice, PicturesOnTheDevice)
                     }
 }
 
+TEST_P(WholeDevice, SeveralPicturesOnTheDevice)
+{
+    const cv::Mat first = picture(4), second = picture(5, {100, 80});
+    const DeviceMat a(device_, first), b(device_, second);
+    std::vector<cv::Mat> maps, masks, expectedMaps, expectedMasks;
+    const std::vector<Result> expected = host_->detectBatch(std::vector<cv::Mat>{first, second}, expectedMaps, expectedMasks);
+    const std::vector<Result> found = there_->detectBatch(std::vector<cv::cuda::GpuMat>{a.mat, b.mat}, maps, masks);
+    ASSERT_EQ(found.size(), 2u);
+    for (size_t i = 0; i < 2; i++)
+    {
+        expectSame(found[i], expected[i]);
+        EXPECT_LT(cv::norm(maps.at(i), expectedMaps[i], cv::NORM_INF), 1e-4);
+        EXPECT_EQ(cv::countNonZero(masks.at(i) != expectedMasks[i]), 0);
+    }
+    EXPECT_TRUE(there_->detectBatch(std::vector<cv::cuda::GpuMat>{}).empty());
+}
+
 TEST_P(WholeDevice, APictureThatIsThereStaysThere)
 {
     if (GetParam() != "pretend")
@@ -203,6 +220,30 @@ TEST_P(WholeDevice, ATrainingFromPicturesToAModel)
     EXPECT_EQ(nlohmann::json::parse(found->header()).at("training").at("device"), device_.str());
     there.saveState(folder_ / "there.state");
     EXPECT_EQ(Trainer::resume(folder_ / "there.state")->stepsDone(), cpu.stepsDone());
+}
+
+TEST_P(WholeDevice, ConvolutionalBackbones)
+{
+    for (const char* family : {"wide_resnet", "tv_efficientnet", "tf_efficientnet_lite"})
+    {
+        TensorFile weights;
+        for (const auto& [name, tensor] : readSafetensors(std::string(WEIGHTS_FIXTURES) + "/" + family + ".safetensors").tensors)
+            if (name.starts_with("weights/"))
+                weights.tensors[name.substr(8)] = tensor;
+        const std::string file = folder_ / (std::string(family) + ".safetensors");
+        writeSafetensors(file, weights);
+        const Config config = configFromTextOrFile(R"({"height":32,"width":48,"decoder_depth":1,"steps":3,"batch":2,"precision":"fp32"})");
+        Training cpu(config, readBackbone(file)), there(config, readBackbone(file), device_);
+        const at::Tensor images = at::rand({2, 3, 32, 48});
+        for (int i = 0; i < 3; i++)
+        {
+            const double expected = cpu.step(images);
+            EXPECT_NEAR(there.step(images), expected, 1e-3 * expected) << family;
+        }
+        const AnomalyMaps expected = anomalyMaps(cpu.config(), cpu.model(ComputeType::Float32).reconstruct(images));
+        const AnomalyMaps found = anomalyMaps(there.config(), there.model(ComputeType::Float32).reconstruct(images.to(device_)));
+        EXPECT_LT((found.scores.cpu() - expected.scores).abs().max().item<double>(), 1e-2 * expected.scores.max().item<double>()) << family;
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(, WholeDevice, ::testing::Values("pretend", "cuda"), [](const auto& each) { return each.param; });
