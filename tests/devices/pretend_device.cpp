@@ -70,16 +70,23 @@ struct Hooks final : at::PrivateUse1HooksInterface
 };
 
 /// One device, one stream, nothing to wait for: the host does at once what it is told.
-struct Guard final : c10::impl::NoOpDeviceGuardImpl<kind>
+struct Guard final : c10::impl::DeviceGuardImplInterface
 {
+    at::DeviceType type() const override { return kind; }
     at::Device exchangeDevice(at::Device) const override { return {kind, 0}; }
     at::Device getDevice() const override { return {kind, 0}; }
+    void setDevice(at::Device) const override {}
+    void uncheckedSetDevice(at::Device) const noexcept override {}
+    at::DeviceIndex deviceCount() const noexcept override { return 1; }
     c10::Stream getStream(at::Device) const noexcept override { return c10::Stream(c10::Stream::DEFAULT, at::Device(kind, 0)); }
     c10::Stream getNewStream(at::Device device, int) const override { return getStream(device); }
     c10::Stream exchangeStream(c10::Stream) const noexcept override { return getStream({kind, 0}); }
+    bool queryStream(const c10::Stream&) const override { return true; }
+    void synchronizeStream(const c10::Stream&) const override {}
     void record(void**, const c10::Stream&, const c10::DeviceIndex, const c10::EventFlag) const override {}
     void block(void*, const c10::Stream&) const override {}
     bool queryEvent(void*) const override { return true; }
+    void destroyEvent(void*, const c10::DeviceIndex) const noexcept override {}
     void synchronizeEvent(void*) const override {}
 };
 
