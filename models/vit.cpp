@@ -89,6 +89,7 @@ Vit::Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& opt
     Impl& it = *impl_;
     it.config = std::move(config);
     it.options = options;
+    it.options.copied = {}; // of this call alone
     it.type = options.compute == ComputeType::BFloat16 ? at::kBFloat16 : at::kFloat;
     it.packed = options.prepack && options.device.is_cpu() && Linear::canPack();
 

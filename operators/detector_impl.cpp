@@ -126,10 +126,13 @@ Result DetectorImpl::detectOnCuda(const Frame& image, cv::OutputArray map, cv::O
     {
         const at::Tensor marked = shown.gt(result.pixelThreshold).to(at::kByte).mul(255);
         give(marked, mask);
-        cv::Mat hostMap, hostMask; // regions are found on the host
-        give(shown, hostMap);
-        give(marked, hostMask);
-        result.regions = regionsOf(hostMap, hostMask, 0);
+        if (result.anomalous || (mask.needed() && !mask.isGpuMat()))
+        {
+            cv::Mat hostMap, hostMask; // regions are found on the host
+            give(shown, hostMap);
+            give(marked, hostMask);
+            result.regions = regionsOf(hostMap, hostMask, 0);
+        }
     }
     return result;
 }

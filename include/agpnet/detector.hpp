@@ -35,7 +35,7 @@ struct Result
     bool anomalous = false; ///< the decision: the score is above the threshold
     std::string product;   ///< whose thresholds were taken: setProduct()'s, or the one the image was found to be of; empty where the model has but one
     double drift = -1;     ///< how far the image's features as a whole are from those of normal images: up to 1 within the range of training; -1: not known
-    std::vector<Region> regions; ///< greatest peak first; filled when the image is anomalous, or a mask was asked for that is no UMat (they are found on the host)
+    std::vector<Region> regions; ///< greatest peak first; filled when the image is anomalous, or a mask was asked for in a cv::Mat (they are found on the host)
     std::string deviceFailure; ///< why the device of a UMat could not do it and the host did, see Detector::setHostFallback(); else empty
 };
 
