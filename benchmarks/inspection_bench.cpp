@@ -1,6 +1,6 @@
 // A whole inspection where its networks are: latency and throughput at batch 1, 8 and 32, what of it the stages take, and a step of training. ViT-S/14 of random
 // weights at 252x252, the decoder that training makes by itself.
-//     inspection_bench [DEVICE] [SECONDS for each figure]      by default cuda, 2
+//     inspection_bench [DEVICE] [SECONDS for each figure] [LARGEST batch]      by default cuda, 2, 32
 #include "common/error.h"
 #include "models/anomaly_map.h"
 #include "models/device.h"
@@ -18,6 +18,7 @@
 #include <functional>
 #include <optional>
 #include <torch/version.h>
+#include <vector>
 
 using namespace agpnet;
 
@@ -44,7 +45,7 @@ public:
     {
         warm(call);
         std::vector<double> times;
-        for (const double end = now() + seconds_; now() < end || times.size() < 20;)
+        for (const double end = now() + seconds_; now() < end || times.empty();)
         {
             const double start = now();
             call();
@@ -61,12 +62,12 @@ public:
         warm(call);
         int calls = 0;
         const double start = now();
-        while (now() < start + seconds_ || calls < 8)
+        for (int burst = 1; now() < start + seconds_ || calls == 0; burst = 8)
         {
-            for (int i = 0; i < 8; i++)
+            for (int i = 0; i < burst; i++)
                 call();
             wait();
-            calls += 8;
+            calls += burst;
         }
         return (now() - start) / calls;
     }
@@ -75,7 +76,8 @@ private:
     static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
     void warm(const std::function<void()>& call) const
     {
-        for (int i = 0; i < 3; i++)
+        const double start = now();
+        for (int i = 0; i < 3 && (i == 0 || now() < start + seconds_); i++)
             call();
         wait();
     }
@@ -84,12 +86,12 @@ private:
     double seconds_;
 };
 
-void inspections(const Bench& bench, const Training& trained, at::Device device)
+void inspections(const Bench& bench, const Training& trained, at::Device device, const std::vector<int64_t>& batches)
 {
     const c10::InferenceMode inference;
     std::printf("| precision | batch | way | median ms | p99 ms | images/s | of it networks | residual | heatmap |\n|---|---|---|---|---|---|---|---|---|\n");
     for (const ComputeType compute : {ComputeType::BFloat16, ComputeType::Float32})
-        for (const int64_t batch : {1, 8, 32})
+        for (const int64_t batch : batches)
         {
             const AgpNet net(trained.config(), trained.backbone(), trained.scale(), trained.decoder(), compute, device);
             const Config& config = net.config();
@@ -123,10 +125,10 @@ void inspections(const Bench& bench, const Training& trained, at::Device device)
         }
 }
 
-void steps(const Bench& bench, const Config& config, const Backbone& backbone, at::Device device)
+void steps(const Bench& bench, const Config& config, const Backbone& backbone, at::Device device, const std::vector<int64_t>& batches)
 {
     std::printf("\n| training, batch | features of it, ms | a step on kept features, ms |\n|---|---|---|\n");
-    for (const int64_t batch : {8, 32})
+    for (const int64_t batch : batches)
     {
         Training training(config, backbone, device);
         const at::Tensor images = at::rand({batch, 3, training.config().height, training.config().width}).to(device);
@@ -155,8 +157,10 @@ try
     std::printf("%s, LibTorch %s, %dx%d, %d tokens of %d channels, decoder of %d blocks, %d wide; random weights\n\n", device.str().c_str(), TORCH_VERSION,
                 trained.config().height, trained.config().width, trained.decoder().shape().rows * trained.decoder().shape().columns,
                 trained.decoder().shape().channels, trained.decoder().shape().depth, trained.decoder().shape().width);
-    inspections(bench, trained, device);
-    steps(bench, config, backbone, device);
+    std::vector<int64_t> batches = {1, 8, 32};
+    std::erase_if(batches, [largest = argc > 3 ? std::atoi(argv[3]) : 32](int64_t batch) { return batch > largest; });
+    inspections(bench, trained, device, batches);
+    steps(bench, config, backbone, device, batches);
 }
 catch (const Error& error)
 {
