@@ -1,5 +1,6 @@
 #include "models/attention.h"
 
+#include "models/attention_avx512.h"
 #include "models/row_kernels.h"
 
 #include <cmath>
@@ -51,8 +52,14 @@ at::Tensor attend(const at::Tensor& qkv)
     if (!ownProducts(qkv))
         return at::scaled_dot_product_attention(parts[0], parts[1], parts[2]).transpose(1, 2).reshape({batch, tokens, heads * width});
 
-    const at::Tensor packed = parts.contiguous(); // the products are quicker by more than the copy takes
     at::Tensor result = at::empty({batch, tokens, heads, width}, qkv.options());
+    if (canAttendAvx512(width))
+    {
+        const at::Tensor whole = qkv.contiguous();
+        attendAvx512(whole.const_data_ptr<at::BFloat16>(), batch, tokens, heads, result.mutable_data_ptr<at::BFloat16>());
+        return result.view({batch, tokens, heads * width});
+    }
+    const at::Tensor packed = parts.contiguous(); // the products are quicker by more than the copy takes
     forEachImage(packed[0], packed[1], scaleOf(qkv), [&](int64_t n, const at::Tensor& weights) {
         result[n].copy_(at::bmm(weights, packed[2][n]).transpose(0, 1));
     });

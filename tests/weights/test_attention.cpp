@@ -2,7 +2,9 @@
 #include "models/row_kernels.h"
 #include "support.h"
 
+#include <cmath>
 #include <limits>
+#include <tuple>
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -102,6 +104,57 @@ TEST(Attend, MatchesTheLibrary)
         EXPECT_TRUE(at::allclose(received, weights.mean(at::IntArrayRef{1, 2}), type == at::kFloat ? 1e-4 : 1e-2, 1e-5));
         EXPECT_TRUE(at::allclose(received.sum(1), at::ones({3}), 5e-3)); // each query spends 1
     }
+}
+
+/// Tokens, channels of a head: 64 has its own kernel where the processor has bfloat16 products, whose blocks are of 12 queries
+/// and panels of 64 keys.
+class AttendShapes : public ::testing::TestWithParam<std::tuple<int64_t, int64_t>>
+{
+};
+
+TEST_P(AttendShapes, MatchesDouble)
+{
+    const auto [tokens, width] = GetParam();
+    const at::Tensor qkv = (noise({2, tokens, 3, 3, width}, 5) * 2).to(at::kBFloat16);
+    const at::Tensor parts = qkv.to(at::kDouble).permute({2, 0, 3, 1, 4});
+    const at::Tensor weights =
+        at::softmax(at::matmul(parts[0], parts[1].transpose(-2, -1)) / std::sqrt(static_cast<double>(width)), -1);
+    const at::Tensor expected = at::matmul(weights, parts[2]).transpose(1, 2).reshape({2, tokens, 3 * width});
+    const at::Tensor found = attend(qkv);
+    EXPECT_EQ(found.sizes(), expected.sizes());
+    EXPECT_TRUE(attend(qkv).equal(found));
+    // weights and result are rounded to bfloat16, and what is not of this kernel rounds the logits too
+    const double bound = width == 64 ? 0.01 : 0.03;
+    EXPECT_LT((found.to(at::kDouble) - expected).abs().max().item<double>(), bound * parts[2].abs().max().item<double>());
+}
+
+INSTANTIATE_TEST_SUITE_P(Attention, AttendShapes,
+                         ::testing::Combine(::testing::Values(1, 2, 11, 12, 13, 15, 16, 17, 31, 33, 47, 48, 49, 63, 64, 65, 144,
+                                                              324, 325, 1370),
+                                            ::testing::Values(32, 64)));
+
+TEST(Attend, HidesNothing)
+{
+    at::Tensor qkv = noise({2, 50, 3, 2, 64}, 6).to(at::kBFloat16);
+    qkv[1][7][0][0][3] = std::numeric_limits<float>::quiet_NaN(); // a query: of its token and head alone
+    at::Tensor found = attend(qkv).view({2, 50, 2, 64}).isnan();
+    EXPECT_EQ(found.sum().item<int64_t>(), 64);
+    EXPECT_TRUE(found[1][7][0].all().item<bool>());
+    qkv[0][49][1][1][5] = std::numeric_limits<float>::quiet_NaN(); // a key: of all queries of its head
+    found = attend(qkv).view({2, 50, 2, 64}).isnan();
+    EXPECT_TRUE(found[0].select(1, 1).all().item<bool>());
+    EXPECT_EQ(found.sum().item<int64_t>(), 64 + 50 * 64);
+}
+
+TEST(Attend, ExtremeLogitsStayFinite)
+{
+    at::Tensor qkv = noise({1, 40, 3, 1, 64}, 7);
+    qkv.select(2, 0).mul_(1e15);
+    qkv.select(2, 1).mul_(1e15);
+    const at::Tensor found = attend(qkv.to(at::kBFloat16)).view({40, 64}).to(at::kFloat);
+    const at::Tensor values = qkv[0].select(1, 2).select(1, 0).to(at::kBFloat16).to(at::kFloat);
+    for (int64_t token = 0; token < 40; token++) // one key has all the weight: each row is one of the values
+        EXPECT_EQ((values - found[token]).abs().amax(1).min().item<float>(), 0.0F) << token;
 }
 
 } // namespace
