@@ -361,12 +361,12 @@ Config preset(const std::string& name)
         config.score = "max";
         config.imageNoise = true;
         config.attentionBlocks = 0;
+        config.decoderDepth = 4;
         return config;
     }
     if (name == "fast")
     {
         config.prefer = "speed";
-        config.decoderDepth = 2;
         config.steps = 300;
         return config;
     }

@@ -35,7 +35,7 @@ struct Config
     LayerGroups layers;         ///< empty: what the backbone's family proposes, for speed the first half of it. JSON: [3,6,9,12] is one sum, [[6],[9]] two groups
     std::string target = "standardised"; ///< F_clean from tokens as they are, each channel to mean 0 and deviation 1 over normal
                                          ///< images; or layernorm: each token normed over its channels, as published
-    int decoderDepth = 4;       ///< transformer blocks of the decoder
+    int decoderDepth = 2;       ///< transformer blocks of the decoder
     int decoderWidth = 0;       ///< channels of the decoder; 0: those of the backbone's last wanted layer, at most 384
     int decoderHeads = 0;       ///< of its attention; 0: one per 64 channels
     double decoderMlpRatio = 4; ///< hidden channels of a block's MLP over the decoder's

@@ -407,7 +407,7 @@ void addTrain(CLI::App& app, Run& run)
     command->add_option("--out", options->out, "The .agp file to write")->required();
     command->add_option("--backbone", options->backbone, "Weights: safetensors or .pth (default: AGPNET_BACKBONE, or the fetched one)");
     command->add_option("--config", options->config, "JSON file or text; see 'agpnet operators --config'");
-    command->add_option("--preset", options->preset, "default, paper (as published), or fast (168 pixels and a small decoder: a third of the time, a little less accurate)")->check(CLI::IsMember({"default", "paper", "fast"}));
+    command->add_option("--preset", options->preset, "default, paper (as published), or fast (168 pixels and fewer layers: a third of the time, a little less accurate)")->check(CLI::IsMember({"default", "paper", "fast"}));
     command->add_option("--input", options->input, "rgb, rgb+depth or rgb+normals (MVTec 3D-AD)")->check(CLI::IsMember({"rgb", "rgb+depth", "rgb+normals"}));
     command->add_option("--steps", options->steps, "Optimisation steps")->check(CLI::PositiveNumber);
     command->add_option("--batch", options->batch, "Images a step")->check(CLI::PositiveNumber);
