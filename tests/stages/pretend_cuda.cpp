@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <set>
 #include <string>
 
 using pretend_cuda::Record;
@@ -13,6 +14,7 @@ namespace
 // never destroyed: Halide unloads its code when the process ends
 Record& record = *new Record;
 std::vector<void*>& contexts = *new std::vector<void*>; // of the one thread that calls
+std::set<std::string>& kernels = *new std::set<std::string>; // a function is the address of its name
 
 int noted(const char* name)
 {
@@ -72,7 +74,7 @@ extern "C"
     int cuModuleUnload(void*) { return noted("cuModuleUnload"); }
     int cuModuleGetFunction(void** function, void*, const char* name)
     {
-        *function = new std::string(name);
+        *function = const_cast<std::string*>(&*kernels.insert(name).first);
         return 0;
     }
 
@@ -97,7 +99,7 @@ extern "C"
 
     int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void* stream, void**, void**)
     {
-        record.launches.push_back({*static_cast<std::string*>(function), {gx, gy, gz}, {bx, by, bz}, shared, stream, contexts.empty() ? nullptr : contexts.back()});
+        record.launches.push_back({*static_cast<const std::string*>(function), {gx, gy, gz}, {bx, by, bz}, shared, stream, contexts.empty() ? nullptr : contexts.back()});
         return 0;
     }
 
