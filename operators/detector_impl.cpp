@@ -60,16 +60,16 @@ DetectorImpl::DetectorImpl(std::shared_ptr<const Inference> inference, std::stri
 {
 }
 
-Result DetectorImpl::decided(double score, int64_t product, const at::Tensor& features) const
+Result DetectorImpl::decided(const Evidence& evidence) const
 {
     Result result;
-    const ScoreStatistics& normal = inference_->scores(product_, product, &result.product);
-    result.score = score;
+    const ScoreStatistics& normal = inference_->scores(product_, evidence.product, &result.product);
+    result.score = evidence.score;
     result.threshold = (threshold_ > 0 ? threshold_ : normal.threshold.value) / sensitivity_;
-    result.anomalous = score > result.threshold;
-    result.calibrated = calibrated(score, result.threshold, steepnessFor(normal.median, normal.threshold.value));
+    result.anomalous = evidence.score > result.threshold;
+    result.calibrated = calibrated(evidence.score, result.threshold, steepnessFor(normal.median, normal.threshold.value));
     result.pixelThreshold = (pixelThreshold_ > 0 ? pixelThreshold_ : normal.pixelThreshold.value) / sensitivity_;
-    result.drift = inference_->outOfRange(product, features);
+    result.drift = inference_->outOfRange(evidence.product, evidence.features);
     return result;
 }
 
@@ -82,7 +82,7 @@ void DetectorImpl::remember(const Result& result) const
 Result DetectorImpl::detectOnDevice(const stages::Device& openCl, const cv::UMat& image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const
 {
     const Inference::OnDevice found = inference_->inspect(openCl, Frame(image));
-    Result result = decided(found.score, found.product, found.features);
+    Result result = decided(found);
     // made in the caller's own memory where that is on the device
     const auto into = [](cv::OutputArray target, const auto& make) {
         if (target.isUMat())
@@ -114,27 +114,38 @@ Result DetectorImpl::detectOnDevice(const stages::Device& openCl, const cv::UMat
     return result;
 }
 
-Result DetectorImpl::detectOnCuda(const Frame& image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const
+std::vector<Result> DetectorImpl::detectOnCuda(const std::vector<Frame>& images, const MapOutput& maps, const MapOutput& masks, MapSize size) const
 {
     const c10::InferenceMode inference;
-    const Reconstruction reconstruction = inference_->net().reconstruct(image.at(inputSize()));
+    std::vector<at::Tensor> inputs;
+    for (const Frame& image : images)
+        inputs.push_back(image.at(inputSize()));
+    const Reconstruction reconstruction = inference_->net().reconstruct(inputs.size() == 1 ? inputs[0] : at::cat(inputs));
     const AnomalyMaps found = anomalyMaps(inference_->config(), reconstruction);
-    Result result = decided(found.scores.item<double>(), reconstruction.product.item<int64_t>(), FeatureRange::statistics(reconstruction.clean)[0]);
-    const at::Tensor shown = size == MAP_MODEL ? found.maps : resized(found.maps, image.size());
-    give(shown, map);
-    if (mask.needed() || result.anomalous)
+    const std::vector<Evidence> evidences = evidenceOf(found.scores, reconstruction);
+    maps.makeRoom(images.size());
+    masks.makeRoom(images.size());
+    std::vector<Result> results;
+    for (const Evidence& evidence : evidences)
     {
+        const size_t i = results.size();
+        Result& result = results.emplace_back(decided(evidence));
+        const at::Tensor own = found.maps.narrow(0, static_cast<int64_t>(i), 1);
+        const at::Tensor shown = size == MAP_MODEL ? own : resized(own, images[i].size());
+        maps.set(i, shown);
+        if (!masks.needed() && !result.anomalous)
+            continue;
         const at::Tensor marked = shown.gt(result.pixelThreshold).to(at::kByte).mul(255);
-        give(marked, mask);
-        if (result.anomalous || (mask.needed() && !mask.isGpuMat()))
+        masks.set(i, marked);
+        if (result.anomalous || (masks.needed() && !masks.onCuda()))
         {
             cv::Mat hostMap, hostMask; // regions are found on the host
-            give(shown, hostMap);
-            give(marked, hostMask);
+            MapOutput::ofOne(hostMap).set(0, shown);
+            MapOutput::ofOne(hostMask).set(0, marked);
             result.regions = regionsOf(hostMap, hostMask, 0);
         }
     }
-    return result;
+    return results;
 }
 
 bool DetectorImpl::inOnePiece(cv::Size image) const
@@ -150,7 +161,7 @@ std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<Frame>& ima
     {
         Image& image = results[i];
         image.map = size == MAP_IMAGE ? mapAt(found[i].map, images[i].size(), inspection_.region) : found[i].map;
-        image.result = decided(found[i].score, found[i].product, found[i].features);
+        image.result = decided(found[i]);
         remember(image.result);
         if (wantMask || image.result.anomalous)
         {
@@ -184,18 +195,17 @@ Result DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv::Outpu
                 }
         }
         const std::vector<Frame> frames = image.isGpuMat() ? framesOf({gpuMatOf(image)}, net.device()) : framesOf({image.getMat()});
+        const MapOutput maps = MapOutput::ofOne(map), masks = MapOutput::ofOne(mask);
         if (image.isGpuMat() && inOnePiece(frames[0].size()))
         {
-            const Result result = detectOnCuda(frames[0], map, mask, size);
+            const Result result = detectOnCuda(frames, maps, masks, size)[0];
             remember(result);
             return result;
         }
         Image found = run(frames, mask.needed(), size)[0];
         found.result.deviceFailure = std::move(failure);
-        if (map.needed())
-            found.map.copyTo(map);
-        if (mask.needed())
-            found.mask.copyTo(mask);
+        maps.set(0, found.map, net.device());
+        masks.set(0, found.mask, net.device());
         return found.result;
     });
 }
@@ -204,31 +214,33 @@ std::vector<Result> DetectorImpl::detectBatch(cv::InputArrayOfArrays images, cv:
                                               MapSize size) const
 {
     return guarded([&] {
+        const at::Device device = inference_->net().device();
         std::vector<Frame> frames;
         if (images.isGpuMatVector())
-            frames = framesOf(gpuMatsOf(images), inference_->net().device());
+            frames = framesOf(gpuMatsOf(images), device);
         else if (const std::vector<cv::Mat> mats = matsOf(images); !mats.empty())
             frames = framesOf(mats);
-        if (frames.empty())
-            return std::vector<Result>{};
-        std::vector<Image> found = run(frames, masks.needed(), size);
-        const auto give = [&](cv::OutputArrayOfArrays target, cv::Mat Image::*member) {
-            if (!target.needed())
-                return;
-            target.create(static_cast<int>(found.size()), 1, 0);
-            for (size_t i = 0; i < found.size(); i++)
-            {
-                const cv::Mat& from = found[i].*member;
-                target.create(from.size(), from.type(), static_cast<int>(i));
-                cv::Mat to = target.getMat(static_cast<int>(i));
-                from.copyTo(to);
-            }
-        };
-        give(maps, &Image::map);
-        give(masks, &Image::mask);
         std::vector<Result> results;
+        if (frames.empty())
+            return results;
+        const MapOutput wantedMaps = MapOutput::ofSeveral(maps), wantedMasks = MapOutput::ofSeveral(masks);
+        // what is wanted on the host goes there in one copy, with run()
+        if (images.isGpuMatVector() && (wantedMaps.onCuda() || wantedMasks.onCuda()) &&
+            std::all_of(frames.begin(), frames.end(), [&](const Frame& frame) { return inOnePiece(frame.size()); }))
+        {
+            results = detectOnCuda(frames, wantedMaps, wantedMasks, size);
+            std::for_each(results.begin(), results.end(), [&](const Result& result) { remember(result); });
+            return results;
+        }
+        std::vector<Image> found = run(frames, masks.needed(), size);
+        wantedMaps.makeRoom(found.size());
+        wantedMasks.makeRoom(found.size());
         for (Image& image : found)
+        {
+            wantedMaps.set(results.size(), image.map, device);
+            wantedMasks.set(results.size(), image.mask, device);
             results.push_back(std::move(image.result));
+        }
         return results;
     });
 }

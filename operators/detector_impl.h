@@ -3,6 +3,7 @@
 #include "agpnet/detector.hpp"
 #include "operators/drift.h"
 #include "operators/inference.h"
+#include "operators/map_output.h"
 
 namespace agpnet
 {
@@ -46,10 +47,10 @@ private:
         Result result;
         cv::Mat map, mask; ///< mask: only where asked for
     };
-    Result decided(double score, int64_t product, const at::Tensor& features) const; ///< without regions
+    Result decided(const Evidence& evidence) const; ///< without regions
     void remember(const Result& result) const; ///< for drift()
     Result detectOnDevice(const stages::Device& openCl, const cv::UMat& image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const;
-    Result detectOnCuda(const Frame& image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const;
+    std::vector<Result> detectOnCuda(const std::vector<Frame>& images, const MapOutput& maps, const MapOutput& masks, MapSize size) const;
     std::vector<Image> run(const std::vector<Frame>& images, bool wantMask, MapSize size) const;
     bool inOnePiece(cv::Size image) const; ///< neither tiles nor a region nor a minimum area, for which the host is needed
 

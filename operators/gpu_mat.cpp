@@ -34,23 +34,4 @@ const std::vector<cv::cuda::GpuMat>& gpuMatsOf(cv::InputArrayOfArrays arrays)
     return *static_cast<const std::vector<cv::cuda::GpuMat>*>(arrays.getObj());
 }
 
-void give(const at::Tensor& plane, cv::OutputArray target)
-{
-    if (!target.needed())
-        return;
-    const int rows = static_cast<int>(plane.size(2)), columns = static_cast<int>(plane.size(3));
-    const bool bytes = plane.scalar_type() == at::kByte;
-    if (target.isGpuMat())
-    {
-        const cv::cuda::GpuMat& to = gpuMatOf(target);
-        const int wanted = bytes ? CV_8UC1 : CV_32FC1;
-        if (to.size() != cv::Size(columns, rows) || to.type() != wanted)
-            target.create(rows, columns, wanted);
-        at::from_blob(to.data, {1, 1, rows, columns}, {0, 0, static_cast<int64_t>(to.step / plane.element_size()), 1}, plane.options()).copy_(plane);
-        return;
-    }
-    const at::Tensor host = plane.to(at::kCPU).contiguous();
-    cv::Mat(rows, columns, bytes ? CV_8U : CV_32F, host.mutable_data_ptr()).copyTo(target);
-}
-
 } // namespace agpnet

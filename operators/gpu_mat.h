@@ -20,7 +20,4 @@ at::Tensor floatsOf(const cv::cuda::GpuMat& image, at::Device device);
 const cv::cuda::GpuMat& gpuMatOf(cv::InputArray array);
 const std::vector<cv::cuda::GpuMat>& gpuMatsOf(cv::InputArrayOfArrays arrays);
 
-/// [1, 1, h, w] of float or bytes to CV_32FC1 or CV_8UC1: on its device where the target is a GpuMat, else on the host. Nothing where it is not needed.
-void give(const at::Tensor& plane, cv::OutputArray target);
-
 } // namespace agpnet

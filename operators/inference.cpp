@@ -49,18 +49,10 @@ cv::Mat matOf(const at::Tensor& map)
 }
 
 /// Before a region of interest is heeded. What is scored may be another map than the one that is shown.
-struct Maps
+struct Maps : Evidence
 {
-    cv::Mat shown, scored;
-    double score;
-    int64_t product;
-    at::Tensor features;
+    cv::Mat shown, scored; ///< scored: needed only with a region
 };
-
-AnomalyMaps onHost(const AnomalyMaps& found)
-{
-    return {found.maps.to(at::kCPU), found.scoredMaps.to(at::kCPU), found.scores.to(at::kCPU)};
-}
 
 /// Of tiles, the product that most of them are of.
 int64_t mostFrequent(const at::Tensor& products)
@@ -103,8 +95,9 @@ Maps inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
     };
     const AnomalyMaps shown = smoothed(blends.front());
     const AnomalyMaps rated = metrics.size() == 1 ? shown : smoothed(blends.back());
-    return {matOf(shown.maps).clone(), matOf(rated.maps).clone(), rated.scores.item<double>(), mostFrequent(at::cat(products)),
-            at::cat(features).mean({0})};
+    return {{rated.scores.item<double>(), mostFrequent(at::cat(products)), at::cat(features).mean({0})},
+            matOf(shown.maps).clone(),
+            matOf(rated.maps).clone()};
 }
 
 } // namespace
@@ -115,6 +108,16 @@ void requireTiling(int side, double overlap)
     config.tile = side;
     config.tileOverlap = overlap;
     validate(config);
+}
+
+std::vector<Evidence> evidenceOf(const at::Tensor& scores, const Reconstruction& reconstruction)
+{
+    // a product's number is exact in float32
+    const at::Tensor all = at::cat({scores, reconstruction.product.unsqueeze(1).to(at::kFloat), FeatureRange::statistics(reconstruction.clean)}, 1).to(at::kCPU);
+    std::vector<Evidence> evidence;
+    for (const at::Tensor& image : all.unbind())
+        evidence.push_back({image[0].item<double>(), image[1].to(at::kLong).item<int64_t>(), image.narrow(0, 2, image.size(0) - 2)});
+    return evidence;
 }
 
 cv::Mat mapAt(const cv::Mat& map, cv::Size size, const RegionOfInterest& region)
@@ -150,24 +153,25 @@ std::vector<Inspected> inspected(const AgpNet& net, const std::vector<Frame>& im
         whole.push_back(i);
         batch.push_back(images[i].at(cv::Size(net.config().width, net.config().height)));
     }
-    AnomalyMaps found; // what `results` refer to
+    at::Tensor shown, scored; // what `results` refer to
     if (!batch.empty())
     {
         const Reconstruction reconstruction = net.reconstruct((batch.size() == 1 ? batch[0] : at::cat(batch)).to(net.device()));
-        const at::Tensor features = FeatureRange::statistics(reconstruction.clean).to(at::kCPU);
-        const at::Tensor products = reconstruction.product.to(at::kCPU);
-        found = onHost(anomalyMaps(net.config(), reconstruction));
+        const AnomalyMaps found = anomalyMaps(net.config(), reconstruction);
+        const std::vector<Evidence> evidence = evidenceOf(found.scores, reconstruction);
+        shown = found.maps.to(at::kCPU);
+        const bool scoredAgain = !inspection.region.empty() && !found.scoredMaps.is_same(found.maps);
+        scored = scoredAgain ? found.scoredMaps.to(at::kCPU) : shown;
         for (size_t i = 0; i < whole.size(); i++)
         {
             const auto n = static_cast<int64_t>(i);
-            results[whole[i]] = {matOf(found.maps[n]), matOf(found.scoredMaps[n]), found.scores[n].item<double>(),
-                                 products[n].item<int64_t>(), features[n]};
+            results[whole[i]] = {evidence[i], matOf(shown[n]), matOf(scored[n])};
         }
     }
     std::vector<Inspected> finished;
     for (Maps& result : results)
     {
-        finished.push_back({result.shown.clone(), result.score, result.product, result.features}); // the tensor goes, the map stays
+        finished.push_back({result, result.shown.clone()}); // the tensor goes, the map stays
         if (!inspection.region.empty())
         {
             keepInside(inspection.region, net.config().score, finished.back().map);
@@ -201,8 +205,7 @@ Inference::OnDevice Inference::inspect(const stages::Device& openCl, const Frame
     const Reconstruction reconstruction = net_.reconstruct(image.at(inputSize()));
     // the score is wanted on the host at once; taken there it waits for nothing
     const AnomalyMaps rated = heatmapOf(config(), residualOf(config().scoreMetric, reconstruction), config().height, config().width, config().sigma);
-    return {heatmapOnDevice(openCl, residualOf(config().metric, reconstruction), config().sigma, inputSize()), rated.scores.item<double>(),
-            reconstruction.product.item<int64_t>(), FeatureRange::statistics(reconstruction.clean)[0]};
+    return {evidenceOf(rated.scores, reconstruction)[0], heatmapOnDevice(openCl, residualOf(config().metric, reconstruction), config().sigma, inputSize())};
 }
 
 const ScoreStatistics& Inference::scores(const std::string& product) const

@@ -28,12 +28,20 @@ void requireTiling(int side, double overlap);
 /// As the config asks.
 Inspection inspectionOf(const Config& config);
 
-struct Inspected
+/// What is decided about an image is decided by this, on the host.
+struct Evidence
 {
-    cv::Mat map;      ///< CV_32F: at the model's input size; of an image in tiles, at their scale
-    double score = 0; ///< taken at that scale
+    double score = 0;    ///< of the map that is scored, at the model's input size; of an image in tiles, at their scale
     int64_t product = 0; ///< whose scale its features were given; of tiles, most often
     at::Tensor features; ///< [2C]: FeatureRange::statistics(), of tiles their mean
+};
+
+/// Of each image of a batch; all of it in one copy, so that a device is waited for once. scores: [N, 1].
+std::vector<Evidence> evidenceOf(const at::Tensor& scores, const Reconstruction& reconstruction);
+
+struct Inspected : Evidence
+{
+    cv::Mat map; ///< CV_32F, of the score's scale
 };
 
 /// The map at the image's size; 0 outside the region, whose border does not bleed.
@@ -50,12 +58,9 @@ public:
     /// images: of any size each.
     std::vector<Inspected> inspect(const std::vector<Frame>& images, const Inspection& inspection) const;
 
-    struct OnDevice
+    struct OnDevice : Evidence
     {
         cv::UMat map; ///< CV_32F at the model's input size, on OpenCV's OpenCL device; perhaps still being written there
-        double score;
-        int64_t product;
-        at::Tensor features;
     };
     /// The whole of a picture, everywhere in it.
     OnDevice inspect(const stages::Device& openCl, const Frame& image) const;

@@ -80,7 +80,7 @@ public:
     /// Inspects an image. A cv::UMat in and a cv::UMat out stay on OpenCV's OpenCL device: the picture (8 or 16 bits) is resized there, and map and mask are made
     /// there; only the model's input and its residual pass to the model and back. Not so with tiles or a region of interest. A cv::cuda::GpuMat, on the device
     /// that the model was loaded on, stays there altogether; what was enqueued on a cv::cuda::Stream other than the default one has to be done. With tiles, a region
-    /// of interest or a minimum area, map and mask are put together on the host.
+    /// of interest or a minimum area, map and mask are put together on the host, and go from there to where they are wanted.
     /// @param image  8-bit, 16-bit or float (0 to 1); 1 (grey), 3 (BGR) or 4 (BGRA, alpha ignored) channels; any size from 8x8
     /// @param map    anomaly map, CV_32F, one channel: the distance of features from their reconstruction, 0 upward
     /// @param mask   CV_8U, 255 where the map exceeds the pixel threshold
@@ -89,7 +89,7 @@ public:
                           MapSize size = MAP_IMAGE) const = 0;
 
     /// Several images in one pass, which is quicker than one by one: vectors of cv::Mat, or of cv::cuda::GpuMat on the model's device. `maps` and `masks` are vectors of
-    /// cv::Mat, or noArray().
+    /// cv::Mat or of cv::cuda::GpuMat, or noArray(). Images that are on the device stay there, as with detect(), where maps or masks are wanted there.
     virtual std::vector<Result> detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps = cv::noArray(),
                                             cv::OutputArrayOfArrays masks = cv::noArray(), MapSize size = MAP_IMAGE) const = 0;
 

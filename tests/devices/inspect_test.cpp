@@ -145,13 +145,6 @@ TEST_P(WholeDevice, PicturesOnTheDevice)
                         cv::Mat expectedMap, expectedMask;
                         const Result expected = host_->detect(image, expectedMap, expectedMask, where);
                         const DeviceMat given(device_, image), map(device_, expectedMap.size(), CV_32F), mask(device_, expectedMap.size(), CV_8U);
-                        if (roi) // what is put together on the host is given to OpenCV to upload, which wants its CUDA
-                        {
-                            cv::Mat hostMap, hostMask;
-                            expectSame(there_->detect(given.mat, hostMap, hostMask, where), expected);
-                            EXPECT_LT(cv::norm(hostMap, expectedMap, cv::NORM_INF), 1e-4);
-                            continue;
-                        }
                         expectSame(there_->detect(given.mat, map.mat, mask.mat, where), expected);
                         EXPECT_LT(cv::norm(map.read(), expectedMap, cv::NORM_INF), 1e-4);
                         EXPECT_EQ(cv::countNonZero(mask.read() != expectedMask), 0);
@@ -179,6 +172,53 @@ TEST_P(WholeDevice, SeveralPicturesOnTheDevice)
     EXPECT_TRUE(there_->detectBatch(std::vector<cv::cuda::GpuMat>{}).empty());
 }
 
+TEST_P(WholeDevice, MapsOfSeveralPicturesStayOnTheDevice)
+{
+    const std::vector<cv::Mat> pictures = {picture(4), picture(5, {100, 80}), picture(6)};
+    std::vector<DeviceMat> given, maps, masks;
+    for (const cv::Mat& image : pictures)
+    {
+        given.emplace_back(device_, image);
+        maps.emplace_back(device_, image.size(), CV_32F);
+        masks.emplace_back(device_, image.size(), CV_8U);
+    }
+    const auto mats = [](const std::vector<DeviceMat>& from) {
+        std::vector<cv::cuda::GpuMat> result;
+        for (const DeviceMat& each : from)
+            result.push_back(each.mat);
+        return result;
+    };
+    std::vector<cv::cuda::GpuMat> mapsThere = mats(maps), masksThere = mats(masks);
+    for (const double sensitivity : {0.5, 1e3})
+        for (const int tile : {0, 32})
+        {
+            for (const auto& detector : {host_, there_})
+            {
+                detector->setSensitivity(sensitivity);
+                detector->setTiles(tile);
+            }
+            std::vector<cv::Mat> expectedMaps, expectedMasks;
+            const std::vector<Result> expected = host_->detectBatch(pictures, expectedMaps, expectedMasks);
+            const std::vector<Result> found = there_->detectBatch(mats(given), mapsThere, masksThere);
+            ASSERT_EQ(found.size(), pictures.size());
+            for (size_t i = 0; i < pictures.size(); i++)
+            {
+                expectSame(found[i], expected[i]);
+                EXPECT_LT(cv::norm(maps[i].read(), expectedMaps[i], cv::NORM_INF), 1e-4);
+                EXPECT_EQ(cv::countNonZero(masks[i].read() != expectedMasks[i]), 0);
+                EXPECT_EQ(mapsThere[i].data, maps[i].mat.data);
+            }
+            std::vector<cv::Mat> hostMasks; // maps there, masks here
+            const std::vector<Result> again = there_->detectBatch(mats(given), mapsThere, hostMasks);
+            for (size_t i = 0; i < pictures.size(); i++)
+            {
+                expectSame(again[i], expected[i]);
+                EXPECT_EQ(cv::countNonZero(hostMasks.at(i) != expectedMasks[i]), 0);
+            }
+        }
+    EXPECT_EQ(there_->drift().pictures, 24);
+}
+
 TEST_P(WholeDevice, APictureThatIsThereStaysThere)
 {
     if (GetParam() != "pretend")
@@ -190,8 +230,32 @@ TEST_P(WholeDevice, APictureThatIsThereStaysThere)
     there_->detect(given.mat, map.mat, mask.mat);
     const test::Traffic passed = test::traffic() - before;
     EXPECT_EQ(passed.toDevice, 0);
-    EXPECT_EQ(passed.values, 2);       // the score, and the product whose threshold it is compared with
-    EXPECT_LE(passed.toHost, 1);       // the statistics of its features, for the drift
+    EXPECT_EQ(passed.values, 0);
+    EXPECT_EQ(passed.toHost, 1); // the score, the product whose threshold it is compared with, the statistics of its features
+}
+
+TEST_P(WholeDevice, ABatchThatIsThereWaitsForItsDecisions)
+{
+    if (GetParam() != "pretend")
+        GTEST_SKIP() << "traffic is counted on the pretended device";
+    there_->setThreshold(1e6);
+    const DeviceMat first(device_, picture(6, {301, 200})), second(device_, picture(7, {301, 200})), third(device_, picture(8, {48, 40}));
+    const DeviceMat firstMap(device_, {301, 200}, CV_32F), secondMap(device_, {301, 200}, CV_32F), thirdMap(device_, {48, 40}, CV_32F);
+    const std::vector<cv::cuda::GpuMat> given = {first.mat, second.mat, third.mat};
+    std::vector<cv::cuda::GpuMat> maps = {firstMap.mat, secondMap.mat, thirdMap.mat};
+    test::Traffic before = test::traffic();
+    EXPECT_EQ(there_->detectBatch(given, maps).size(), 3u);
+    test::Traffic passed = test::traffic() - before;
+    EXPECT_EQ(passed.toDevice, 0);
+    EXPECT_EQ(passed.values, 0);
+    EXPECT_EQ(passed.toHost, 1);
+    std::vector<cv::Mat> onHost;
+    before = test::traffic();
+    EXPECT_EQ(there_->detectBatch(given, onHost).size(), 3u);
+    passed = test::traffic() - before;
+    EXPECT_EQ(passed.toDevice, 0);
+    EXPECT_EQ(passed.values, 0);
+    EXPECT_EQ(passed.toHost, 2); // and the maps, all of them at once
 }
 
 TEST_P(WholeDevice, Refusals)
