@@ -17,7 +17,7 @@ bool load(void* library, Function& function, const char* name)
 OpenClDriver loaded()
 {
     OpenClDriver driver;
-    void* library = nullptr;
+    void*& library = driver.library;
     for (const char* name : {"libOpenCL.so.1", "libOpenCL.so"})
         if (!library)
             library = dlopen(name, RTLD_NOW | RTLD_LOCAL);

@@ -9,6 +9,7 @@ namespace agpnet::stages
 
 struct OpenClDriver
 {
+    void* library = nullptr;
     decltype(&clGetPlatformIDs) getPlatformIds = nullptr;
     decltype(&clGetPlatformInfo) getPlatformInfo = nullptr;
     decltype(&clGetDeviceIDs) getDeviceIds = nullptr;

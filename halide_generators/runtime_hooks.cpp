@@ -1,5 +1,6 @@
 #include "halide_generators/runtime_hooks.h"
 
+#include "common/error.h"
 #include "halide_generators/cuda_driver.h"
 #include "halide_generators/opencl_driver.h"
 
@@ -34,13 +35,21 @@ ParallelFor currentParallelFor()
     return hostParallelFor.load();
 }
 
-void keepContext(void* clContext)
+void readyOpenCl(const Device& device)
 {
+    static const std::string problem = [&]
+    {
+        Call call(device, nullptr);
+        halide_opencl_finalize_kernels(&call, nullptr); // gives back no kernel, but looks up what Halide calls
+        return call.message;
+    }();
+    require(problem.empty(), "OpenCL cannot be used: {}", problem);
+
     static std::mutex mutex;
     static std::set<void*> kept;
     const std::lock_guard lock(mutex);
-    if (kept.insert(clContext).second)
-        OpenClDriver::get().retainContext(static_cast<cl_context>(clContext));
+    if (kept.insert(device.clContext).second)
+        OpenClDriver::get().retainContext(static_cast<cl_context>(device.clContext));
 }
 
 namespace
@@ -130,6 +139,13 @@ extern "C"
             for (int i = 0; i < size; i++)
                 loop.run(i);
         return loop.status;
+    }
+
+    /// Halide's own looks for libOpenCL.so, a name that only comes with the headers.
+    void* halide_opencl_get_symbol(void*, const char* name)
+    {
+        void* const library = agpnet::stages::OpenClDriver::get().library;
+        return library ? dlsym(library, name) : nullptr;
     }
 
     int halide_acquire_cl_context(void* userContext, cl_context* context, cl_command_queue* queue, bool)

@@ -23,7 +23,9 @@ struct Call
 /// Linking this in is what pulls the hooks out of the static library, in place of the defaults.
 ParallelFor currentParallelFor();
 
-/// Keeps the context alive for good. Halide caches compiled kernels by the context's address, which must not be used again.
-void keepContext(void* clContext);
+/// Before a schedule runs in a device's OpenCL context. Once in a process it has Halide look up OpenCL's functions: left to the first
+/// schedules that run, two of them side by side would do it without a lock, and crash. And it keeps the context alive for good: Halide
+/// caches compiled kernels by its address, which must not be used again.
+void readyOpenCl(const Device& device);
 
 } // namespace agpnet::stages

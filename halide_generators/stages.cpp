@@ -88,7 +88,7 @@ const VariantRow* choose(const Device& device, const Problem& problem)
         require(device.clContext && device.clQueue, "{}: OpenCL needs a context and a queue", problem.stage);
         const std::string& why = OpenClDriver::get().problem;
         require(why.empty(), "{}: {}", problem.stage, why);
-        keepContext(device.clContext);
+        readyOpenCl(device);
     }
     return &chosenRow(device, problem);
 }
