@@ -14,16 +14,16 @@ namespace
 {
 
 /// OpenCV's pool (TBB, where it has it) waits in ways that ThreadSanitizer, which is not built into it, has to be told of.
-void handOver([[maybe_unused]] void* what)
+void handOver([[maybe_unused]] const void* what)
 {
 #ifdef __SANITIZE_THREAD__
-    __tsan_release(what);
+    __tsan_release(const_cast<void*>(what));
 #endif
 }
-void takeOver([[maybe_unused]] void* what)
+void takeOver([[maybe_unused]] const void* what)
 {
 #ifdef __SANITIZE_THREAD__
-    __tsan_acquire(what);
+    __tsan_acquire(const_cast<void*>(what));
 #endif
 }
 
@@ -34,10 +34,10 @@ public:
 
     void operator()(const cv::Range& range) const override
     {
-        takeOver(context_);
+        takeOver(this); // before anything in it is read
         for (int i = range.start; i < range.end; i++)
             task_(i, context_);
-        handOver(context_);
+        handOver(this);
     }
 
 private:
@@ -48,9 +48,9 @@ private:
 void onOpenCvThreads(int count, void (*task)(int i, void* context), void* context)
 {
     const Pieces pieces(task, context);
-    handOver(context);
+    handOver(&pieces);
     cv::parallel_for_(cv::Range(0, count), pieces);
-    takeOver(context);
+    takeOver(&pieces);
 }
 
 [[maybe_unused]] const bool installed = (stages::setParallelFor(&onOpenCvThreads), true);
