@@ -1,8 +1,10 @@
 #include "models/anomaly_map.h"
 
+#include "models/feature_range.h"
 #include "models/stage_device.h"
 #include "models/tensor_view.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
@@ -32,6 +34,19 @@ AnomalyMaps anomalyMaps(const Config& config, const Reconstruction& reconstructi
         return shown;
     const AnomalyMaps rated = heatmapOf(config, residualOf(config.scoreMetric, reconstruction), config.height, config.width, config.sigma);
     return {shown.maps, rated.maps, rated.scores};
+}
+
+at::Tensor evidenceOf(const at::Tensor& scores, const Reconstruction& reconstruction)
+{
+    // a product's number is exact in float32
+    return at::cat({scores, reconstruction.product.unsqueeze(1).to(at::kFloat), FeatureRange::statistics(reconstruction.clean)}, 1);
+}
+
+Findings findingsIn(const AgpNet& net, const at::Tensor& images)
+{
+    const Reconstruction reconstruction = net.reconstruct(images);
+    const AnomalyMaps maps = anomalyMaps(net.config(), reconstruction);
+    return {maps, evidenceOf(maps.scores, reconstruction)};
 }
 
 } // namespace agpnet

@@ -120,9 +120,8 @@ std::vector<Result> DetectorImpl::detectOnCuda(const std::vector<Frame>& images,
     std::vector<at::Tensor> inputs;
     for (const Frame& image : images)
         inputs.push_back(image.at(inputSize()));
-    const Reconstruction reconstruction = inference_->net().reconstruct(inputs.size() == 1 ? inputs[0] : at::cat(inputs));
-    const AnomalyMaps found = anomalyMaps(inference_->config(), reconstruction);
-    const std::vector<Evidence> evidences = evidenceOf(found.scores, reconstruction);
+    const auto [found, decidedBy] = inference_->find(inputs.size() == 1 ? inputs[0] : at::cat(inputs));
+    const std::vector<Evidence> evidences = onHost(decidedBy);
     maps.makeRoom(images.size());
     masks.makeRoom(images.size());
     std::vector<Result> results;

@@ -110,14 +110,12 @@ void requireTiling(int side, double overlap)
     validate(config);
 }
 
-std::vector<Evidence> evidenceOf(const at::Tensor& scores, const Reconstruction& reconstruction)
+std::vector<Evidence> onHost(const at::Tensor& evidence)
 {
-    // a product's number is exact in float32
-    const at::Tensor all = at::cat({scores, reconstruction.product.unsqueeze(1).to(at::kFloat), FeatureRange::statistics(reconstruction.clean)}, 1).to(at::kCPU);
-    std::vector<Evidence> evidence;
-    for (const at::Tensor& image : all.unbind())
-        evidence.push_back({image[0].item<double>(), image[1].to(at::kLong).item<int64_t>(), image.narrow(0, 2, image.size(0) - 2)});
-    return evidence;
+    std::vector<Evidence> result;
+    for (const at::Tensor& image : evidence.to(at::kCPU).unbind())
+        result.push_back({image[0].item<double>(), image[1].to(at::kLong).item<int64_t>(), image.narrow(0, 2, image.size(0) - 2)});
+    return result;
 }
 
 cv::Mat mapAt(const cv::Mat& map, cv::Size size, const RegionOfInterest& region)
@@ -138,6 +136,12 @@ Inspection inspectionOf(const Config& config)
 
 std::vector<Inspected> inspected(const AgpNet& net, const std::vector<Frame>& images, const Inspection& inspection)
 {
+    return inspected(net, [&](const at::Tensor& batch) { return findingsIn(net, batch); }, images, inspection);
+}
+
+std::vector<Inspected> inspected(const AgpNet& net, const std::function<Findings(const at::Tensor&)>& find, const std::vector<Frame>& images,
+                                 const Inspection& inspection)
+{
     c10::InferenceMode inference;
     std::vector<Maps> results(images.size());
     std::vector<size_t> whole; // those that go through the model together
@@ -156,12 +160,11 @@ std::vector<Inspected> inspected(const AgpNet& net, const std::vector<Frame>& im
     at::Tensor shown, scored; // what `results` refer to
     if (!batch.empty())
     {
-        const Reconstruction reconstruction = net.reconstruct((batch.size() == 1 ? batch[0] : at::cat(batch)).to(net.device()));
-        const AnomalyMaps found = anomalyMaps(net.config(), reconstruction);
-        const std::vector<Evidence> evidence = evidenceOf(found.scores, reconstruction);
-        shown = found.maps.to(at::kCPU);
-        const bool scoredAgain = !inspection.region.empty() && !found.scoredMaps.is_same(found.maps);
-        scored = scoredAgain ? found.scoredMaps.to(at::kCPU) : shown;
+        const auto [maps, decidedBy] = find((batch.size() == 1 ? batch[0] : at::cat(batch)).to(net.device()));
+        const std::vector<Evidence> evidence = onHost(decidedBy);
+        shown = maps.maps.to(at::kCPU);
+        const bool scoredAgain = !inspection.region.empty() && !maps.scoredMaps.is_same(maps.maps);
+        scored = scoredAgain ? maps.scoredMaps.to(at::kCPU) : shown;
         for (size_t i = 0; i < whole.size(); i++)
         {
             const auto n = static_cast<int64_t>(i);
@@ -184,7 +187,11 @@ std::vector<Inspected> inspected(const AgpNet& net, const std::vector<Frame>& im
 Inference::Inference(const ModelFile& file, const std::string& precision, at::Device device)
     : net_(file.config, file.backbone, file.scale, Decoder(decoderShape(file.config, file.backbone.config), file.decoder),
            chosenType(file, precision, device), device),
-      scores_(file.scores), products_(file.products), drift_(file.drift)
+      scores_(file.scores), products_(file.products), drift_(file.drift),
+      replay_([this](const at::Tensor& images) -> std::vector<at::Tensor> {
+          const auto [maps, evidence] = findingsIn(net_, images);
+          return {maps.maps, maps.scoredMaps, maps.scores, evidence};
+      })
 {
 }
 
@@ -194,9 +201,15 @@ AnomalyMaps Inference::run(const at::Tensor& images) const
     return anomalyMaps(config(), net_.reconstruct(images));
 }
 
+Findings Inference::find(const at::Tensor& images) const
+{
+    const std::vector<at::Tensor> found = replay_(images);
+    return {{found[0], found[1], found[2]}, found[3]};
+}
+
 std::vector<Inspected> Inference::inspect(const std::vector<Frame>& images, const Inspection& inspection) const
 {
-    return inspected(net_, images, inspection);
+    return inspected(net_, [this](const at::Tensor& batch) { return find(batch); }, images, inspection);
 }
 
 Inference::OnDevice Inference::inspect(const stages::Device& openCl, const Frame& image) const
@@ -205,7 +218,7 @@ Inference::OnDevice Inference::inspect(const stages::Device& openCl, const Frame
     const Reconstruction reconstruction = net_.reconstruct(image.at(inputSize()));
     // the score is wanted on the host at once; taken there it waits for nothing
     const AnomalyMaps rated = heatmapOf(config(), residualOf(config().scoreMetric, reconstruction), config().height, config().width, config().sigma);
-    return {evidenceOf(rated.scores, reconstruction)[0], heatmapOnDevice(openCl, residualOf(config().metric, reconstruction), config().sigma, inputSize())};
+    return {onHost(evidenceOf(rated.scores, reconstruction))[0], heatmapOnDevice(openCl, residualOf(config().metric, reconstruction), config().sigma, inputSize())};
 }
 
 const ScoreStatistics& Inference::scores(const std::string& product) const

@@ -4,10 +4,12 @@
 #include "halide_generators/stages.h"
 #include "models/anomaly_map.h"
 #include "models/model_file.h"
+#include "models/replay.h"
 #include "operators/preprocess.h"
 #include "operators/region.h"
 #include "operators/tiles.h"
 
+#include <functional>
 #include <memory>
 #include <opencv2/core.hpp>
 #include <string>
@@ -36,8 +38,8 @@ struct Evidence
     at::Tensor features; ///< [2C]: FeatureRange::statistics(), of tiles their mean
 };
 
-/// Of each image of a batch; all of it in one copy, so that a device is waited for once. scores: [N, 1].
-std::vector<Evidence> evidenceOf(const at::Tensor& scores, const Reconstruction& reconstruction);
+/// Of each image of a batch, from Findings::evidence: one copy to the host.
+std::vector<Evidence> onHost(const at::Tensor& evidence);
 
 struct Inspected : Evidence
 {
@@ -54,6 +56,7 @@ public:
     Inference(const ModelFile& file, const std::string& precision, at::Device device = at::kCPU);
 
     AnomalyMaps run(const at::Tensor& images) const; ///< [N, 3, H, W], RGB, 0 to 1, at the input size
+    Findings find(const at::Tensor& images) const;   ///< of the same; on a device by one launch, where it can be
 
     /// images: of any size each.
     std::vector<Inspected> inspect(const std::vector<Frame>& images, const Inspection& inspection) const;
@@ -84,10 +87,15 @@ private:
     ScoreStatistics scores_;
     std::vector<ProductScores> products_;
     DriftRange drift_;
+    Replay replay_; ///< of findingsIn()
 };
 
 /// What Inference::inspect() does, with a model that is still in training.
 std::vector<Inspected> inspected(const AgpNet& net, const std::vector<Frame>& images, const Inspection& inspection);
+
+/// Likewise; find: findingsIn() by the way of the caller.
+std::vector<Inspected> inspected(const AgpNet& net, const std::function<Findings(const at::Tensor&)>& find, const std::vector<Frame>& images,
+                                 const Inspection& inspection);
 
 /// Reads a model, or gives the one that is in use already if the file has not changed since.
 std::shared_ptr<const Inference> sharedInference(const std::string& path, const std::string& precision, at::Device device = at::kCPU);

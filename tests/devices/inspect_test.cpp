@@ -4,6 +4,7 @@
 #include "operators/detector_impl.h"
 #include "operators/trainer_impl.h"
 #include "tests/devices/pretend_device.h"
+#include "tests/devices/pretend_graph.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/ATen.h>
@@ -256,6 +257,28 @@ TEST_P(WholeDevice, ABatchThatIsThereWaitsForItsDecisions)
     EXPECT_EQ(passed.toDevice, 0);
     EXPECT_EQ(passed.values, 0);
     EXPECT_EQ(passed.toHost, 2); // and the maps, all of them at once
+}
+
+TEST_P(WholeDevice, AnInspectionIsReplayed)
+{
+    const test::Graphs before = test::graphs();
+    for (const double sensitivity : {0.5, 1e3})
+        for (uint64_t i = 0; i < 8; i++)
+        {
+            for (const auto& detector : {host_, there_})
+                detector->setSensitivity(sensitivity);
+            cv::Mat expectedMap, map;
+            const Result expected = host_->detect(picture(i), expectedMap);
+            const DeviceMat given(device_, picture(i)), mapThere(device_, {48, 40}, CV_32F);
+            expectSame(there_->detect(given.mat, mapThere.mat), expected);
+            EXPECT_LT(cv::norm(mapThere.read(), expectedMap, cv::NORM_INF), 1e-4);
+            expectSame(there_->detect(picture(i), map), expected);
+            EXPECT_LT(cv::norm(map, expectedMap, cv::NORM_INF), 1e-4);
+        }
+    if (GetParam() != "pretend" || !test::graphsOf(device_.type()))
+        return;
+    EXPECT_EQ(test::graphs().captured - before.captured, 1);
+    EXPECT_EQ(test::graphs().replayed - before.replayed, 32 - 2);
 }
 
 TEST_P(WholeDevice, Refusals)

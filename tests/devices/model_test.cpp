@@ -3,8 +3,8 @@
 #include "common/error.h"
 #include "models/anomaly_map.h"
 #include "models/device.h"
+#include "models/device_graph.h"
 #include "models/training.h"
-#include "tests/devices/device_graph.h"
 #include "tests/devices/pretend_device.h"
 #include "tests/support/tiny_backbone.h"
 
@@ -168,7 +168,7 @@ TEST_P(EachDevice, OneSeedGivesTheSameWeights)
         EXPECT_TRUE(there.decoder().parameters()[i].second.detach().cpu().equal(cpu.decoder().parameters()[i].second.detach()));
 }
 
-#ifdef AGPNET_TEST_GRAPH
+#ifdef AGPNET_GRAPHS
 TEST_P(EachDevice, AWholeInspectionIsOneGraph)
 {
     if (!device_.is_cuda())
@@ -182,10 +182,10 @@ TEST_P(EachDevice, AWholeInspectionIsOneGraph)
     const at::Tensor input = images(2, 7).to(device_);
     for (int i = 0; i < 3; i++) // kernels are loaded, workspaces made
         anomalyMaps(net.config(), net.reconstruct(input));
-    test::DeviceGraph graph;
-    graph.capture_begin();
+    DeviceGraph graph(at::kCUDA);
+    graph.begin();
     const AnomalyMaps captured = anomalyMaps(net.config(), net.reconstruct(input));
-    graph.capture_end();
+    graph.end();
     for (uint64_t seed : {7, 8, 9})
     {
         input.copy_(images(2, seed));

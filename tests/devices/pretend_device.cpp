@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "models/device.h"
+#include "tests/devices/pretend_graph.h"
 
 // The stages take it for the host: the production's own function is behind another name here, and its file is not linked.
 #define stageDeviceOf productionStageDeviceOf
@@ -52,6 +53,8 @@ class Memory final : public c10::Allocator
 public:
     c10::DataPtr allocate(size_t bytes) override
     {
+        if (bytes > 0 && capturing())
+            return memoryOfGraph(bytes, at::Device(kind, 0));
         void* const data = bytes > 0 ? std::aligned_alloc(64, (bytes + 63) / 64 * 64) : nullptr;
         return {data, data, &std::free, at::Device(kind, 0)};
     }
@@ -139,12 +142,16 @@ const at::Tensor& resize(const at::Tensor& self, at::IntArrayRef size, std::opti
 
 at::Tensor copyFrom(const at::Tensor& self, const at::Tensor& to, bool)
 {
+    const auto copy = [self, to] { onCpu(to).copy_(onCpu(self)); };
     if (!uncounted)
     {
+        if (self.is_cpu() || to.is_cpu())
+            refuseWhileCapturing("a copy between device and host");
         toDevice += self.is_cpu();
         toHost += to.is_cpu();
+        alsoInReplays(copy);
     }
-    onCpu(to).copy_(onCpu(self));
+    copy();
     return to;
 }
 
@@ -157,6 +164,7 @@ at::Tensor copyFromAndResize(const at::Tensor& self, const at::Tensor& to)
 
 at::Scalar localScalar(const at::Tensor& self)
 {
+    refuseWhileCapturing("a number is read");
     values += !uncounted;
     return onCpu(self).item();
 }
@@ -165,8 +173,13 @@ at::Tensor convolution(const at::Tensor& input, const at::Tensor& weight, const 
                        at::IntArrayRef dilation, bool transposed, at::IntArrayRef outputPadding, int64_t groups)
 {
     const Uncounted inside;
-    const std::optional<at::Tensor> added = bias && bias->defined() ? std::optional(onCpu(*bias)) : std::nullopt;
-    return at::convolution(onCpu(input), onCpu(weight), added, stride, padding, dilation, transposed, outputPadding, groups).to(input.device());
+    const auto compute = [=, strides = stride.vec(), paddings = padding.vec(), dilations = dilation.vec(), outputPaddings = outputPadding.vec()] {
+        const std::optional<at::Tensor> added = bias && bias->defined() ? std::optional(onCpu(*bias)) : std::nullopt;
+        return at::convolution(onCpu(input), onCpu(weight), added, strides, paddings, dilations, transposed, outputPaddings, groups);
+    };
+    const at::Tensor result = compute().to(input.device());
+    alsoInReplays([=] { onCpu(result).copy_(compute()); });
+    return result;
 }
 
 /// Of results that the CPU's kernels resize, which is how this device is made.
@@ -179,7 +192,11 @@ struct Silence final : c10::WarningHandler
 void onCopies(const c10::OperatorHandle& operation, c10::Stack* stack)
 {
     static const std::set<std::string> waiting = {"aten::nonzero", "aten::masked_select", "aten::equal", "aten::is_nonzero", "aten::_unique2", "aten::bincount"};
-    values += waiting.contains(operation.schema().name());
+    if (waiting.contains(operation.schema().name()))
+    {
+        refuseWhileCapturing("the host waits for a result");
+        values++;
+    }
     // a CPU tensor among those of a device is an error there, and must be one here
     bool here = false, elsewhere = false;
     const auto look = [&](const at::Tensor& tensor, bool alone) {
@@ -196,7 +213,19 @@ void onCopies(const c10::OperatorHandle& operation, c10::Stack* stack)
     const Uncounted inside;
     static Silence silence;
     const c10::WarningUtils::WarningHandlerGuard quiet(&silence);
+    const c10::Stack given = torch::jit::last(*stack, operation.schema().arguments().size()).vec();
     at::native::cpu_fallback(operation, stack);
+    if (!capturing())
+        return;
+    const c10::Stack results = torch::jit::last(*stack, operation.schema().returns().size()).vec();
+    alsoInReplays([operation, given, results] {
+        const Uncounted again;
+        c10::Stack stack = given;
+        at::native::cpu_fallback(operation, &stack);
+        for (size_t i = 0; i < results.size(); i++)
+            if (results[i].isTensor() && !results[i].toTensor().is_same(stack[i].toTensor())) // else it was written in place
+                onCpu(results[i].toTensor()).copy_(onCpu(stack[i].toTensor()));
+    });
 }
 
 } // namespace
@@ -210,6 +239,7 @@ at::Device pretendDevice()
         static Hooks hooks;
         at::RegisterPrivateUse1HooksInterface(&hooks);
         c10::register_privateuse1_backend("pretend");
+        registerPretendGraphs(kind);
         static torch::Library operations(torch::Library::IMPL, "aten", c10::DispatchKey::PrivateUse1, __FILE__, __LINE__);
         operations.impl("empty.memory_format", &empty);
         operations.impl("empty_strided", &emptyStrided);
