@@ -2,14 +2,14 @@
 
 #ifdef __x86_64__
 
+#include "models/parallel.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cpuid.h>
 #include <cstring>
 #include <immintrin.h>
 #include <vector>
-
-#include <ATen/Parallel.h>
 
 namespace agpnet
 {

@@ -1,12 +1,13 @@
 #include "models/row_kernels.h"
 
+#include "models/parallel.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/layer_norm.h>
 

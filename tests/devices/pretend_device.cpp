@@ -220,11 +220,11 @@ void onCopies(const c10::OperatorHandle& operation, c10::Stack* stack)
     const c10::Stack results = torch::jit::last(*stack, operation.schema().returns().size()).vec();
     alsoInReplays([operation, given, results] {
         const Uncounted again;
-        c10::Stack stack = given;
-        at::native::cpu_fallback(operation, &stack);
+        c10::Stack found = given;
+        at::native::cpu_fallback(operation, &found);
         for (size_t i = 0; i < results.size(); i++)
-            if (results[i].isTensor() && !results[i].toTensor().is_same(stack[i].toTensor())) // else it was written in place
-                onCpu(results[i].toTensor()).copy_(onCpu(stack[i].toTensor()));
+            if (results[i].isTensor() && !results[i].toTensor().is_same(found[i].toTensor())) // else it was written in place
+                onCpu(results[i].toTensor()).copy_(onCpu(found[i].toTensor()));
     });
 }
 
