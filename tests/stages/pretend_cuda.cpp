@@ -37,9 +37,9 @@ void* handleOf(size_t module)
 
 ptx::Work compute(const Function& function, const ptx::Shape& shape, void** values)
 {
-    const auto [it, isNew] = programs.try_emplace(function.first);
-    if (isNew)
-        it->second = ptx::parse(record.modules.at(function.first - 1));
+    auto it = programs.find(function.first);
+    if (it == programs.end())
+        it = programs.emplace(function.first, ptx::parse(record.modules.at(function.first - 1))).first;
     const auto kernel = it->second.find(function.second);
     agpnet::require(kernel != it->second.end(), "the module has no kernel {}", function.second);
     std::vector<unsigned char> arguments(kernel->second.parameterBytes);

@@ -68,7 +68,8 @@ constexpr int operandsOf(R (*)(T...))
 }
 
 template <auto operation>
-constexpr Operation row = {[](Register* registers, int to, const int* from, Mask mask) {
+constexpr Operation row = {[](Register* registers, int to, const int* from, Mask mask)
+                           {
                                overLanes<operation>(registers, to, from, mask, +operation,
                                                     std::make_index_sequence<static_cast<size_t>(operandsOf(+operation))>());
                            },
@@ -133,7 +134,9 @@ i32 whole(float value)
 {
     if (value != value)
         return 0;
-    return value >= 0x1p31f ? std::numeric_limits<i32>::max() : value < -0x1p31f ? std::numeric_limits<i32>::min() : static_cast<i32>(value);
+    return value >= 0x1p31f   ? std::numeric_limits<i32>::max()
+           : value < -0x1p31f ? std::numeric_limits<i32>::min()
+                              : static_cast<i32>(value);
 }
 
 /// .ftz: what is too small to be normal counts as zero.
@@ -151,7 +154,7 @@ const std::map<std::string_view, Operation>& operations()
         {"mov.u32", row<[](u32 a) { return a; }>},
         {"mov.b64", row<[](u64 a) { return a; }>},
         {"mov.b64.high", row<[](u64 a) { return static_cast<u32>(a >> 32); }>}, // half of a mov.b64 {low, high}
-        {"cvta.to.global.u64", row<[](u64 a) { return a; }>}, // one address space holds all
+        {"cvta.to.global.u64", row<[](u64 a) { return a; }>},                   // one address space holds all
         {"cvt.u32.u64", row<[](u64 a) { return static_cast<u32>(a); }>},
         {"cvt.s64.s32", row<[](i32 a) { return i64{a}; }>},
         {"cvt.rn.f32.s32", row<[](i32 a) { return static_cast<float>(a); }>},

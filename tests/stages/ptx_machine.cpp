@@ -1,5 +1,5 @@
-// Blocks run one after another; in a block each warp runs until it comes to a barrier or ends, then the next. Where lanes of a warp part, one side runs until it comes to the
-// branch's join, then the other.
+// Blocks run one after another; in a block each warp runs until it comes to a barrier or ends, then the next. Where lanes of a
+// warp part, one side runs until it comes to the branch's join, then the other.
 #include "ptx_machine.h"
 
 #include "common/error.h"
@@ -49,8 +49,10 @@ public:
     {
         const auto& [x, y, z] = shape.block;
         threads_ = x * y * z;
-        require(threads_ > 0 && threads_ <= 1024, "kernel {}: a block of {} x {} x {} threads; expected 1 to 1024", kernel.name, x, y, z);
-        require(arguments.size() == kernel.parameterBytes, "kernel {} is given {} bytes of arguments; expected {}", kernel.name, arguments.size(), kernel.parameterBytes);
+        require(threads_ > 0 && threads_ <= 1024, "kernel {}: a block of {} x {} x {} threads; expected 1 to 1024", kernel.name,
+                x, y, z);
+        require(arguments.size() == kernel.parameterBytes, "kernel {} is given {} bytes of arguments; expected {}", kernel.name,
+                arguments.size(), kernel.parameterBytes);
         const size_t registers = static_cast<size_t>(kernel.registers);
         warps_.resize((threads_ + lanes - 1) / lanes);
         registers_.resize(warps_.size() * registers);
@@ -78,7 +80,8 @@ public:
     {
         const auto& [x, y, z] = shape_.grid;
         const uint64_t blocks = uint64_t{x} * y * z;
-        require(blocks * threads_ < nobody, "kernel {}: {} threads are too many to keep apart here", kernel_.name, blocks * threads_);
+        require(blocks * threads_ < nobody, "kernel {}: {} threads are too many to keep apart here", kernel_.name,
+                blocks * threads_);
         memory_.launch++;
         for (block_ = 0; block_ < blocks; block_++)
             runBlock();
@@ -162,9 +165,11 @@ private:
                 branch(warp, now, now.guard < 0 ? mask : mask & holding(warp.registers[now.guard], now.guardHolds));
                 continue;
             case Kind::Barrier:
-                // PTX: the threads of a warp come to a bar.sync together, or what happens is undefined. Later versions let some have returned before; no schedule is meant to do so.
+                // PTX: the threads of a warp come to a bar.sync together, or what happens is undefined. Later versions let some
+                // have returned before; no schedule is meant to do so.
                 if (const Mask missing = warp.all & ~mask)
-                    fault(now, warp, std::countr_zero(mask), "waits for thread {}, which {}", threadOfBlock(warp.firstThread + static_cast<uint32_t>(std::countr_zero(missing))),
+                    fault(now, warp, std::countr_zero(mask), "waits for thread {}, which {}",
+                          threadOfBlock(warp.firstThread + static_cast<uint32_t>(std::countr_zero(missing))),
                           warp.live >> std::countr_zero(missing) & 1 ? "has gone another way" : "has returned");
                 return;
             case Kind::Return:
@@ -239,20 +244,24 @@ private:
             if (stores)
             {
                 const uint32_t value = warp.registers[now.from[1]].low[lane];
-                other = word.write(launch, thread, std::memcmp(reinterpret_cast<void*>(address), &value, now.bytes) == 0);
-                std::memcpy(reinterpret_cast<void*>(address), &value, now.bytes);
+                uint32_t& at = *reinterpret_cast<uint32_t*>(address); // the only width of stores
+                other = word.write(launch, thread, at == value);
+                at = value;
             }
             else
             {
                 if (now.kind == Kind::LoadReadOnly && word.written(launch))
-                    fault(now, warp, lane, "at address {:#x}, which this launch has written: .nc may read what was there before", address);
+                    fault(now, warp, lane, "at address {:#x}, which this launch has written: .nc may read what was there before",
+                          address);
                 other = word.read(launch, thread);
-                uint32_t value = 0;
-                std::memcpy(&value, reinterpret_cast<void*>(address), now.bytes);
-                warp.registers[now.to].low[lane] = value;
+                const void* const at = reinterpret_cast<const void*>(address);
+                warp.registers[now.to].low[lane] = now.bytes == 4   ? *static_cast<const uint32_t*>(at)
+                                                   : now.bytes == 2 ? *static_cast<const uint16_t*>(at)
+                                                                    : *static_cast<const uint8_t*>(at);
             }
             if (other != nobody)
-                fault(now, warp, lane, "at address {:#x} races with thread {} of block {}", address, threadOfBlock(other % threads_), blockName(other / threads_));
+                fault(now, warp, lane, "at address {:#x} races with thread {} of block {}", address,
+                      threadOfBlock(other % threads_), blockName(other / threads_));
             const uint64_t sector = address / sectorBytes;
             if ((count == 0 || sectors[count - 1] != sector) && std::find(sectors, sectors + count, sector) == sectors + count)
             {
@@ -275,9 +284,11 @@ private:
             const uint64_t address = warp.registers[now.from[0]].whole(lane) + now.offset;
             const uint32_t thread = warp.firstThread + static_cast<uint32_t>(lane);
             if (address % now.bytes != 0)
-                fault(now, warp, lane, "at shared address {}, which is not a multiple of {}", static_cast<int64_t>(address), now.bytes);
+                fault(now, warp, lane, "at shared address {}, which is not a multiple of {}", static_cast<int64_t>(address),
+                      now.bytes);
             if (address / 4 >= shared_.size())
-                fault(now, warp, lane, "at shared address {}, which is outside the block's {} bytes", static_cast<int64_t>(address), shape_.sharedBytes);
+                fault(now, warp, lane, "at shared address {}, which is outside the block's {} bytes",
+                      static_cast<int64_t>(address), shape_.sharedBytes);
             SharedWord& at = shared_[address / 4];
             uint32_t other = nobody;
             if (now.kind == Kind::StoreShared)
@@ -298,15 +309,20 @@ private:
         }
     }
 
-    static std::string nameOf(const std::array<uint32_t, 3>& place) { return fmt::format("({}, {}, {})", place[0], place[1], place[2]); }
+    static std::string nameOf(const std::array<uint32_t, 3>& place)
+    {
+        return fmt::format("({}, {}, {})", place[0], place[1], place[2]);
+    }
     std::string threadOfBlock(uint32_t index) const { return nameOf(placeOf(index, shape_.block)); }
     std::string blockName(uint32_t index) const { return nameOf(placeOf(index, shape_.grid)); }
 
     template <typename... Args>
-    [[noreturn]] void fault(const Instruction& now, const Warp& warp, int lane, fmt::format_string<Args...> format, Args&&... args) const
+    [[noreturn]] void fault(const Instruction& now, const Warp& warp, int lane, fmt::format_string<Args...> format,
+                            Args&&... args) const
     {
-        fail("kernel {}, line {} \"{}\": thread {} of block {} {}", kernel_.name, now.line, now.text, threadOfBlock(warp.firstThread + static_cast<uint32_t>(lane)),
-             blockName(block_), fmt::format(format, std::forward<Args>(args)...));
+        fail("kernel {}, line {} \"{}\": thread {} of block {} {}", kernel_.name, now.line, now.text,
+             threadOfBlock(warp.firstThread + static_cast<uint32_t>(lane)), blockName(block_),
+             fmt::format(format, std::forward<Args>(args)...));
     }
 
     const Kernel& kernel_;

@@ -50,7 +50,8 @@ void GlobalMemory::remove(uint64_t begin)
 
 Allocation* GlobalMemory::find(uint64_t address, size_t bytes)
 {
-    const auto holds = [=](const Allocation& each) { return address >= each.begin && address < each.end && each.end - address >= bytes; };
+    const auto holds = [=](const Allocation& each)
+    { return address >= each.begin && address < each.end && each.end - address >= bytes; };
     if (last_ && holds(*last_))
         return last_;
     auto it = allocations_.upper_bound(address);

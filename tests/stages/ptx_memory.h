@@ -1,4 +1,5 @@
-// A GPU's memory for ptx_machine.h: what is allocated, and which threads have touched each word since the last point in time that orders them.
+// A GPU's memory for ptx_machine.h: what is allocated, and which threads have touched each word since the last point in time that
+// orders them.
 #pragma once
 
 #include <array>
@@ -11,7 +12,8 @@
 namespace ptx
 {
 
-/// Four bytes, with the threads that touched them in the present period: a launch for global memory, the time between two barriers for shared memory.
+/// Four bytes, with the threads that touched them in the present period: a launch for global memory, the time between two
+/// barriers for shared memory.
 class Word
 {
 public:
@@ -19,7 +21,8 @@ public:
 
     /// The thread that has written it in this period, if that is another one.
     uint32_t read(uint32_t period, uint32_t thread);
-    /// The thread that has written or read it in this period, if that is another one; `same`: it is written with what is there, which no other writer minds.
+    /// The thread that has written or read it in this period, if that is another one; `same`: it is written with what is there,
+    /// which no other writer minds.
     uint32_t write(uint32_t period, uint32_t thread, bool same);
     bool written(uint32_t period) const { return period_ == period && writer_ != nobody; }
 
@@ -28,7 +31,8 @@ private:
 
     uint32_t period_ = 0;
     uint32_t writer_ = nobody;
-    std::array<uint32_t, 2> readers_ = {nobody, nobody}; ///< two different ones are enough: one of them is not the thread that asks
+    std::array<uint32_t, 2> readers_ = {nobody,
+                                        nobody}; ///< two different ones are enough: one of them is not the thread that asks
 };
 
 inline constexpr uint64_t sectorBytes = 32; ///< what a GPU moves at least

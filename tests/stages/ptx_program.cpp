@@ -23,11 +23,20 @@ struct Move
 const std::map<std::string, Move>& moves()
 {
     static const std::map<std::string, Move>& all = *new std::map<std::string, Move>{
-        {"ld.param.b8", {Kind::LoadParameter, 1}},    {"ld.param.b32", {Kind::LoadParameter, 4}},   {"ld.param.b64", {Kind::LoadParameter, 8}},
-        {"ld.global.b32", {Kind::LoadGlobal, 4}},     {"ld.global.nc.b8", {Kind::LoadReadOnly, 1}}, {"ld.global.nc.b16", {Kind::LoadReadOnly, 2}},
-        {"ld.global.nc.b32", {Kind::LoadReadOnly, 4}}, {"st.global.b32", {Kind::StoreGlobal, 4}},   {"ld.shared.b32", {Kind::LoadShared, 4}},
-        {"st.shared.b32", {Kind::StoreShared, 4}},    {"bra", {Kind::Branch, 0}},                   {"bra.uni", {Kind::Branch, 0}},
-        {"bar.sync", {Kind::Barrier, 0}},             {"ret", {Kind::Return, 0}},
+        {"ld.param.b8", {Kind::LoadParameter, 1}},
+        {"ld.param.b32", {Kind::LoadParameter, 4}},
+        {"ld.param.b64", {Kind::LoadParameter, 8}},
+        {"ld.global.b32", {Kind::LoadGlobal, 4}},
+        {"ld.global.nc.b8", {Kind::LoadReadOnly, 1}},
+        {"ld.global.nc.b16", {Kind::LoadReadOnly, 2}},
+        {"ld.global.nc.b32", {Kind::LoadReadOnly, 4}},
+        {"st.global.b32", {Kind::StoreGlobal, 4}},
+        {"ld.shared.b32", {Kind::LoadShared, 4}},
+        {"st.shared.b32", {Kind::StoreShared, 4}},
+        {"bra", {Kind::Branch, 0}},
+        {"bra.uni", {Kind::Branch, 0}},
+        {"bar.sync", {Kind::Barrier, 0}},
+        {"ret", {Kind::Return, 0}},
     };
     return all;
 }
@@ -35,10 +44,14 @@ const std::map<std::string, Move>& moves()
 /// How LLVM takes the high half of 64 bits: { .reg .b32 tmp; mov.b64 {tmp, %r1}, %rd1; }
 constexpr const char* highHalf = "{ .reg .b32 tmp; mov.b64 {tmp, ";
 
+/// Without blanks at its ends, and with one where there are several.
 std::string trimmed(const std::string& text)
 {
-    const size_t first = text.find_first_not_of(" \t\r");
-    return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(" \t\r") + 1 - first);
+    std::istringstream words(text);
+    std::string all;
+    for (std::string word; words >> word;)
+        all += (all.empty() ? "" : " ") + word;
+    return all;
 }
 
 bool startsWith(const std::string& text, const char* with)
@@ -73,9 +86,10 @@ private:
         else if (line == "}")
             end();
         else if (inside_ && startsWith(line, highHalf))
-            instruction("mov.b64.high " + line.substr(std::strlen(highHalf), line.find('}') - std::strlen(highHalf)) + line.substr(line.find("},") + 1, line.rfind(';') - line.find("},") - 1));
-        else if (line == "{" || line == ")" || startsWith(line, ".reg ") || startsWith(line, ".version ") || startsWith(line, ".target ") ||
-                 startsWith(line, ".address_size "))
+            instruction("mov.b64.high " + line.substr(std::strlen(highHalf), line.find('}') - std::strlen(highHalf)) +
+                        line.substr(line.find("},") + 1, line.rfind(';') - line.find("},") - 1));
+        else if (line == "{" || line == ")" || startsWith(line, ".reg ") || startsWith(line, ".version ") ||
+                 startsWith(line, ".target ") || startsWith(line, ".address_size "))
             return;
         else if (inside_ && line.back() == ':')
             labels_[line.substr(0, line.size() - 1)] = kernel_.instructions.size();
@@ -102,7 +116,7 @@ private:
     /// .param .u64 .ptr .align 1 NAME,
     void parameter(const std::string& line)
     {
-        const size_t last = line.find_last_of(" \t");
+        const size_t last = line.rfind(' ');
         const size_t bytes = std::stoul(line.substr(line.find_first_of("0123456789"))) / 8;
         const size_t begins = (kernel_.parameterBytes + bytes - 1) / bytes * bytes;
         parameters_[line.substr(last + 1, line.find(',') - last - 1)] = begins;
@@ -115,22 +129,22 @@ private:
         Instruction now;
         now.line = line_;
         now.text = text;
-        std::replace(now.text.begin(), now.text.end(), '\t', ' ');
         if (text[0] == '@')
         {
-            const size_t space = text.find_first_of(" \t");
+            const size_t space = text.find(' ');
             now.guardHolds = text[1] != '!';
             now.guard = registerOf(text.substr(now.guardHolds ? 1 : 2, space - (now.guardHolds ? 1 : 2)));
             text = trimmed(text.substr(space));
         }
-        const size_t space = std::min(text.find_first_of(" \t"), text.size());
+        const size_t space = std::min(text.find(' '), text.size());
         const std::string opcode = text.substr(0, space);
         std::vector<std::string> operands;
         std::istringstream rest(text.substr(space));
         for (std::string each; std::getline(rest, each, ',');)
             operands.push_back(trimmed(each));
         require(now.guard < 0 || opcode == "bra", "{}: only bra may have a predicate here", here(now));
-        const auto expect = [&](size_t count) { require(operands.size() == count, "{} has {} operands; expected {}", here(now), operands.size(), count); };
+        const auto expect = [&](size_t count)
+        { require(operands.size() == count, "{} has {} operands; expected {}", here(now), operands.size(), count); };
 
         if (const auto move = moves().find(opcode); move != moves().end())
         {
@@ -242,7 +256,8 @@ private:
     {
         std::vector<Instruction>& all = kernel_.instructions;
         const size_t end = all.size();
-        std::vector<std::vector<bool>> passed(end + 1, std::vector<bool>(end + 1, true)); // by every way from an instruction, itself among them
+        std::vector<std::vector<bool>> passed(
+            end + 1, std::vector<bool>(end + 1, true)); // by every way from an instruction, itself among them
         passed[end].assign(end + 1, false);
         passed[end][end] = true;
         for (bool changed = true; changed;)
@@ -273,7 +288,10 @@ private:
             }
     }
 
-    std::string here(const Instruction& now) const { return fmt::format("kernel {}, line {} \"{}\"", kernel_.name, now.line, now.text); }
+    std::string here(const Instruction& now) const
+    {
+        return fmt::format("kernel {}, line {} \"{}\"", kernel_.name, now.line, now.text);
+    }
 
     std::map<std::string, Kernel> kernels_;
     Kernel kernel_;

@@ -9,13 +9,14 @@ using reference::Array;
 namespace
 {
 
-class Variants : public testing::TestWithParam<Api>
+class Variants : public testing::TestWithParam<std::string>
 {
 protected:
     /// The difference that is allowed is that of all stages' tests.
     static void expectReference(Place& place, const Variant& variant)
     {
-        const std::string what = fmt::format("{} {} {} {} {}", variant.stage, variant.kind, variant.layout, nameOf(variant.api), variant.name);
+        const std::string what =
+            fmt::format("{} {} {} {} {}", variant.stage, variant.kind, variant.layout, nameOf(variant.api), variant.name);
         const Order order = variant.layout == "tokens" ? Order::Tokens : Order::Planar;
         if (variant.stage == "heatmap")
         {
@@ -27,19 +28,27 @@ protected:
         }
         if (variant.stage == "prepare")
         {
-            const Drawn drawn(variant.kind == "uint8" ? Depth::UInt8 : variant.kind == "uint16" ? Depth::UInt16 : Depth::Float32, 41, 67, 3, 4, 5);
+            const Drawn drawn(variant.kind == "uint8"    ? Depth::UInt8
+                              : variant.kind == "uint16" ? Depth::UInt16
+                                                         : Depth::Float32,
+                              41, 67, 3, 4, 5);
             for (const int side : {18, 70}) // averaged, interpolated
-                EXPECT_LT(difference(runPrepare(place, drawn, side, side), reference::prepare(drawn.exact, 41, 67, 3, side, side)), 1e-5) << what << " " << side;
+                EXPECT_LT(
+                    difference(runPrepare(place, drawn, side, side), reference::prepare(drawn.exact, 41, 67, 3, side, side)),
+                    1e-5)
+                    << what << " " << side;
             return;
         }
         for (const int channels : {128, 77})
         {
             if (channels % 128 != 0 && variant.api == Api::Cpu)
                 continue; // some are for multiples only
-            const Array f = reference::random(2, channels, 7, 9, 1), g = reference::random(2, channels, 7, 9, 2), attention = reference::random(2, 1, 7, 9, 3);
-            const double apart = variant.stage == "perturb"
-                                     ? difference(runPerturb(place, f, attention, {}, order), reference::perturb(f, attention, {}))
-                                     : difference(runResidual(place, f, g, metricOf(variant.kind), order), reference::residual(f, g, metricOf(variant.kind)));
+            const Array f = reference::random(2, channels, 7, 9, 1), g = reference::random(2, channels, 7, 9, 2),
+                        attention = reference::random(2, 1, 7, 9, 3);
+            const double apart = variant.stage == "perturb" ? difference(runPerturb(place, f, attention, {}, order),
+                                                                         reference::perturb(f, attention, {}))
+                                                            : difference(runResidual(place, f, g, metricOf(variant.kind), order),
+                                                                         reference::residual(f, g, metricOf(variant.kind)));
             EXPECT_LT(apart, 1e-5) << what << ", " << channels << " channels";
         }
     }
@@ -47,10 +56,9 @@ protected:
 
 TEST_P(Variants, GiveWhatTheReferenceGives)
 {
-    int run = 0;
     for (const Variant& variant : variants())
     {
-        if (variant.api != GetParam() || !variant.usable)
+        if (nameOf(variant.api) != GetParam() || (variant.api == Api::Cpu && !variant.usable))
             continue;
         std::string reason;
         const auto place = openPlace(variant.api == Api::Cpu ? variant.name : nameOf(variant.api), reason);
@@ -58,12 +66,9 @@ TEST_P(Variants, GiveWhatTheReferenceGives)
             GTEST_SKIP() << reason;
         place->device.variant = variant.name;
         expectReference(*place, variant);
-        run++;
     }
-    if (run == 0)
-        GTEST_SKIP() << "nothing of this api is usable here";
 }
 
-INSTANTIATE_TEST_SUITE_P(, Variants, testing::Values(Api::Cpu, Api::OpenCL, Api::Cuda), [](const auto& each) { return std::string(nameOf(each.param)); });
+INSTANTIATE_TEST_SUITE_P(, Variants, testing::Values("cpu", "opencl", "cuda"), [](const auto& each) { return each.param; });
 
 } // namespace
