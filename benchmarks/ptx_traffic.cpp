@@ -58,8 +58,8 @@ void measure(const Variant& variant, const Sizes& sizes, const std::function<voi
         if (kernels)
             print(launch.kernel, sizes.batch, 1, each, launch.work, sizes);
     }
-    print(fmt::format("{} {} {} {}", variant.stage, variant.kind, variant.layout, variant.name), sizes.batch,
-          record.launches.size(), threads, sum, sizes);
+    print(fmt::format("{}{}{} {} {}", variant.stage, variant.kind.empty() ? "" : " ", variant.kind, variant.layout, variant.name),
+          sizes.batch, record.launches.size(), threads, sum, sizes);
     std::fflush(stdout);
 }
 
