@@ -27,6 +27,12 @@ pretend_cuda::Record& record()
     return *get();
 }
 
+class CudaCalls : public ::testing::Test
+{
+protected:
+    void SetUp() override { record().compute = false; } // the calls are the same, and problems are large here
+};
+
 struct Problem
 {
     int n, c, h, w, height, width;
@@ -59,7 +65,7 @@ std::function<void()> callOf(const Variant& variant, Place& place, const Problem
     return [=, &place, keep = pixels] { prepare(place.device, picture, out->view); };
 }
 
-TEST(CudaCalls, OnlyLaunchesOnTheGivenStreamAfterTheFirst)
+TEST_F(CudaCalls, OnlyLaunchesOnTheGivenStreamAfterTheFirst)
 {
     std::string reason;
     const auto place = openPlace("cuda", reason);
@@ -134,7 +140,7 @@ struct OwnMemory
     }
 };
 
-TEST(CudaCalls, MemoryBetweenKernelsIsTheProgramsOwn)
+TEST_F(CudaCalls, MemoryBetweenKernelsIsTheProgramsOwn)
 {
     constexpr CudaAllocator memory = {OwnMemory::allocate, OwnMemory::release};
     std::string reason;
@@ -172,7 +178,7 @@ TEST(CudaCalls, MemoryBetweenKernelsIsTheProgramsOwn)
     EXPECT_TRUE(OwnMemory::taken.empty());
 }
 
-TEST(CudaCalls, AContextIsTheDevicesOwn)
+TEST_F(CudaCalls, AContextIsTheDevicesOwn)
 {
     std::string reason;
     const auto place = openPlace("cuda", reason);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstdlib>
 #include <dlfcn.h>
 #include <map>
 #include <set>
@@ -353,6 +354,7 @@ std::unique_ptr<Place> openPlace(const std::string& name, std::string& reason)
     if (name == "cuda")
     {
         reason = CudaMemory::get().problem;
+        agpnet::require(reason.empty() || !std::getenv("AGPNET_TEST_NEEDS_CUDA"), "{}", reason); // on the pretended driver none may be skipped for this
         return reason.empty() ? std::make_unique<CudaPlace>() : nullptr;
     }
     return std::make_unique<CpuPlace>(name);
@@ -396,4 +398,49 @@ Heat runHeatmap(Place& place, const Array& residual, double sigma, int height, i
     const auto maximum = place.make(residual.n, 1, 1, 1), top1 = place.make(residual.n, 1, 1, 1);
     heatmap(place.device, in->view, sigma, map->view, maximum->view, top1->view);
     return {map->read(), maximum->read(), top1->read()};
+}
+
+Drawn::Drawn(Depth type, int rows, int columns, int channels, int padding, uint64_t seed) : depth(type)
+{
+    const size_t size = depth == Depth::UInt8 ? 1 : depth == Depth::UInt16 ? 2 : 4;
+    const size_t values = static_cast<size_t>(columns) * static_cast<size_t>(channels);
+    picture.rows = rows;
+    picture.columns = columns;
+    picture.channels = channels;
+    picture.depth = depth;
+    picture.step = static_cast<int64_t>(size * (values + static_cast<size_t>(padding)));
+    bytes.assign((static_cast<size_t>(rows - 1) * static_cast<size_t>(picture.step) + size * values + 3) / 4 * 4, 0xA5);
+    reference::Random random(seed);
+    for (int y = 0; y < rows; y++)
+        for (size_t i = 0; i < values; i++)
+        {
+            unsigned char* at = &bytes[static_cast<size_t>(y) * static_cast<size_t>(picture.step) + i * size];
+            if (depth == Depth::Float32)
+            {
+                const float value = static_cast<float>(random.uniform());
+                std::memcpy(at, &value, sizeof value);
+                exact.push_back(value);
+            }
+            else
+            {
+                const int most = depth == Depth::UInt8 ? 255 : 65535;
+                const int value = random.below(most + 1);
+                for (size_t byte = 0; byte < size; byte++) // little-endian
+                    at[byte] = static_cast<unsigned char>(value >> (8 * byte));
+                exact.push_back(static_cast<double>(value) / most);
+            }
+        }
+}
+
+Array runPrepare(Place& place, const Drawn& drawn, int height, int width, Order order)
+{
+    Array memory(1, 1, 1, static_cast<int>(drawn.bytes.size() / 4)); // between pages that must not be touched
+    std::memcpy(memory.values.data(), drawn.bytes.data(), drawn.bytes.size());
+    const auto from = place.make(memory);
+    const auto to = place.make(1, drawn.picture.channels == 6 ? 6 : 3, height, width, order);
+    Picture picture = drawn.picture;
+    picture.data = from->view.data;
+    picture.offset = from->view.offset * sizeof(float);
+    prepare(place.device, picture, to->view);
+    return to->read();
 }

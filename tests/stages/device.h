@@ -87,6 +87,19 @@ reference::Array runPerturb(Place& place, const reference::Array& x, const refer
 reference::Array runResidual(Place& place, const reference::Array& f, const reference::Array& g, agpnet::stages::Metric metric,
                              Order order = Order::Planar);
 
+/// A picture's bytes, drawn, with room after each row.
+struct Drawn
+{
+    Drawn(agpnet::stages::Depth type, int rows, int columns, int channels, int padding, uint64_t seed);
+
+    agpnet::stages::Depth depth;
+    agpnet::stages::Picture picture; // without its memory
+    std::vector<unsigned char> bytes;
+    std::vector<double> exact;
+};
+
+reference::Array runPrepare(Place& place, const Drawn& drawn, int height, int width, Order order = Order::Planar);
+
 struct Heat
 {
     reference::Array map, maximum, top1;

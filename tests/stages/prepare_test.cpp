@@ -10,60 +10,6 @@ using reference::Array;
 namespace
 {
 
-/// A picture's bytes, drawn, with room after each row.
-struct Drawn
-{
-    Drawn(Depth type, int rows, int columns, int channels, int padding, uint64_t seed) : depth(type)
-    {
-        const size_t size = depth == Depth::UInt8 ? 1 : depth == Depth::UInt16 ? 2 : 4;
-        const size_t values = static_cast<size_t>(columns) * static_cast<size_t>(channels);
-        picture.rows = rows;
-        picture.columns = columns;
-        picture.channels = channels;
-        picture.depth = depth;
-        picture.step = static_cast<int64_t>(size * (values + static_cast<size_t>(padding)));
-        bytes.assign((static_cast<size_t>(rows - 1) * static_cast<size_t>(picture.step) + size * values + 3) / 4 * 4, 0xA5);
-        reference::Random random(seed);
-        for (int y = 0; y < rows; y++)
-            for (size_t i = 0; i < values; i++)
-            {
-                unsigned char* at = &bytes[static_cast<size_t>(y) * static_cast<size_t>(picture.step) + i * size];
-                if (depth == Depth::Float32)
-                {
-                    const float value = static_cast<float>(random.uniform());
-                    std::memcpy(at, &value, sizeof value);
-                    exact.push_back(value);
-                }
-                else
-                {
-                    const int most = depth == Depth::UInt8 ? 255 : 65535;
-                    const int value = random.below(most + 1);
-                    for (size_t byte = 0; byte < size; byte++) // little-endian
-                        at[byte] = static_cast<unsigned char>(value >> (8 * byte));
-                    exact.push_back(static_cast<double>(value) / most);
-                }
-            }
-    }
-
-    Depth depth;
-    Picture picture; // without its memory
-    std::vector<unsigned char> bytes;
-    std::vector<double> exact;
-};
-
-Array run(Place& place, const Drawn& drawn, int height, int width, Order order)
-{
-    Array memory(1, 1, 1, static_cast<int>(drawn.bytes.size() / 4)); // between pages that must not be touched
-    std::memcpy(memory.values.data(), drawn.bytes.data(), drawn.bytes.size());
-    const auto from = place.make(memory);
-    const auto to = place.make(1, drawn.picture.channels == 6 ? 6 : 3, height, width, order);
-    Picture picture = drawn.picture;
-    picture.data = from->view.data;
-    picture.offset = from->view.offset * sizeof(float);
-    prepare(place.device, picture, to->view);
-    return to->read();
-}
-
 class Prepare : public EveryPlace
 {
 };
@@ -88,7 +34,7 @@ TEST_P(Prepare, EqualsReference)
                     const Drawn drawn(depth, s.h, s.w, channels, static_cast<int>(seed % 3) * 4, seed);
                     seed++;
                     const Array expected = reference::prepare(drawn.exact, s.h, s.w, channels, s.height, s.width);
-                    ASSERT_LT(difference(run(*place, drawn, s.height, s.width, order), expected), 2e-6)
+                    ASSERT_LT(difference(runPrepare(*place, drawn, s.height, s.width, order), expected), 2e-6)
                         << s.w << "x" << s.h << " to " << s.width << "x" << s.height << ", " << channels << " channels, depth "
                         << static_cast<int>(depth) << ", " << nameOf(order);
                 }
@@ -99,7 +45,7 @@ TEST_P(Prepare, APlaneOfItsOwnIsTheSame)
     for (const Shape& s : shapes)
     {
         const Drawn drawn(Depth::Float32, s.h, s.w, 1, 0, 3);
-        const Array three = run(*place, drawn, s.height, s.width, Order::Planar);
+        const Array three = runPrepare(*place, drawn, s.height, s.width, Order::Planar);
         Array memory(1, 1, 1, s.h * s.w);
         std::memcpy(memory.values.data(), drawn.bytes.data(), drawn.bytes.size());
         const auto from = place->make(memory);
@@ -139,9 +85,9 @@ TEST_P(Prepare, OnTheCpuGivesTheSameBitsForEveryType)
                                                                 : static_cast<float>(std::round(drawn.exact[i] * most)) * static_cast<float>(1 / most);
                     std::memcpy(&same.bytes[i * sizeof value], &value, sizeof value);
                 }
-                const Array found = run(*place, drawn, s.height, s.width, Order::Planar);
-                ASSERT_EQ(found.values, run(*place, same, s.height, s.width, Order::Planar).values);
-                ASSERT_EQ(found.values, run(*baseline, drawn, s.height, s.width, Order::Planar).values) << "another CPU";
+                const Array found = runPrepare(*place, drawn, s.height, s.width, Order::Planar);
+                ASSERT_EQ(found.values, runPrepare(*place, same, s.height, s.width, Order::Planar).values);
+                ASSERT_EQ(found.values, runPrepare(*baseline, drawn, s.height, s.width, Order::Planar).values) << "another CPU";
             }
 }
 
@@ -157,7 +103,7 @@ TEST_P(Prepare, EqualsOpenCv)
         const bool area = s.height < s.h && s.width < s.w;
         cv::resize(exact, resized, {s.width, s.height}, 0, 0, area ? cv::INTER_AREA : cv::INTER_LINEAR);
         cv::split(resized, planes);
-        const Array found = run(*place, drawn, s.height, s.width, Order::Planar);
+        const Array found = runPrepare(*place, drawn, s.height, s.width, Order::Planar);
         for (int c = 0; c < 3; c++)
             for (int y = 0; y < s.height; y++)
                 for (int x = 0; x < s.width; x++) // OpenCV leaves out what covers less than a thousandth of a pixel, and keeps places in float
@@ -172,7 +118,7 @@ TEST_P(Prepare, AConstantStaysConstant)
     {
         Drawn drawn(Depth::UInt8, s.h, s.w, 3, 0, 1);
         std::fill(drawn.bytes.begin(), drawn.bytes.end(), static_cast<unsigned char>(51));
-        for (const float value : run(*place, drawn, s.height, s.width, Order::Planar).values)
+        for (const float value : runPrepare(*place, drawn, s.height, s.width, Order::Planar).values)
             ASSERT_NEAR(value, 0.2f, 1e-6f);
     }
 }
@@ -182,7 +128,7 @@ TEST_P(Prepare, NotANumberComesThrough)
     Drawn drawn(Depth::Float32, 20, 20, 3, 0, 1);
     const float nothing = std::numeric_limits<float>::quiet_NaN();
     std::memcpy(&drawn.bytes[4 * (3 * (20 * 7 + 9) + 2)], &nothing, sizeof nothing); // red of row 7, column 9
-    const Array found = run(*place, drawn, 10, 10, Order::Planar);
+    const Array found = runPrepare(*place, drawn, 10, 10, Order::Planar);
     EXPECT_TRUE(std::isnan(found.at(0, 0, 3, 4)));
     EXPECT_FALSE(std::isnan(found.at(0, 1, 3, 4)));
     EXPECT_FALSE(std::isnan(found.at(0, 0, 8, 8)));

@@ -1,9 +1,11 @@
 #include "pretend_cuda.h"
 
+#include "common/error.h"
+
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
-#include <set>
 #include <string>
 
 using pretend_cuda::Record;
@@ -14,12 +16,36 @@ namespace
 // never destroyed: Halide unloads its code when the process ends
 Record& record = *new Record;
 std::vector<void*>& contexts = *new std::vector<void*>; // of the one thread that calls
-std::set<std::string>& kernels = *new std::set<std::string>; // a function is the address of its name
+ptx::GlobalMemory& memory = *new ptx::GlobalMemory;
+std::map<size_t, std::map<std::string, ptx::Kernel>>& programs = *new std::map<size_t, std::map<std::string, ptx::Kernel>>; // of modules, parsed when first run
+
+/// Module and name.
+using Function = std::pair<size_t, std::string>;
+std::map<Function, Function>& functions = *new std::map<Function, Function>; // to themselves: a handle is an address
 
 int noted(const char* name)
 {
     record.others.emplace_back(name);
     return 0;
+}
+
+/// A module's handle is its number in the record, from 1.
+void* handleOf(size_t module)
+{
+    return reinterpret_cast<void*>(module);
+}
+
+ptx::Work compute(const Function& function, const ptx::Shape& shape, void** values)
+{
+    auto it = programs.find(function.first);
+    if (it == programs.end())
+        it = programs.emplace(function.first, ptx::parse(record.modules.at(function.first - 1))).first;
+    const auto kernel = it->second.find(function.second);
+    agpnet::require(kernel != it->second.end(), "the module has no kernel {}", function.second);
+    std::vector<unsigned char> arguments(kernel->second.parameterBytes);
+    for (const auto& [begins, bytes] : kernel->second.parameters)
+        std::memcpy(&arguments[begins], *values++, bytes);
+    return ptx::run(kernel->second, shape, arguments, memory);
 }
 
 } // namespace
@@ -67,24 +93,31 @@ extern "C"
     int cuModuleLoadData(void** module, const char* text)
     {
         record.modules.emplace_back(text);
-        *module = record.modules.data();
+        *module = handleOf(record.modules.size());
         return noted("cuModuleLoadData");
     }
     int cuModuleLoadDataEx(void** module, const char* text, unsigned, int*, void**) { return cuModuleLoadData(module, text); }
     int cuModuleUnload(void*) { return noted("cuModuleUnload"); }
-    int cuModuleGetFunction(void** function, void*, const char* name)
+    int cuModuleGetFunction(void** function, void* module, const char* name)
     {
-        *function = const_cast<std::string*>(&*kernels.insert(name).first);
+        const Function wanted(reinterpret_cast<size_t>(module), name);
+        *function = &functions.emplace(wanted, wanted).first->second;
         return 0;
     }
 
     int cuMemAlloc_v2(uint64_t* pointer, size_t bytes)
     {
-        *pointer = reinterpret_cast<uint64_t>(std::calloc(1, bytes));
+        constexpr size_t alignment = 256; // CUDA's
+        void* const taken = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+        if (record.compute)
+            std::memset(taken, 0xFF, bytes); // NaN: what a kernel reads before it is written shows
+        *pointer = reinterpret_cast<uint64_t>(taken);
+        memory.add(*pointer, bytes);
         return noted("cuMemAlloc");
     }
     int cuMemFree_v2(uint64_t pointer)
     {
+        memory.remove(pointer);
         std::free(reinterpret_cast<void*>(pointer));
         return noted("cuMemFree");
     }
@@ -97,10 +130,23 @@ extern "C"
     int cuMemcpy3D_v2(const void*) { return noted("cuMemcpy3D"); }
     int cuPointerGetAttribute(void* value, int, uint64_t) { return *static_cast<void**>(value) = nullptr, 0; }
 
-    int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void* stream, void**, void**)
+    int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void* stream, void** values, void**)
     {
-        record.launches.push_back({*static_cast<const std::string*>(function), {gx, gy, gz}, {bx, by, bz}, shared, stream, contexts.empty() ? nullptr : contexts.back()});
-        return 0;
+        const Function& what = *static_cast<const Function*>(function);
+        record.launches.push_back({what.second, {gx, gy, gz}, {bx, by, bz}, shared, stream, contexts.empty() ? nullptr : contexts.back(), {}});
+        if (!record.compute)
+            return 0;
+        try
+        {
+            record.launches.back().work = compute(what, {{gx, gy, gz}, {bx, by, bz}, shared}, values);
+            return 0;
+        }
+        catch (const std::exception& error)
+        {
+            record.fault = error.what();
+            std::fprintf(stderr, "the pretended GPU: %s\n", error.what()); // what called only hears the number
+            return 999; // CUDA_ERROR_UNKNOWN
+        }
     }
 
 } // extern "C"

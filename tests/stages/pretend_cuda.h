@@ -1,6 +1,9 @@
-// A CUDA driver (libcuda.so.1) for machines without one: it starts, has two devices, hands out host memory, and writes down what it is asked for. It computes nothing.
-// It shows which calls the stages make, on which stream and in which context, and with which grids; the numbers are a GPU's to show.
+// A CUDA driver (libcuda.so.1) for machines without one: it starts, has two devices, hands out host memory, writes down what it is asked for, and runs the kernels on the CPU,
+// at once, with the checks of ptx_machine.h. It shows which calls the stages make, on which stream and in which context, and with which grids; that the compiled code computes
+// the right numbers without races, and which memory it moves. How long that takes, and what happens between streams, is a GPU's to show.
 #pragma once
+
+#include "ptx_machine.h"
 
 #include <array>
 #include <cstddef>
@@ -18,10 +21,13 @@ struct Launch
     unsigned sharedBytes;
     void* stream;
     void* context; ///< that was current
+    ptx::Work work; ///< zeros where nothing is computed
 };
 
 struct Record
 {
+    bool compute = true; ///< false: kernels are only written down, and memory holds nothing in particular
+    std::string fault;   ///< why the last launch that failed did; also goes to stderr
     std::vector<Launch> launches;
     std::vector<std::string> others; ///< names of all other calls that may wait, allocate, free or copy, or load code
     std::vector<std::string> modules; ///< PTX text of all that were loaded, never forgotten
