@@ -10,10 +10,10 @@ using namespace Halide;
 class Heatmap : public Generator<Heatmap>
 {
 public:
-    GeneratorParam<int> lanes{"lanes", 8};      // vector width; GPU: threads of a block along x
+    GeneratorParam<int> lanes{"lanes", 8};      // vector width; GPU: a multiple of 8, threads of the selection along x
     GeneratorParam<int> vectors{"vectors", 4};  // vectors of a map row computed together
     GeneratorParam<int> strip{"strip", 16};     // map rows of one task
-    GeneratorParam<int> rowGroups{"groups", 1}; // GPU: groups of rows that the selection walks side by side
+    GeneratorParam<int> rowGroups{"groups", 1}; // GPU: and along y, each for a group of rows
     GeneratorParam<int> digitBits{"bits", 2};   // how much of the top-th value a round of the selection finds; divides 32
 
     Input<Buffer<float, 4>> residual{"residual"};
@@ -21,8 +21,7 @@ public:
     Input<float> falloff{"falloff"}; // 1 / (2 sigma^2)
     Input<int32_t> top{"top"};       // how many values the second score averages
     Output<Buffer<float, 4>> map{"map"};
-    Output<Buffer<float, 1>> maximum{"maximum"};
-    Output<Buffer<float, 1>> topMean{"topMean"};
+    Output<Func> scores{"scores", {Float(32), Float(32)}, 1}; // the maximum, and the mean of the top values
 
     void generate()
     {
@@ -30,22 +29,17 @@ public:
         setLayout(map, Layout::Any);
         residual.dim(2).set_extent(1);
         map.dim(2).set_extent(1);
-        maximum.dim(0).set_stride(Expr()).set_min(0);
-        topMean.dim(0).set_stride(Expr()).set_min(0);
         const Expr width = map.dim(0).extent(), height = map.dim(1).extent();
         const Expr inWidth = residual.dim(0).extent(), inHeight = residual.dim(1).extent();
 
         tap(t) = exp(-falloff * cast<float>(t * t));
-        RDom side(1, radius, "side");
-        taps() = 1.0f;
-        taps() += 2.0f * tap(side);
-
         along[0].define(*this, inWidth, width);
         along[1].define(*this, inHeight, height);
 
-        rows(x, j, n) = 0.0f;
-        rows(x, j, n) +=
+        rowSum(x, j, n) = 0.0f;
+        rowSum(x, j, n) +=
             along[0].weight(x, along[0].band) * residual(clamp(along[0].first(x) + along[0].band, 0, inWidth - 1), j, 0, n);
+        rows(x, j, n) = rowSum(x, j, n);
         smooth(x, y, n) = 0.0f;
         smooth(x, y, n) +=
             along[1].weight(y, along[1].band) * rows(x, clamp(along[1].first(y) + along[1].band, 0, inHeight - 1), n);
@@ -66,13 +60,16 @@ private:
     /// One axis: `first(i)` is the first input position that output position i draws on, weight(i, b) the weight of the b-th.
     struct Axis
     {
-        Func source, first, sum, weight;
+        Func taps, source, first, sum, weight;
         RDom offset, band;
 
         void define(Heatmap& at, const Expr& in, const Expr& out)
         {
             const Var& i = at.x;
             const Var& b = at.b;
+            RDom side(1, at.radius, "side");
+            taps() = 1.0f;
+            taps() += 2.0f * at.tap(side);
             // Positions are kept as exact multiples of 1 / (2 out).
             const Expr unit = 2 * out, last = unit * (in - 1);
             const Expr folded = i % unit; // the border repeats the edge pixel, as often as the radius needs
@@ -85,19 +82,58 @@ private:
             const Expr distance = abs(source(i + offset) - (first(i) + b) * unit);
             sum(i, b) = 0.0f;
             sum(i, b) += at.tap(cast<int>(abs(offset))) * cast<float>(max(unit - cast<int>(distance), 0));
-            weight(i, b) = sum(i, b) / (at.taps() * cast<float>(unit));
+            weight(i, b) = sum(i, b) / (taps() * cast<float>(unit));
+        }
+    };
+
+    /// A sum, or the greatest of something: how it comes to be, and a name for what it has come to. Where the latter is not scheduled it is the former itself. On
+    /// a GPU each thread makes its own in registers, and other threads read the result.
+    struct Folded
+    {
+        explicit Folded(const std::string& name) : steps(name + "Steps"), result(name) {}
+        Func steps, result;
+
+        void sum(const std::vector<Var>& at, const std::vector<Expr>& values)
+        {
+            std::vector<Expr> zeros, sums;
+            for (const Expr& value : values)
+                zeros.push_back(Internal::make_zero(value.type()));
+            steps(at) = Tuple(zeros);
+            for (size_t i = 0; i < values.size(); i++)
+                sums.push_back(parts(steps(at))[i] + values[i]);
+            steps(at) = Tuple(sums);
+            result(at) = Tuple(parts(steps(at)));
+        }
+
+        void greatest(const std::vector<Var>& at, const Expr& key)
+        {
+            steps(at) = Expr(0u);
+            steps(at) = max(steps(at), key);
+            result(at) = steps(at);
+        }
+
+        /// By the threads of a block, x and perhaps y.
+        void byThreads(LoopLevel block, const Var& threadX, const Var* threadY = nullptr)
+        {
+            result.compute_at(block);
+            if (threadY)
+                result.gpu_threads(threadX, *threadY);
+            else
+                result.gpu_threads(threadX);
+            steps.compute_at(result, threadX);
         }
     };
 
     /// One round of the selection; `threshold` is the smallest key left after it.
     struct Round
     {
-        explicit Round(int shift)
-            : laneCount("laneCount" + std::to_string(shift)), groupCount("groupCount" + std::to_string(shift)),
-              count("count" + std::to_string(shift)), threshold("threshold" + std::to_string(shift))
+        explicit Round(const std::string& shift)
+            : laneCount("laneCount" + shift), groupCount("groupCount" + shift), partCount("partCount" + shift), count("count" + shift),
+              threshold("threshold" + shift)
         {
         }
-        Func laneCount, groupCount, count, threshold;
+        Folded laneCount, groupCount, partCount, count;
+        Func threshold;
         RDom cell;
     };
 
@@ -125,86 +161,75 @@ private:
         const Expr within = x >= 0 && x < width && y >= 0 && y < height;
         keys(x, y, n) = Halide::select(likely(within), keyOf(bounded(x, y, 0, n)), Expr(0u));
 
-        RDom column(0, columns, "column"), everyLane(0, lanes, "everyLane"), everyRow(0, height, "everyRow");
-        RDom everyGroup(0, groups, "everyGroup");
-        laneTop(lane, y, n) = Expr(0u);
-        laneTop(lane, y, n) = max(laneTop(lane, y, n), keys(column * lanes + lane, y, n));
-        rowTop(y, n) = Expr(0u);
-        rowTop(y, n) = max(rowTop(y, n), laneTop(everyLane, y, n));
-        imageTop(n) = Expr(0u);
-        imageTop(n) = max(imageTop(n), rowTop(everyRow, n));
-        maximum(n) = valueOf(imageTop(n));
+        const int laneParts = std::max(1, lanes / 8);
+        RDom column(0, columns, "column"), everyLane(0, lanes, "everyLane"), everyRow(0, (height + lanes - 1) / lanes, "everyRow");
+        RDom everyGroup(0, groups, "everyGroup"), everyPart(0, laneParts, "everyPart"), ofPart(0, lanes / laneParts, "ofPart");
+        laneTop.greatest({lane, y, n}, keys(column * lanes + lane, y, n));
+        rowTop.greatest({y, n}, laneTop.result(everyLane, y, n));
+        columnTop.greatest({lane, n}, rowTop.result(everyRow * lanes + lane, n)); // keys beyond the map are 0
+        imageTop.greatest({one, n}, columnTop.result(everyLane, n));
 
         Expr threshold = Expr(0u);
         for (int shift = 32 - digitBits; shift >= 0; shift -= digitBits)
         {
             const auto candidate = [&](int d) { return threshold + Expr(static_cast<uint32_t>(d + 1) << shift); };
-            Round round(shift);
+            Round round(std::to_string(shift));
             round.cell = RDom(0, columns, 0, groupRows, "cell");
             const Expr row = round.cell.y * groups + group;
-            round.cell.where(rowTop(row, n) >= candidate(0));
+            round.cell.where(rowTop.result(row, n) >= candidate(0));
             const Expr key = keys(round.cell.x * lanes + lane, row, n);
             std::vector<Expr> atLeast;
             for (int d = 0; d < digits; d++)
                 atLeast.push_back(Halide::select(key >= candidate(d), 1, 0));
-            accumulate(round.laneCount, {lane, group, n}, atLeast);
-            accumulate(round.groupCount, {lane, n}, parts(round.laneCount(lane, everyGroup, n), digits));
-            accumulate(round.count, {n}, parts(round.groupCount(everyLane, n), digits));
+            round.laneCount.sum({lane, group, n}, atLeast);
+            round.groupCount.sum({lane, n}, parts(round.laneCount.result(lane, everyGroup, n)));
+            round.partCount.sum({part, n}, parts(round.groupCount.result(part * (lanes / laneParts) + ofPart, n)));
+            round.count.sum({one, n}, parts(round.partCount.result(everyPart, n)));
             Expr steps = Expr(0u);
-            for (const Expr& count : parts(round.count(n), digits))
+            for (const Expr& count : parts(round.count.result(one, n)))
                 steps += cast<uint32_t>(count >= top);
-            round.threshold(n) = threshold + (steps << shift);
-            threshold = round.threshold(n);
+            round.threshold(one, n) = threshold + (steps << shift);
+            threshold = round.threshold(0, n);
             rounds.push_back(round);
         }
 
         // What lies above the threshold is summed; values equal to it fill up what is missing.
         above = RDom(0, columns, 0, groupRows, "above");
         const Expr row = above.y * groups + group;
-        above.where(rowTop(row, n) > threshold);
+        above.where(rowTop.result(row, n) > threshold);
         const Expr key = keys(above.x * lanes + lane, row, n);
-        accumulate(laneSum, {lane, group, n},
-                   {Halide::select(key > threshold, valueOf(key), 0.0f), Halide::select(key > threshold, 1, 0)});
-        accumulate(groupSum, {lane, n}, parts(laneSum(lane, everyGroup, n), 2));
-        accumulate(imageSum, {n}, parts(groupSum(everyLane, n), 2));
-        topMean(n) = (imageSum(n)[0] + cast<float>(top - imageSum(n)[1]) * valueOf(threshold)) / cast<float>(top);
+        laneSum.sum({lane, group, n}, {Halide::select(key > threshold, valueOf(key), 0.0f), Halide::select(key > threshold, 1, 0)});
+        groupSum.sum({lane, n}, parts(laneSum.result(lane, everyGroup, n)));
+        imageSum.sum({one, n}, parts(groupSum.result(everyLane, n)));
+        const FuncRef sum = imageSum.result(0, n);
+        scores(n) = Tuple(valueOf(imageTop.result(0, n)), (sum[0] + cast<float>(top - sum[1]) * valueOf(threshold)) / cast<float>(top));
     }
 
-    static std::vector<Expr> parts(const FuncRef& ref, int count)
+    static std::vector<Expr> parts(const FuncRef& ref)
     {
+        if (ref.size() == 1)
+            return {Expr(ref)};
         std::vector<Expr> all;
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < static_cast<int>(ref.size()); i++)
             all.push_back(ref[i]);
         return all;
-    }
-
-    /// sum(at) starts at zero and grows by the values.
-    static void accumulate(Func& sum, const std::vector<Var>& at, const std::vector<Expr>& values)
-    {
-        std::vector<Expr> zeros, sums;
-        for (const Expr& value : values)
-            zeros.push_back(Internal::make_zero(value.type()));
-        sum(at) = Tuple(zeros);
-        for (size_t i = 0; i < values.size(); i++)
-            sums.push_back(sum(at)[static_cast<int>(i)] + values[i]);
-        sum(at) = Tuple(sums);
     }
 
     void scheduleCpu()
     {
         Var outer("outer"), task("task");
         tap.compute_root().vectorize(t, lanes);
-        taps.compute_root();
         for (Axis& axis : along)
         {
+            axis.taps.compute_root();
             axis.source.compute_root();
             axis.first.compute_root();
             axis.weight.compute_root().vectorize(x, lanes);
             axis.sum.compute_at(axis.weight, x).vectorize(x);
             axis.sum.update().reorder(x, axis.offset).vectorize(x);
         }
-        rows.compute_root().vectorize(x, lanes).parallel(n);
-        rows.update().reorder(x, along[0].band, j, n).vectorize(x, lanes).parallel(n);
+        rowSum.compute_root().vectorize(x, lanes).parallel(n);
+        rowSum.update().reorder(x, along[0].band, j, n).vectorize(x, lanes).parallel(n);
 
         const int tile = lanes.value() * vectors.value();
         map.split(y, task, y, strip, TailStrategy::GuardWithIf)
@@ -218,22 +243,22 @@ private:
         smooth.update().reorder(x, along[1].band).vectorize(x, lanes).unroll(x);
 
         keys.compute_root().vectorize(x, lanes).parallel(y, strip);
-        rowTop.compute_root();
-        laneTop.compute_at(rowTop, y).vectorize(lane);
-        laneTop.update().vectorize(lane);
-        imageTop.compute_root();
-        topMean.parallel(n);
-        imageSum.compute_at(topMean, n);
-        groupSum.compute_at(topMean, n);
-        laneSum.compute_at(topMean, n).vectorize(lane);
-        laneSum.update().reorder(lane, above.x, above.y, group).vectorize(lane);
+        rowTop.steps.compute_root();
+        laneTop.steps.compute_at(rowTop.steps, y).vectorize(lane);
+        laneTop.steps.update().vectorize(lane);
+        Func answer = scores;
+        answer.parallel(n);
+        for (Folded* each : {&columnTop, &imageTop, &imageSum, &groupSum})
+            each->steps.compute_at(answer, n);
+        laneSum.steps.compute_at(answer, n).vectorize(lane);
+        laneSum.steps.update().reorder(lane, above.x, above.y, group).vectorize(lane);
         for (Round& round : rounds)
         {
-            round.threshold.compute_at(topMean, n);
-            round.count.compute_at(topMean, n);
-            round.groupCount.compute_at(topMean, n);
-            round.laneCount.compute_at(topMean, n).vectorize(lane);
-            round.laneCount.update().reorder(lane, round.cell.x, round.cell.y, group).vectorize(lane);
+            round.threshold.compute_at(answer, n);
+            for (Folded* each : {&round.count, &round.partCount, &round.groupCount})
+                each->steps.compute_at(answer, n);
+            round.laneCount.steps.compute_at(answer, n).vectorize(lane);
+            round.laneCount.steps.update().reorder(lane, round.cell.x, round.cell.y, group).vectorize(lane);
         }
     }
 
@@ -241,47 +266,43 @@ private:
     {
         Var ti("ti"), tj("tj");
         const auto guard = TailStrategy::GuardWithIf;
-        tap.compute_root().gpu_tile(t, ti, 32, guard);
-        taps.compute_root().gpu_single_thread();
-        taps.update().gpu_single_thread();
         for (Axis& axis : along)
         {
-            axis.source.compute_root().gpu_tile(x, ti, 32, guard);
             axis.weight.compute_root().gpu_tile(x, b, ti, tj, 32, 4, guard);
             axis.sum.compute_at(axis.weight, ti);
+            axis.taps.compute_at(axis.weight, ti);
         }
         rows.compute_root().gpu_tile(x, j, ti, tj, 32, 4, guard).gpu_blocks(n);
-        rows.update().gpu_tile(x, j, ti, tj, 32, 4, guard).gpu_blocks(n);
-        map.fuse(c, n, n).gpu_tile(x, y, ti, tj, 32, 4, guard).gpu_blocks(n);
+        rowSum.compute_at(rows, ti);
+        map.fuse(c, n, n).gpu_tile(x, y, ti, tj, 32, 8, guard).gpu_blocks(n);
         smooth.compute_at(map, ti);
-        keys.compute_root().gpu_tile(x, y, ti, tj, 32, 4, guard).gpu_blocks(n);
-        rowTop.compute_root().gpu_tile(y, ti, 32, guard).gpu_blocks(n);
-        rowTop.update().gpu_tile(y, ti, 32, guard).gpu_blocks(n);
-        imageTop.compute_root().gpu_tile(n, ti, 8, guard);
-        imageTop.update().gpu_tile(n, ti, 8, guard);
-        maximum.gpu_tile(n, ti, 8, guard);
-        // Two kernels a round: one counts all over the device, one block per image sums up. A single kernel with all rounds would
-        // be one long chain of barriers.
+        keys.compute_root().gpu_tile(x, y, ti, tj, 32, 8, guard).gpu_blocks(n);
+        rowTop.result.compute_root().gpu_tile(y, ti, 4, guard).gpu_blocks(n);
+        rowTop.steps.compute_at(rowTop.result, ti);
+        laneTop.byThreads(LoopLevel(rowTop.result, y), lane, &y);
+
+        // All rounds in one kernel, a block for each image: between two of them lies a barrier, which takes a fraction of a launch.
+        Func answer = scores;
+        answer.gpu_blocks(n);
+        const LoopLevel image(answer, n);
         for (Round& round : rounds)
         {
-            round.laneCount.compute_root().gpu_blocks(group, n).gpu_threads(lane);
-            round.laneCount.update().reorder(round.cell.x, round.cell.y, lane, group, n).gpu_blocks(group, n).gpu_threads(lane);
-            round.threshold.compute_root().gpu_blocks(n);
-            round.count.compute_at(round.threshold, n);
-            round.groupCount.compute_at(round.threshold, n).gpu_threads(lane);
-            round.groupCount.update().gpu_threads(lane);
+            round.laneCount.byThreads(image, lane, &group);
+            round.groupCount.byThreads(image, lane);
+            round.partCount.byThreads(image, part);
+            round.threshold.compute_at(image).gpu_threads(one);
+            round.count.steps.compute_at(round.threshold, one);
         }
-        laneSum.compute_root().gpu_blocks(group, n).gpu_threads(lane);
-        laneSum.update().reorder(above.x, above.y, lane, group, n).gpu_blocks(group, n).gpu_threads(lane);
-        topMean.gpu_blocks(n);
-        imageSum.compute_at(topMean, n);
-        groupSum.compute_at(topMean, n).gpu_threads(lane);
-        groupSum.update().gpu_threads(lane);
+        laneSum.byThreads(image, lane, &group);
+        groupSum.byThreads(image, lane);
+        imageSum.byThreads(image, one);
+        columnTop.byThreads(image, lane);
+        imageTop.byThreads(image, one);
     }
 
-    Var x{"x"}, y{"y"}, c{"c"}, n{"n"}, j{"j"}, b{"b"}, t{"t"}, lane{"lane"}, group{"group"};
-    Func tap{"tap"}, taps{"taps"}, rows{"rows"}, smooth{"smooth"}, keys{"keys"}, laneTop{"laneTop"}, rowTop{"rowTop"};
-    Func imageTop{"imageTop"}, laneSum{"laneSum"}, groupSum{"groupSum"}, imageSum{"imageSum"};
+    Var x{"x"}, y{"y"}, c{"c"}, n{"n"}, j{"j"}, b{"b"}, t{"t"}, lane{"lane"}, group{"group"}, part{"part"}, one{"one"};
+    Func tap{"tap"}, rowSum{"rowSum"}, rows{"rows"}, smooth{"smooth"}, keys{"keys"};
+    Folded laneTop{"laneTop"}, rowTop{"rowTop"}, columnTop{"columnTop"}, imageTop{"imageTop"}, laneSum{"laneSum"}, groupSum{"groupSum"}, imageSum{"imageSum"};
     RDom above;
     std::vector<Round> rounds;
     Axis along[2];

@@ -156,6 +156,7 @@ const std::map<std::string_view, Operation>& operations()
         {"mov.b64.high", row<[](u64 a) { return static_cast<u32>(a >> 32); }>}, // half of a mov.b64 {low, high}
         {"cvta.to.global.u64", row<[](u64 a) { return a; }>},                   // one address space holds all
         {"cvt.u32.u64", row<[](u64 a) { return static_cast<u32>(a); }>},
+        {"cvt.u64.u32", row<[](u32 a) { return u64{a}; }>},
         {"cvt.s64.s32", row<[](i32 a) { return i64{a}; }>},
         {"cvt.rn.f32.s32", row<[](i32 a) { return static_cast<float>(a); }>},
         {"cvt.rn.f32.u32", row<[](u32 a) { return static_cast<float>(a); }>},

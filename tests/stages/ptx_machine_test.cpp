@@ -112,6 +112,7 @@ const Sum sums[] = {
     {"mov.b64 %rd9, 21474836487; { .reg .b32 tmp; mov.b64 {tmp, %r9}, %rd9; }", 5},
     {"cvta.to.global.u64 %rd9, 4294967301; cvt.u32.u64 %r9, %rd9;", 5},
     {"cvt.s64.s32 %rd9, -3; shr.u64 %rd9, %rd9, 32; cvt.u32.u64 %r9, %rd9;", 0xFFFFFFFFu},
+    {"cvt.u64.u32 %rd9, -3; shr.u64 %rd9, %rd9, 31; cvt.u32.u64 %r9, %rd9;", 1},
     {"cvt.rn.f32.s32 %r9, -16777217;", 0xCB800000u}, // half way, to even
     {"cvt.rn.f32.s32 %r9, 16777219;", 0x4B800002u},
     {"cvt.rn.f32.u32 %r9, -1;", 0x4F800000u},
