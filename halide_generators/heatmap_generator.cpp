@@ -150,8 +150,8 @@ private:
         return reinterpret<float>(Halide::select((key >> 31) != 0, key ^ Expr(0x80000000u), ~key));
     }
 
-    /// Finds the key of the top-th value from the high bits down, a digit a round, by counting. Rows whose maximum is too small
-    /// to matter are passed over, so the later rounds see little of the map.
+    /// Finds the key of the top-th value from the high bits down, a digit a round, by counting. What is too small to matter is passed over, so the later rounds see
+    /// little of the map: rows on a CPU, whose lanes go together; on a GPU what one lane sees of a row.
     void select(const Expr& width, const Expr& height)
     {
         const int groups = rowGroups, digits = (1 << digitBits) - 1;
@@ -162,12 +162,17 @@ private:
         keys(x, y, n) = Halide::select(likely(within), keyOf(bounded(x, y, 0, n)), Expr(0u));
 
         const int laneParts = std::max(1, lanes / 8);
-        RDom column(0, columns, "column"), everyLane(0, lanes, "everyLane"), everyRow(0, (height + lanes - 1) / lanes, "everyRow");
+        RDom column(0, columns, "column"), everyLane(0, lanes, "everyLane"), everyRow(0, height, "everyRow");
         RDom everyGroup(0, groups, "everyGroup"), everyPart(0, laneParts, "everyPart"), ofPart(0, lanes / laneParts, "ofPart");
         laneTop.greatest({lane, y, n}, keys(column * lanes + lane, y, n));
         rowTop.greatest({y, n}, laneTop.result(everyLane, y, n));
-        columnTop.greatest({lane, n}, rowTop.result(everyRow * lanes + lane, n)); // keys beyond the map are 0
-        imageTop.greatest({one, n}, columnTop.result(everyLane, n));
+        columnTop.greatest({lane, n}, laneTop.result(lane, everyRow, n));
+        const bool gpu = get_target().has_gpu_feature();
+        if (gpu)
+            imageTop.greatest({one, n}, columnTop.result(everyLane, n));
+        else
+            imageTop.greatest({one, n}, rowTop.result(everyRow, n));
+        const auto topOf = [&](const Expr& row) { return gpu ? laneTop.result(lane, row, n) : rowTop.result(row, n); };
 
         Expr threshold = Expr(0u);
         for (int shift = 32 - digitBits; shift >= 0; shift -= digitBits)
@@ -176,7 +181,7 @@ private:
             Round round(std::to_string(shift));
             round.cell = RDom(0, columns, 0, groupRows, "cell");
             const Expr row = round.cell.y * groups + group;
-            round.cell.where(rowTop.result(row, n) >= candidate(0));
+            round.cell.where(topOf(row) >= candidate(0));
             const Expr key = keys(round.cell.x * lanes + lane, row, n);
             std::vector<Expr> atLeast;
             for (int d = 0; d < digits; d++)
@@ -196,7 +201,7 @@ private:
         // What lies above the threshold is summed; values equal to it fill up what is missing.
         above = RDom(0, columns, 0, groupRows, "above");
         const Expr row = above.y * groups + group;
-        above.where(rowTop.result(row, n) > threshold);
+        above.where(topOf(row) > threshold);
         const Expr key = keys(above.x * lanes + lane, row, n);
         laneSum.sum({lane, group, n}, {Halide::select(key > threshold, valueOf(key), 0.0f), Halide::select(key > threshold, 1, 0)});
         groupSum.sum({lane, n}, parts(laneSum.result(lane, everyGroup, n)));
@@ -248,7 +253,7 @@ private:
         laneTop.steps.update().vectorize(lane);
         Func answer = scores;
         answer.parallel(n);
-        for (Folded* each : {&columnTop, &imageTop, &imageSum, &groupSum})
+        for (Folded* each : {&imageTop, &imageSum, &groupSum})
             each->steps.compute_at(answer, n);
         laneSum.steps.compute_at(answer, n).vectorize(lane);
         laneSum.steps.update().reorder(lane, above.x, above.y, group).vectorize(lane);
@@ -277,9 +282,8 @@ private:
         map.fuse(c, n, n).gpu_tile(x, y, ti, tj, 32, 8, guard).gpu_blocks(n);
         smooth.compute_at(map, ti);
         keys.compute_root().gpu_tile(x, y, ti, tj, 32, 8, guard).gpu_blocks(n);
-        rowTop.result.compute_root().gpu_tile(y, ti, 4, guard).gpu_blocks(n);
-        rowTop.steps.compute_at(rowTop.result, ti);
-        laneTop.byThreads(LoopLevel(rowTop.result, y), lane, &y);
+        laneTop.result.compute_root().gpu_tile(lane, y, ti, tj, 32, 8, guard).gpu_blocks(n);
+        laneTop.steps.compute_at(laneTop.result, ti);
 
         // All rounds in one kernel, a block for each image: between two of them lies a barrier, which takes a fraction of a launch.
         Func answer = scores;
