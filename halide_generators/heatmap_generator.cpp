@@ -128,13 +128,13 @@ private:
     struct Round
     {
         explicit Round(const std::string& shift)
-            : laneCount("laneCount" + shift), groupCount("groupCount" + shift), partCount("partCount" + shift), count("count" + shift),
+            : rowCount("rowCount" + shift), laneCount("laneCount" + shift), groupCount("groupCount" + shift), partCount("partCount" + shift), count("count" + shift),
               threshold("threshold" + shift)
         {
         }
-        Folded laneCount, groupCount, partCount, count;
+        Folded rowCount, laneCount, groupCount, partCount, count;
         Func threshold;
-        RDom cell;
+        RDom row;
     };
 
     /// The order of floats as unsigned integers, NaN above all.
@@ -162,7 +162,8 @@ private:
         keys(x, y, n) = Halide::select(likely(within), keyOf(bounded(x, y, 0, n)), Expr(0u));
 
         const int laneParts = std::max(1, lanes / 8);
-        RDom column(0, columns, "column"), everyLane(0, lanes, "everyLane"), everyRow(0, height, "everyRow");
+        column = RDom(0, columns, "column");
+        RDom everyLane(0, lanes, "everyLane"), everyRow(0, height, "everyRow");
         RDom everyGroup(0, groups, "everyGroup"), everyPart(0, laneParts, "everyPart"), ofPart(0, lanes / laneParts, "ofPart");
         laneTop.greatest({lane, y, n}, keys(column * lanes + lane, y, n));
         rowTop.greatest({y, n}, laneTop.result(everyLane, y, n));
@@ -179,14 +180,15 @@ private:
         {
             const auto candidate = [&](int d) { return threshold + Expr(static_cast<uint32_t>(d + 1) << shift); };
             Round round(std::to_string(shift));
-            round.cell = RDom(0, columns, 0, groupRows, "cell");
-            const Expr row = round.cell.y * groups + group;
-            round.cell.where(topOf(row) >= candidate(0));
-            const Expr key = keys(round.cell.x * lanes + lane, row, n);
+            const Expr key = keys(column * lanes + lane, y, n);
             std::vector<Expr> atLeast;
             for (int d = 0; d < digits; d++)
                 atLeast.push_back(Halide::select(key >= candidate(d), 1, 0));
-            round.laneCount.sum({lane, group, n}, atLeast);
+            round.rowCount.sum({lane, y, n}, atLeast);
+            round.row = RDom(0, groupRows, "row");
+            const Expr row = round.row * groups + group;
+            round.row.where(topOf(row) >= candidate(0));
+            round.laneCount.sum({lane, group, n}, parts(round.rowCount.result(lane, row, n)));
             round.groupCount.sum({lane, n}, parts(round.laneCount.result(lane, everyGroup, n)));
             round.partCount.sum({part, n}, parts(round.groupCount.result(part * (lanes / laneParts) + ofPart, n)));
             round.count.sum({one, n}, parts(round.partCount.result(everyPart, n)));
@@ -263,7 +265,9 @@ private:
             for (Folded* each : {&round.count, &round.partCount, &round.groupCount})
                 each->steps.compute_at(answer, n);
             round.laneCount.steps.compute_at(answer, n).vectorize(lane);
-            round.laneCount.steps.update().reorder(lane, round.cell.x, round.cell.y, group).vectorize(lane);
+            round.laneCount.steps.update().reorder(lane, round.row, group).vectorize(lane);
+            round.rowCount.steps.compute_at(round.laneCount.steps, round.row).vectorize(lane);
+            round.rowCount.steps.update().reorder(lane, column).vectorize(lane);
         }
     }
 
@@ -292,6 +296,7 @@ private:
         for (Round& round : rounds)
         {
             round.laneCount.byThreads(image, lane, &group);
+            round.rowCount.steps.compute_at(round.laneCount.steps, round.row);
             round.groupCount.byThreads(image, lane);
             round.partCount.byThreads(image, part);
             round.threshold.compute_at(image).gpu_threads(one);
@@ -307,7 +312,7 @@ private:
     Var x{"x"}, y{"y"}, c{"c"}, n{"n"}, j{"j"}, b{"b"}, t{"t"}, lane{"lane"}, group{"group"}, part{"part"}, one{"one"};
     Func tap{"tap"}, rowSum{"rowSum"}, rows{"rows"}, smooth{"smooth"}, keys{"keys"};
     Folded laneTop{"laneTop"}, rowTop{"rowTop"}, columnTop{"columnTop"}, imageTop{"imageTop"}, laneSum{"laneSum"}, groupSum{"groupSum"}, imageSum{"imageSum"};
-    RDom above;
+    RDom column, above;
     std::vector<Round> rounds;
     Axis along[2];
 };

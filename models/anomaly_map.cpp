@@ -10,11 +10,25 @@
 
 namespace agpnet
 {
+namespace
+{
+
+void residualInto(const at::Tensor& residual, const std::string& metric, const Reconstruction& reconstruction)
+{
+    stages::residual(stageDeviceOf(residual), viewOf(reconstruction.clean), viewOf(reconstruction.reconstructed), stages::metricOf(metric), viewOf(residual));
+}
+
+at::Tensor emptyResiduals(int64_t n, const at::Tensor& features)
+{
+    return at::empty({n, 1, features.size(2), features.size(3)}, features.options());
+}
+
+} // namespace
 
 at::Tensor residualOf(const std::string& metric, const Reconstruction& reconstruction)
 {
-    at::Tensor residual = at::empty({reconstruction.clean.size(0), 1, reconstruction.clean.size(2), reconstruction.clean.size(3)}, reconstruction.clean.options());
-    stages::residual(stageDeviceOf(residual), viewOf(reconstruction.clean), viewOf(reconstruction.reconstructed), stages::metricOf(metric), viewOf(residual));
+    at::Tensor residual = emptyResiduals(reconstruction.clean.size(0), reconstruction.clean);
+    residualInto(residual, metric, reconstruction);
     return residual;
 }
 
@@ -29,11 +43,15 @@ AnomalyMaps heatmapOf(const Config& config, const at::Tensor& residual, int heig
 
 AnomalyMaps anomalyMaps(const Config& config, const Reconstruction& reconstruction)
 {
-    const AnomalyMaps shown = heatmapOf(config, residualOf(config.metric, reconstruction), config.height, config.width, config.sigma);
     if (config.scoreMetric == config.metric)
-        return shown;
-    const AnomalyMaps rated = heatmapOf(config, residualOf(config.scoreMetric, reconstruction), config.height, config.width, config.sigma);
-    return {shown.maps, rated.maps, rated.scores};
+        return heatmapOf(config, residualOf(config.metric, reconstruction), config.height, config.width, config.sigma);
+    // both kinds of map in one call: what it does for each image it does side by side
+    const int64_t n = reconstruction.clean.size(0);
+    const at::Tensor residuals = emptyResiduals(2 * n, reconstruction.clean);
+    residualInto(residuals.narrow(0, 0, n), config.metric, reconstruction);
+    residualInto(residuals.narrow(0, n, n), config.scoreMetric, reconstruction);
+    const AnomalyMaps both = heatmapOf(config, residuals, config.height, config.width, config.sigma);
+    return {both.maps.narrow(0, 0, n), both.maps.narrow(0, n, n), both.scores.narrow(0, n, n)};
 }
 
 at::Tensor evidenceOf(const at::Tensor& scores, const Reconstruction& reconstruction)
