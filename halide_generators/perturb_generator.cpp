@@ -37,16 +37,24 @@ public:
         cellsX = attention.dim(0).extent();
         cellsY = attention.dim(1).extent();
 
-        const Expr inf = Float(32).max();
-        RDom alongRow(0, cellsX, "alongRow"), alongColumn(0, cellsY, "alongColumn");
-        rowRange(q, n) = Tuple(inf, -inf);
-        const Expr value = attention(alongRow, q, 0, n);
-        rowRange(q, n) = Tuple(min(rowRange(q, n)[0], value), max(rowRange(q, n)[1], value));
+        // The least and the greatest of each part of the attention, then of all. A part is a row; on a GPU, where every block looks
+        // through the whole of it, a part is what one of the block's threads takes: a cell of each round.
+        const Expr inf = Float(32).max(), cells = cellsX * cellsY;
+        const bool gpu = get_target().has_gpu_feature();
+        const int threads = cellThreadsX * cellThreadsY;
+        RDom inPart(0, gpu ? (cells + threads - 1) / threads : cellsX, "inPart");
+        parts = RDom(0, gpu ? Expr(threads) : cellsY, "parts");
+        const Expr cell = inPart * threads + q;
+        if (gpu)
+            inPart.where(cell < cells);
+        const Expr value = gpu ? attention(cell % cellsX, clamp(cell / cellsX, 0, cellsY - 1), 0, n) : attention(inPart, q, 0, n);
+        partRange(q, n) = Tuple(inf, -inf);
+        partRange(q, n) = Tuple(min(partRange(q, n)[0], value), max(partRange(q, n)[1], value));
         range(n) = Tuple(inf, -inf);
-        range(n) = Tuple(min(range(n)[0], rowRange(alongColumn, n)[0]), max(range(n)[1], rowRange(alongColumn, n)[1]));
+        range(n) = Tuple(min(range(n)[0], partRange(parts, n)[0]), max(range(n)[1], partRange(parts, n)[1]));
 
         // The rank is quadratic in the number of cells, so the loop has no rounds where every cell is kept.
-        const Expr everyCell = kept >= cellsX * cellsY;
+        const Expr everyCell = kept >= cells;
         other = RDom(0, cellsX, 0, select(everyCell, 0, cellsY), "other");
         const Expr mine = attention(p, q, 0, n), theirs = attention(other.x, other.y, 0, n);
         const Expr earlier = other.y < q || (other.y == q && other.x < p);
@@ -68,11 +76,11 @@ public:
 
         const Func& g = gauss;
         const Expr quad = c / 4, k = c % 4;
-        const Expr drawn = select(k == 0, g(quad, ix, iy, n)[0], k == 1, g(quad, ix, iy, n)[1], k == 2, g(quad, ix, iy, n)[2],
-                                  g(quad, ix, iy, n)[3]);
+        drawn(c, ix, iy, n) = select(k == 0, g(quad, ix, iy, n)[0], k == 1, g(quad, ix, iy, n)[1], k == 2, g(quad, ix, iy, n)[2],
+                                     g(quad, ix, iy, n)[3]);
         rowStrength(ix, q, n) = amount(cellX(ix), q, n);
         strength(ix, iy, n) = rowStrength(ix, cellY(iy), n);
-        out(ix, iy, c, n) = x(ix, iy, c, n) + strength(ix, iy, n) * drawn;
+        out(ix, iy, c, n) = x(ix, iy, c, n) + strength(ix, iy, n) * drawn(c, ix, iy, n);
     }
 
     void schedule()
@@ -87,7 +95,7 @@ private:
     void scheduleCpu()
     {
         Var outer("outer"), k("k"), inner("inner"), task("task");
-        rowRange.compute_root();
+        partRange.compute_root();
         range.compute_root();
         rank.compute_root();
         rank.vectorize(p, lanes, TailStrategy::GuardWithIf);
@@ -129,32 +137,57 @@ private:
 
     void scheduleGpu()
     {
-        Var k("k"), ti("ti"), tj("tj"), rest("rest");
-        rowRange.compute_root().gpu_tile(q, ti, 64, TailStrategy::GuardWithIf).gpu_blocks(n);
-        rowRange.update().gpu_tile(q, ti, 64, TailStrategy::GuardWithIf).gpu_blocks(n);
-        range.compute_root().gpu_tile(n, ti, 8, TailStrategy::GuardWithIf);
-        range.update().gpu_tile(n, ti, 8, TailStrategy::GuardWithIf);
-        rank.compute_root().gpu_tile(p, q, ti, tj, 16, 4, TailStrategy::GuardWithIf).gpu_blocks(n);
-        rank.update().gpu_tile(p, q, ti, tj, 16, 4, TailStrategy::GuardWithIf).gpu_blocks(n);
-        amount.compute_root().gpu_tile(p, q, ti, tj, 16, 4, TailStrategy::GuardWithIf).gpu_blocks(n);
-        out.split(c, c, k, 4, TailStrategy::GuardWithIf).unroll(k);
+        Var k("k"), ti("ti"), tj("tj"), lane("lane"), rest("rest");
+        const auto guard = TailStrategy::GuardWithIf;
+        amount.compute_root().gpu_tile(p, q, ti, tj, cellThreadsX, cellThreadsY, guard).gpu_blocks(n);
+        range.compute_at(amount, ti);
+        range.update().unroll(parts, 8);
+        Func shared = partRange.in(range);
+        shared.compute_at(amount, p).split(q, tj, ti, cellThreadsX).gpu_threads(ti, tj);
+        partRange.compute_at(shared, ti);
+        rank.compute_at(amount, ti);
         if (layout == Layout::Tokens)
-            out.reorder(k, c, ix, iy, n)
-                .gpu_tile(c, ix, ti, tj, tileX, tileY, TailStrategy::GuardWithIf)
+        {
+            // A thread draws the noise of four channels side by side, and adds to four that lie as far apart as there are threads:
+            // then neighbouring threads read and write neighbouring channels. In between the noise lies in the block's memory.
+            out.split(c, c, lane, 4 * tileX, guard)
+                .split(lane, k, ti, tileX)
+                .split(ix, ix, tj, tileY, guard)
+                .reorder(k, ti, tj, c, ix, iy, n)
+                .unroll(k)
                 .fuse(iy, n, rest)
-                .gpu_blocks(rest);
+                .gpu_blocks(c, ix, rest)
+                .gpu_threads(ti, tj);
+            drawn.compute_at(out, c)
+                .align_bounds(c, 4)
+                .bound_storage(c, 4 * tileX)
+                .bound_storage(ix, tileY)
+                .split(c, c, k, 4, TailStrategy::RoundUp)
+                .reorder(k, c, ix, iy, n)
+                .unroll(k)
+                .gpu_threads(c, ix);
+            gauss.compute_at(drawn, c);
+        }
         else
-            out.reorder(k, ix, iy, c, n)
-                .gpu_tile(ix, iy, ti, tj, tileX, tileY, TailStrategy::GuardWithIf)
-                .fuse(c, n, rest)
-                .gpu_blocks(rest);
-        gauss.compute_at(out, ti);
+        {
+            out.split(c, c, k, 4, guard)
+                .unroll(k)
+                .split(ix, ix, ti, tileX, guard)
+                .split(iy, iy, tj, tileY, guard)
+                .reorder(k, ti, tj, ix, n, iy, c)
+                .fuse(ix, n, rest)
+                .gpu_blocks(rest, iy, c)
+                .gpu_threads(ti, tj);
+            gauss.compute_at(out, ti).bound_storage(group, 1).unroll(group);
+        }
     }
 
+    static constexpr int cellThreadsX = 32, cellThreadsY = 4; // GPU: threads of a block of `amount`
+
     Var ix{"ix"}, iy{"iy"}, c{"c"}, n{"n"}, p{"p"}, q{"q"}, group{"group"};
-    Func rowRange{"rowRange"}, range{"range"}, rank{"rank"}, amount{"amount"}, cellX{"cellX"}, cellY{"cellY"};
-    Func rowStrength{"rowStrength"}, strength{"strength"}, gauss{"gauss"};
-    RDom other;
+    Func partRange{"partRange"}, range{"range"}, rank{"rank"}, amount{"amount"}, cellX{"cellX"}, cellY{"cellY"};
+    Func rowStrength{"rowStrength"}, strength{"strength"}, gauss{"gauss"}, drawn{"drawn"};
+    RDom parts, other;
     Expr width, height, cellsX, cellsY;
 };
 

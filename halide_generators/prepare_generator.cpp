@@ -109,17 +109,16 @@ private:
 
     void scheduleGpu()
     {
+        // The axes are worked out where they are used: a launch takes longer. Each way of resizing has kernels of its own, that no thread
+        // works out the weights of both.
         Var ti("ti"), tj("tj");
         const auto guard = TailStrategy::GuardWithIf;
-        for (Axis* axis : {&down, &across})
-        {
-            axis->first.compute_root().gpu_tile(x, ti, 32, guard);
-            axis->weight.compute_root().gpu_tile(x, b, ti, tj, 32, 4, guard);
-        }
         rows.compute_root().gpu_tile(e, y, ti, tj, lanes, strip, guard);
         sum.compute_at(rows, ti);
         out.fuse(c, n, c).gpu_tile(x, y, ti, tj, lanes, strip, guard).gpu_blocks(c);
         pixel.compute_at(out, ti);
+        rows.specialize(area == 1);
+        out.specialize(area == 1);
     }
 
     Var x{"x"}, y{"y"}, c{"c"}, n{"n"}, e{"e"}, b{"b"};

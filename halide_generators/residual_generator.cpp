@@ -18,9 +18,10 @@ class Residual : public Generator<Residual>
 public:
     GeneratorParam<Layout> layout{"layout", Layout::Any, layoutNames()};
     GeneratorParam<Metric> metric{"metric", Metric::L2, {{"l2", Metric::L2}, {"scaled", Metric::Scaled}, {"cosine", Metric::Cosine}}};
-    GeneratorParam<int> lanes{"lanes", 8};  // vector width
-    GeneratorParam<int> sums{"sums", 4};    // tokens: vectors of running sums; planar: vectors of pixels
+    GeneratorParam<int> lanes{"lanes", 8};  // vector width; GPU, tokens: threads of a pixel
+    GeneratorParam<int> sums{"sums", 4};    // tokens: vectors of running sums, GPU: channels of a thread's round; planar: vectors of pixels
     GeneratorParam<int> strip{"strip", 32}; // pixels of one task, tokens; GPU: threads of a block along x
+    GeneratorParam<int> pixels{"pixels", 8}; // GPU, tokens: pixels of a block
 
     Input<Buffer<float, 4>> f{"f"};
     Input<Buffer<float, 4>> g{"g"};
@@ -34,7 +35,31 @@ public:
         out.dim(2).set_extent(1);
         const Expr channels = f.dim(2).extent();
 
-        if (layout == Layout::Tokens)
+        if (layout == Layout::Tokens && get_target().has_gpu_feature())
+        {
+            // A lane is a thread. It reads `sums` channels a round, so that their loads do not wait for each other, then its share of
+            // those that are left over.
+            const int block = lanes.value() * sums.value();
+            const Expr left0 = channels / block * block;
+            whole = RDom(0, channels / block, "whole");
+            left = RDom(0, (channels - left0 + lanes - 1) / lanes, "left");
+            each = RDom(0, lanes, "each");
+            std::vector<Expr> round = terms(x, y, whole * block + lane, n);
+            for (int i = 1; i < sums; i++)
+            {
+                const std::vector<Expr> more = terms(x, y, whole * block + i * lanes + lane, n);
+                for (size_t k = 0; k < round.size(); k++)
+                    round[k] += more[k];
+            }
+            partial(lane, x, y, n) = zero();
+            add(partial, {lane, x, y, n}, round);
+            const Expr channel = left0 + left * lanes + lane;
+            left.where(channel < channels);
+            add(partial, {lane, x, y, n}, terms(x, y, clamp(channel, 0, channels - 1), n));
+            total(x, y, n) = zero();
+            addLanes();
+        }
+        else if (layout == Layout::Tokens)
         {
             // Channels in whole blocks, one running sum per lane, then the few that are left over.
             const int block = lanes.value() * sums.value();
@@ -45,10 +70,7 @@ public:
             add(partial, {lane, x, y, n}, terms(x, y, whole * block + lane, n));
             total(x, y, n) = zero();
             add(total, {x, y, n}, terms(x, y, left, n));
-            std::vector<Expr> laneTerms;
-            for (int i = 0; i < count(); i++)
-                laneTerms.push_back(part(partial(each, x, y, n), i));
-            add(total, {x, y, n}, laneTerms);
+            addLanes();
         }
         else
         {
@@ -73,11 +95,20 @@ public:
         {
             if (layout == Layout::Tokens)
             {
-                // One block per pixel: neighbouring threads read neighbouring channels.
-                out.reorder(x, y, c, n).fuse(c, n, n).gpu_blocks(x, y, n);
-                partial.compute_at(out, x).gpu_threads(lane);
-                partial.update().gpu_threads(lane);
-                total.compute_at(out, x);
+                // Neighbouring threads read neighbouring channels of one pixel, and leave their sums in the block's memory. One thread per
+                // pixel adds them up, and those threads are neighbours too: what has to be serial is so for all pixels of the block at
+                // once, with one barrier before it. A word more than the lanes from pixel to pixel puts both the threads that write
+                // and those that read in banks of their own.
+                out.split(x, x, pixel, pixels, TailStrategy::GuardWithIf)
+                    .reorder(pixel, x, y, c, n)
+                    .fuse(c, n, n)
+                    .gpu_blocks(x, y, n)
+                    .gpu_threads(pixel);
+                total.compute_at(out, pixel);
+                total.update().unroll(each, 8);
+                Func shared = partial.in(total);
+                shared.compute_at(out, x).align_storage(lane, lanes + 1).bound_storage(x, pixels).gpu_threads(lane, x);
+                partial.compute_at(shared, lane);
             }
             else
             {
@@ -140,7 +171,15 @@ private:
         sum(at) = Tuple(added);
     }
 
-    Var x{"x"}, y{"y"}, c{"c"}, n{"n"}, lane{"lane"}, outer2{"outer2"};
+    void addLanes()
+    {
+        std::vector<Expr> laneTerms;
+        for (int i = 0; i < count(); i++)
+            laneTerms.push_back(part(partial(each, x, y, n), i));
+        add(total, {x, y, n}, laneTerms);
+    }
+
+    Var x{"x"}, y{"y"}, c{"c"}, n{"n"}, lane{"lane"}, pixel{"pixel"}, outer2{"outer2"};
     RDom whole, left, each;
     Func partial{"partial"}, total{"total"};
 };

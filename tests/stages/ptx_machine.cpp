@@ -213,7 +213,7 @@ private:
     {
         uint64_t value = 0;
         std::memcpy(&value, &arguments_[now.offset], now.bytes); // little-endian, as the host
-        Register& to = warp.registers[now.to];
+        Register& to = warp.registers[now.data[0]];
         for (int lane = 0; lane < lanes; lane++)
             if (mask >> lane & 1)
             {
@@ -243,7 +243,7 @@ private:
             uint32_t other = nobody;
             if (stores)
             {
-                const uint32_t value = warp.registers[now.from[1]].low[lane];
+                const uint32_t value = warp.registers[now.data[0]].low[lane];
                 uint32_t& at = *reinterpret_cast<uint32_t*>(address); // the only width of stores
                 other = word.write(launch, thread, at == value);
                 at = value;
@@ -255,7 +255,7 @@ private:
                           address);
                 other = word.read(launch, thread);
                 const void* const at = reinterpret_cast<const void*>(address);
-                warp.registers[now.to].low[lane] = now.bytes == 4   ? *static_cast<const uint32_t*>(at)
+                warp.registers[now.data[0]].low[lane] = now.bytes == 4   ? *static_cast<const uint32_t*>(at)
                                                    : now.bytes == 2 ? *static_cast<const uint16_t*>(at)
                                                                     : *static_cast<const uint8_t*>(at);
             }
@@ -286,26 +286,29 @@ private:
             if (address % now.bytes != 0)
                 fault(now, warp, lane, "at shared address {}, which is not a multiple of {}", static_cast<int64_t>(address),
                       now.bytes);
-            if (address / 4 >= shared_.size())
+            if (address / 4 + now.bytes / 4 > shared_.size())
                 fault(now, warp, lane, "at shared address {}, which is outside the block's {} bytes",
                       static_cast<int64_t>(address), shape_.sharedBytes);
-            SharedWord& at = shared_[address / 4];
-            uint32_t other = nobody;
-            if (now.kind == Kind::StoreShared)
+            for (size_t i = 0; i < now.bytes / 4; i++)
             {
-                other = at.word.write(period_, thread, false);
-                at.value = warp.registers[now.from[1]].low[lane];
-                at.block = block_;
+                SharedWord& at = shared_[address / 4 + i];
+                uint32_t other = nobody;
+                if (now.kind == Kind::StoreShared)
+                {
+                    other = at.word.write(period_, thread, false);
+                    at.value = warp.registers[now.data[i]].low[lane];
+                    at.block = block_;
+                }
+                else
+                {
+                    if (at.block != block_)
+                        fault(now, warp, lane, "at shared address {}, which the block has not written", address + 4 * i);
+                    other = at.word.read(period_, thread);
+                    warp.registers[now.data[i]].low[lane] = at.value;
+                }
+                if (other != nobody)
+                    fault(now, warp, lane, "at shared address {} races with thread {}", address + 4 * i, threadOfBlock(other));
             }
-            else
-            {
-                if (at.block != block_)
-                    fault(now, warp, lane, "at shared address {}, which the block has not written", address);
-                other = at.word.read(period_, thread);
-                warp.registers[now.to].low[lane] = at.value;
-            }
-            if (other != nobody)
-                fault(now, warp, lane, "at shared address {} races with thread {}", address, threadOfBlock(other));
         }
     }
 

@@ -315,6 +315,21 @@ TEST(PtxMachine, SharedMemoryAndBarriers)
         EXPECT_EQ(bench.out[t], t + 7);
 }
 
+TEST(PtxMachine, MovesFourWordsAtOnce)
+{
+    Bench bench;
+    bench.shape = {{1, 1, 1}, {40, 1, 1}, 656};
+    bench.run("mul.wide.u32 %rd6, %r2, 16; add.s32 %r3, %r2, 100; st.shared.v4.b32 [%rd6+16], {%r2, 7, %r3, 9}; bar.sync 0; "
+              "ld.shared.b32 %r4, [%rd5+336]; st.global.b32 [%rd3], %r4; " // the words from the 80th on
+              "xor.b64 %rd7, %rd6, 16; ld.shared.v4.b32 {%r5, %r6, %r7, %r8}, [%rd7+16]; mad.lo.s32 %r9, %r5, 1000, %r7; "
+              "mad.lo.s32 %r9, %r6, 1000000, %r9; mad.lo.s32 %r9, %r8, 100000000, %r9; st.global.b32 [%rd3+512], %r9;");
+    for (uint32_t t = 0; t < 40; t++)
+    {
+        EXPECT_EQ(bench.out[t], t % 4 == 0 ? 20 + t / 4 : t % 4 == 1 ? 7 : t % 4 == 2 ? 120 + t / 4 : 9) << t;
+        EXPECT_EQ(bench.out[128 + t], 900000000 + 7000000 + 1000 * (t ^ 1) + 100 + (t ^ 1)) << t;
+    }
+}
+
 TEST(PtxMachine, CountsWhatIsMoved)
 {
     const struct
@@ -379,6 +394,9 @@ TEST(PtxMachine, FindsWrongAddresses)
          "thread (4, 0, 0) of block (0, 0, 0) at shared address 16, which is outside the block's 16 bytes"},
         {"st.shared.b32 [%rd5+-4], 1;", 1, 16, "at shared address -4, which is outside"},
         {"st.shared.b32 [%rd5+1], 1;", 1, 16, "is not a multiple of 4"},
+        {"st.shared.v4.b32 [%rd5], {1, 2, 3, 4};", 1, 16, nullptr},
+        {"st.shared.v4.b32 [%rd5], {1, 2, 3, 4};", 1, 12, "at shared address 0, which is outside the block's 12 bytes"},
+        {"st.shared.v4.b32 [%rd5+8], {1, 2, 3, 4};", 1, 32, "at shared address 8, which is not a multiple of 16"},
     });
     ptx::GlobalMemory memory;
     memory.add(1024, 64);
@@ -395,6 +413,10 @@ TEST(PtxMachine, FindsRacesInSharedMemory)
 {
     expect({
         {"st.shared.b32 [%rd5], 1; ld.shared.b32 %r3, [%rd5]; st.shared.b32 [%rd5], 2;", 64, 256, nullptr}, // each its own
+        {"mov.b64 %rd6, 0; st.shared.v4.b32 [%rd6], {1, 2, 3, 4}; ld.shared.b32 %r3, [%rd6+12];", 1, 256, nullptr},
+        {"mov.b64 %rd6, 0; setp.eq.b32 %p1, %r2, 1; @%p1 bra $one; st.shared.v4.b32 [%rd6], {1, 2, 3, 4}; ret;\n$one: \nst.shared.b32 "
+         "[%rd6+12], 1;",
+         2, 256, "thread (0, 0, 0) of block (0, 0, 0) at shared address 12 races with thread (1, 0, 0)"},
         {"mov.b64 %rd6, 0; st.shared.b32 [%rd6], 1;", 2, 256,
          "thread (1, 0, 0) of block (0, 0, 0) at shared address 0 races with thread (0, 0, 0)"},
         {"st.shared.b32 [%rd5], 1; xor.b64 %rd6, %rd5, 4; ld.shared.b32 %r3, [%rd6];", 2, 256, "races with"}, // of one warp
@@ -419,6 +441,8 @@ TEST(PtxMachine, FindsSharedMemoryThatWasNotWritten)
     expect({
         {"ld.shared.b32 %r3, [%rd5];", 1, 16, "at shared address 0, which the block has not written"},
         {"st.shared.b32 [%rd5], 1; ld.shared.b32 %r3, [%rd5+4];", 1, 16, "at shared address 4, which the block has not written"},
+        {"st.shared.b32 [%rd5], 1; st.shared.b32 [%rd5+4], 1; ld.shared.v4.b32 {%r3, %r4, %r5, %r6}, [%rd5];", 1, 16,
+         "at shared address 8, which the block has not written"},
         // the block before has
         {"mov.u32 %r3, %ctaid.x; setp.eq.b32 %p1, %r3, 0; @%p1 bra $write; bra.uni $read;\n$write: \nst.shared.b32 [%rd5], "
          "1;\n$read: \nld.shared.b32 %r4, [%rd5];",
@@ -482,6 +506,10 @@ TEST(PtxMachine, NamesWhatItDoesNotKnow)
     EXPECT_EQ(errorOf(kernel("popc.b32 %r3, %r2;")),
               "kernel k, line 21 \"popc.b32 %r3, %r2\": the opcode popc.b32 is unknown here");
     EXPECT_THAT(errorOf(kernel("ld.global.v4.b32 %r3, [%rd1];")), HasSubstr("the opcode ld.global.v4.b32 is unknown here"));
+    EXPECT_THAT(errorOf(kernel("st.shared.v4.b32 [%rd5], {1, 2, 3};")), HasSubstr("has 4 operands; expected 5"));
+    EXPECT_THAT(errorOf(kernel("st.shared.v4.b32 [%rd5], 1, 2, 3, 4};")), HasSubstr("4 words are to be in braces"));
+    EXPECT_THAT(errorOf(kernel("st.shared.v4.b32 [%rd5], {1, 2, 3, 4;")), HasSubstr("4 words are to be in braces"));
+    EXPECT_THAT(errorOf(kernel("ld.shared.v4.b32 {%r3, %r4, %r5, %r6, [%rd5];")), HasSubstr("4 words are to be in braces"));
     EXPECT_THAT(errorOf(kernel("@%p1 mov.b32 %r3, 1;")), HasSubstr("only bra may have a predicate here"));
     EXPECT_THAT(errorOf(kernel("bar.sync 1;")), HasSubstr("only barrier 0 is known here"));
     EXPECT_THAT(errorOf(kernel("add.s32 %r3, %r2;")), HasSubstr("has 2 operands; expected 3"));

@@ -32,7 +32,9 @@ const std::map<std::string, Move>& moves()
         {"ld.global.nc.b32", {Kind::LoadReadOnly, 4}},
         {"st.global.b32", {Kind::StoreGlobal, 4}},
         {"ld.shared.b32", {Kind::LoadShared, 4}},
+        {"ld.shared.v4.b32", {Kind::LoadShared, 16}},
         {"st.shared.b32", {Kind::StoreShared, 4}},
+        {"st.shared.v4.b32", {Kind::StoreShared, 16}},
         {"bra", {Kind::Branch, 0}},
         {"bra.uni", {Kind::Branch, 0}},
         {"bar.sync", {Kind::Barrier, 0}},
@@ -164,13 +166,19 @@ private:
                 targets_.emplace_back(kernel_.instructions.size(), operands[0]);
                 break;
             default:
-                expect(2);
                 const bool stores = now.kind == Kind::StoreGlobal || now.kind == Kind::StoreShared;
-                address(operands[stores ? 0 : 1], now);
-                if (stores)
-                    now.from[1] = registerOf(operands[1]);
-                else
-                    now.to = registerOf(operands[0]);
+                const size_t words = opcode.find(".v4.") == std::string::npos ? 1 : 4, first = stores ? 1 : 0;
+                expect(1 + words);
+                if (words > 1) // {%r1, %r2, %r3, %r4}
+                {
+                    std::string& last = operands[first + words - 1];
+                    require(startsWith(operands[first], "{") && last.ends_with('}'), "{}: {} words are to be in braces", here(now), words);
+                    operands[first].erase(0, 1);
+                    last.pop_back();
+                }
+                address(stores ? operands.front() : operands.back(), now);
+                for (size_t i = 0; i < words; i++)
+                    now.data[i] = registerOf(operands[first + i]);
             }
         }
         else

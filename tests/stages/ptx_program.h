@@ -33,7 +33,8 @@ struct Instruction
     Kind kind = Kind::Arithmetic;
     Compute compute = nullptr;
     int to = 0;                ///< register that is written
-    std::array<int, 3> from{}; ///< registers that are read; memory: the address's, and the one that is stored
+    std::array<int, 3> from{}; ///< registers that are read; memory: the address's
+    std::array<int, 4> data{}; ///< memory: the registers that are stored or loaded, several where one has a word each
     int guard = -1;            ///< predicate that must hold, if any ...
     bool guardHolds = true;    ///< ... or, where false, must not
     uint64_t offset = 0;       ///< added to an address; of a parameter, where it begins
