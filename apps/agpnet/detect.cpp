@@ -213,7 +213,11 @@ int detect(const Options& options)
         {
             const fs::path base = fs::path(options.out) / names.of(images[i]);
             if (all || options.overlays)
-                tools::writeImage(base.string() + "_overlay.png", tools::overlay(image, map, {0, 2 * result.pixelThreshold}, result.pixelThreshold));
+            {
+                cv::Mat shown;
+                overlay(image, map, shown, result.pixelThreshold);
+                tools::writeImage(base.string() + "_overlay.png", shown);
+            }
             if (all || options.maps)
                 tools::writeMapTiff(base.string() + "_map.tiff", map);
             if (all || options.masks)

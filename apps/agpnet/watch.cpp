@@ -209,7 +209,7 @@ public:
         const StreamResult& found = watched.found;
         const double threshold = found.result.pixelThreshold * factor_;
         if (found.error.empty() && threshold > 0)
-            picture = tools::overlay(picture, found.map, {0, 2 * threshold}, threshold);
+            overlay(picture, found.map, picture, threshold);
 
         constexpr int bar = 44;
         if (canvas_.empty()) // the first frame decides; others are fitted into it, as a video has one size

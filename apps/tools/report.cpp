@@ -321,47 +321,6 @@ std::string escapeHtml(const std::string& text)
     return out;
 }
 
-cv::Mat overlay(const cv::Mat& image, const cv::Mat& map, ScoreRange range, double threshold)
-{
-    require(image.type() == CV_8UC3 && !image.empty(), "a picture of 8-bit BGR was expected, not {}",
-            cv::typeToString(image.type()));
-    require(map.type() == CV_32FC1 && !map.empty(), "a map of one channel of 32-bit floats was expected, not {}",
-            cv::typeToString(map.type()));
-    require(cv::checkRange(map), "the map holds a value that is not finite");
-    require(range.high > range.low, "the range of colours goes from {} to {}; the second must be higher", range.low, range.high);
-
-    cv::Mat scores = shrunk(map, image.size());
-    if (scores.size() != image.size())
-        cv::resize(scores, scores, image.size(), 0, 0, cv::INTER_LINEAR);
-
-    cv::Mat levels, colours;
-    scores.convertTo(levels, CV_8U, 255 / (range.high - range.low), -range.low * 255 / (range.high - range.low));
-    cv::applyColorMap(levels, colours, cv::COLORMAP_INFERNO);
-    std::array<float, 256> opacity{};
-    for (size_t i = 0; i < opacity.size(); i++)
-    {
-        const float t = std::clamp((static_cast<float>(i) / 255 - 0.2f) / 0.4f, 0.0f, 1.0f);
-        opacity[i] = 0.82f * t * t * (3 - 2 * t);
-    }
-    cv::Mat result(image.size(), CV_8UC3);
-    for (int y = 0; y < image.rows; y++)
-        for (int x = 0; x < image.cols; x++)
-        {
-            const float a = opacity[levels.at<uchar>(y, x)];
-            const auto& below = image.at<cv::Vec3b>(y, x);
-            const auto& above = colours.at<cv::Vec3b>(y, x);
-            for (int c = 0; c < 3; c++)
-                result.at<cv::Vec3b>(y, x)[c] =
-                    cv::saturate_cast<uchar>(static_cast<float>(below[c]) * (1 - a) + static_cast<float>(above[c]) * a);
-        }
-    std::vector<std::vector<cv::Point>> outlines;
-    cv::findContours(scores >= threshold, outlines, cv::RETR_CCOMP, cv::CHAIN_APPROX_NONE);
-    const int width = std::max(1, cvRound(std::max(image.rows, image.cols) / 320.0));
-    cv::drawContours(result, outlines, -1, cv::Scalar(25, 25, 25), 2 * width + 1, cv::LINE_AA);
-    cv::drawContours(result, outlines, -1, cv::Scalar(255, 255, 255), width, cv::LINE_8); // smoothed, it would be grey
-    return result;
-}
-
 ReportWriter::ReportWriter(std::filesystem::path path) : path_(path), file_(std::move(path)), spool_(std::tmpfile(), &std::fclose)
 {
     require(spool_ != nullptr, "{}: no temporary file can be made: {}", path_.string(), std::strerror(errno));

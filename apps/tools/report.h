@@ -23,11 +23,6 @@ struct ScoreRange
     double high = 1;
 };
 
-/// Heat colours over `image` (8-bit BGR), in OpenCV's inferno: equal steps of score look like equal steps of lightness, in
-/// print and to the colour-blind too. Opacity grows with the score, so that normal regions show the picture. The outline of
-/// map >= threshold is white with a dark edge. `map` (CV_32FC1) may have any size; where it shrinks, peaks stay.
-cv::Mat overlay(const cv::Mat& image, const cv::Mat& map, ScoreRange range, double threshold);
-
 struct ReportFigure
 {
     std::string name;

@@ -5,6 +5,7 @@
 #include "agpnet/calibration.hpp"
 #include "agpnet/detector.hpp"
 #include "agpnet/operators.hpp"
+#include "agpnet/overlay.hpp"
 #include "agpnet/stages.hpp"
 #include "agpnet/stream.hpp"
 #include "agpnet/trainer.hpp"

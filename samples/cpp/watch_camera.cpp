@@ -26,13 +26,7 @@ static void draw(cv::Mat& frame, const agpnet::StreamResult& found)
     };
     if (!found.error.empty()) // one frame that could not be inspected does not end the stream
         return write(found.error, {0, 200, 255});
-    if (frame.channels() == 1)
-        cv::cvtColor(frame, frame, cv::COLOR_GRAY2BGR);
-    cv::Mat heat, mixed;
-    found.map.convertTo(heat, CV_8U, 127.5 / result.pixelThreshold); // the threshold is the scale's middle
-    cv::applyColorMap(heat, mixed, cv::COLORMAP_INFERNO);
-    cv::addWeighted(frame, 0.6, mixed, 0.4, 0, mixed);
-    mixed.copyTo(frame, heat > 100);
+    agpnet::overlay(frame, found.map, frame, result.pixelThreshold);
     for (const agpnet::Region& region : result.regions)
         cv::polylines(frame, region.contour, true, {107, 154, 242}, 2, cv::LINE_AA);
     write(cv::format("%s  score %.4g of %.4g", result.anomalous ? "ANOMALOUS" : "GOOD", result.score, result.threshold),

@@ -294,35 +294,5 @@ TEST(Report, ManyItemsShareThePageWhateverTheirPictures)
     }
 }
 
-TEST(Overlay, ColdStaysHotIsColouredAndOutlined)
-{
-    const cv::Mat image(100, 120, CV_8UC3, cv::Scalar(100, 100, 100));
-    cv::Mat map(100, 120, CV_32F, cv::Scalar(0));
-    map(cv::Rect(40, 30, 30, 30)) = 1.0f;
-    const cv::Mat picture = overlay(image, map, {0, 1}, 0.5);
-    EXPECT_EQ(picture.size(), image.size());
-    EXPECT_EQ(picture.at<cv::Vec3b>(5, 5), cv::Vec3b(100, 100, 100));
-    EXPECT_GT(picture.at<cv::Vec3b>(45, 55)[2], 200);
-    EXPECT_EQ(picture.at<cv::Vec3b>(30, 55), cv::Vec3b(255, 255, 255)); // the outline
-}
-
-TEST(Overlay, PeaksOfOnePixelSurviveShrinking)
-{
-    const cv::Mat image(64, 64, CV_8UC3, cv::Scalar(100, 100, 100));
-    cv::Mat map(1000, 1000, CV_32F, cv::Scalar(0));
-    map.at<float>(333, 501) = 1;
-    cv::Mat difference;
-    cv::absdiff(overlay(image, map, {0, 1}, 0.5), image, difference);
-    EXPECT_GT(cv::countNonZero(difference.reshape(1)), 0);
-}
-
-TEST(Overlay, RefusesWhatMakesNoSense)
-{
-    const cv::Mat image(8, 8, CV_8UC3, cv::Scalar::all(0));
-    EXPECT_THAT(errorOf([&] { overlay(image, cv::Mat(8, 8, CV_32F, cv::Scalar(NAN)), {0, 1}, 0.5); }), HasSubstr("not finite"));
-    EXPECT_THAT(errorOf([&] { overlay(image, cv::Mat(8, 8, CV_32F, cv::Scalar(0)), {1, 1}, 0.5); }), HasSubstr("must be higher"));
-    EXPECT_THAT(errorOf([&] { overlay(image, image, {0, 1}, 0.5); }), HasSubstr("8UC3"));
-}
-
 } // namespace
 } // namespace agpnet::tools
