@@ -4,6 +4,8 @@
 //   cosine  1 - f.g / max(|f| |g|, 1e-12)
 #include "layout.h"
 
+#include <algorithm>
+
 using namespace Halide;
 
 enum class Metric
@@ -18,9 +20,9 @@ class Residual : public Generator<Residual>
 public:
     GeneratorParam<Layout> layout{"layout", Layout::Any, layoutNames()};
     GeneratorParam<Metric> metric{"metric", Metric::L2, {{"l2", Metric::L2}, {"scaled", Metric::Scaled}, {"cosine", Metric::Cosine}}};
-    GeneratorParam<int> lanes{"lanes", 8};  // vector width; GPU, tokens: threads of a pixel
-    GeneratorParam<int> sums{"sums", 4};    // tokens: vectors of running sums, GPU: channels of a thread's round; planar: vectors of pixels
-    GeneratorParam<int> strip{"strip", 32}; // pixels of one task, tokens; GPU: threads of a block along x
+    GeneratorParam<int> lanes{"lanes", 8};   // vector width; GPU, tokens: threads of a pixel
+    GeneratorParam<int> sums{"sums", 4};     // tokens: vectors of running sums, GPU: channels of a thread's round; planar: vectors of pixels
+    GeneratorParam<int> strip{"strip", 32};  // pixels of one task, tokens; GPU: threads of a block along x
     GeneratorParam<int> pixels{"pixels", 8}; // GPU, tokens: pixels of a block
 
     Input<Buffer<float, 4>> f{"f"};
@@ -99,11 +101,12 @@ public:
                 // pixel adds them up, and those threads are neighbours too: what has to be serial is so for all pixels of the block at
                 // once, with one barrier before it. A word more than the lanes from pixel to pixel puts both the threads that write
                 // and those that read in banks of their own.
-                out.split(x, x, pixel, pixels, TailStrategy::GuardWithIf)
-                    .reorder(pixel, x, y, c, n)
+                out.split(x, x, outer, pixels, TailStrategy::GuardWithIf)
+                    .split(outer, outer, pixel, std::min<int>(lanes, pixels)) // no wider than the lanes are
+                    .reorder(pixel, outer, x, y, c, n)
                     .fuse(c, n, n)
                     .gpu_blocks(x, y, n)
-                    .gpu_threads(pixel);
+                    .gpu_threads(pixel, outer);
                 total.compute_at(out, pixel);
                 total.update().unroll(each, 8);
                 Func shared = partial.in(total);

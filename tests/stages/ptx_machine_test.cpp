@@ -315,8 +315,14 @@ TEST(PtxMachine, SharedMemoryAndBarriers)
         EXPECT_EQ(bench.out[t], t + 7);
 }
 
-TEST(PtxMachine, MovesFourWordsAtOnce)
+TEST(PtxMachine, MovesSeveralWordsAtOnce)
 {
+    Bench two;
+    two.shape = {{1, 1, 1}, {1, 1, 1}, 16};
+    two.run("st.shared.v2.b32 [%rd5+8], {5, 6}; ld.shared.v2.b32 {%r3, %r4}, [%rd5+8]; st.global.b32 [%rd1], %r3; st.global.b32 [%rd1+4], %r4;");
+    EXPECT_EQ(two.out[0], 5u);
+    EXPECT_EQ(two.out[1], 6u);
+    EXPECT_EQ(two.out[2], untouched);
     Bench bench;
     bench.shape = {{1, 1, 1}, {40, 1, 1}, 656};
     bench.run("mul.wide.u32 %rd6, %r2, 16; add.s32 %r3, %r2, 100; st.shared.v4.b32 [%rd6+16], {%r2, 7, %r3, 9}; bar.sync 0; "
@@ -396,6 +402,7 @@ TEST(PtxMachine, FindsWrongAddresses)
         {"st.shared.b32 [%rd5+1], 1;", 1, 16, "is not a multiple of 4"},
         {"st.shared.v4.b32 [%rd5], {1, 2, 3, 4};", 1, 16, nullptr},
         {"st.shared.v4.b32 [%rd5], {1, 2, 3, 4};", 1, 12, "at shared address 0, which is outside the block's 12 bytes"},
+        {"st.shared.v2.b32 [%rd5+4], {1, 2};", 1, 32, "is not a multiple of 8"},
         {"st.shared.v4.b32 [%rd5+8], {1, 2, 3, 4};", 1, 32, "at shared address 8, which is not a multiple of 16"},
     });
     ptx::GlobalMemory memory;

@@ -32,8 +32,10 @@ const std::map<std::string, Move>& moves()
         {"ld.global.nc.b32", {Kind::LoadReadOnly, 4}},
         {"st.global.b32", {Kind::StoreGlobal, 4}},
         {"ld.shared.b32", {Kind::LoadShared, 4}},
+        {"ld.shared.v2.b32", {Kind::LoadShared, 8}},
         {"ld.shared.v4.b32", {Kind::LoadShared, 16}},
         {"st.shared.b32", {Kind::StoreShared, 4}},
+        {"st.shared.v2.b32", {Kind::StoreShared, 8}},
         {"st.shared.v4.b32", {Kind::StoreShared, 16}},
         {"bra", {Kind::Branch, 0}},
         {"bra.uni", {Kind::Branch, 0}},
@@ -167,7 +169,8 @@ private:
                 break;
             default:
                 const bool stores = now.kind == Kind::StoreGlobal || now.kind == Kind::StoreShared;
-                const size_t words = opcode.find(".v4.") == std::string::npos ? 1 : 4, first = stores ? 1 : 0;
+                const bool shared = now.kind == Kind::LoadShared || now.kind == Kind::StoreShared;
+                const size_t words = shared ? now.bytes / 4 : 1, first = stores ? 1 : 0;
                 expect(1 + words);
                 if (words > 1) // {%r1, %r2, %r3, %r4}
                 {
