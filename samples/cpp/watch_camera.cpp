@@ -2,6 +2,7 @@
 //   watch_camera tile.agp 0              # camera 0 in a window; q ends
 //   watch_camera tile.agp line.mp4 out.avi   # a video in, a video out; needs no display
 // The source is whatever cv::VideoCapture opens: a camera's number, a video, an address, pictures as "tiles/%03d.png".
+#include <agpnet/overlay.hpp>
 #include <agpnet/stream.hpp>
 #include <atomic>
 #include <cstdio>
