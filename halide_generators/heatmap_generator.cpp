@@ -50,6 +50,10 @@ public:
 
     void schedule()
     {
+        std::vector<OutputImageParam> buffers = Func(scores).output_buffers();
+        buffers[0].dim(0).set_min(0); // and so of the other
+        for (OutputImageParam& buffer : buffers)
+            buffer.dim(0).set_stride(Expr());
         if (get_target().has_gpu_feature())
             scheduleGpu();
         else

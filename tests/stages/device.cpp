@@ -395,7 +395,7 @@ Array runResidual(Place& place, const Array& f, const Array& g, Metric metric, O
 Heat runHeatmap(Place& place, const Array& residual, double sigma, int height, int width, Order order)
 {
     const auto in = place.make(residual, order), map = place.make(residual.n, 1, height, width, order);
-    const auto maximum = place.make(residual.n, 1, 1, 1), top1 = place.make(residual.n, 1, 1, 1);
+    const auto maximum = place.make(residual.n, 1, 1, 1, order), top1 = place.make(residual.n, 1, 1, 1, order);
     heatmap(place.device, in->view, sigma, map->view, maximum->view, top1->view);
     return {map->read(), maximum->read(), top1->read()};
 }

@@ -156,6 +156,7 @@ const std::map<std::string_view, Operation>& operations()
         {"mov.b64.high", row<[](u64 a) { return static_cast<u32>(a >> 32); }>}, // half of a mov.b64 {low, high}
         {"cvta.to.global.u64", row<[](u64 a) { return a; }>},                   // one address space holds all
         {"cvt.u32.u64", row<[](u64 a) { return static_cast<u32>(a); }>},
+        {"cvt.u16.u8", row<[](u16 a) { return static_cast<u16>(a & 0xFFU); }>},
         {"cvt.u64.u32", row<[](u32 a) { return u64{a}; }>},
         {"cvt.s64.s32", row<[](i32 a) { return i64{a}; }>},
         {"cvt.rn.f32.s32", row<[](i32 a) { return static_cast<float>(a); }>},
@@ -185,6 +186,7 @@ const std::map<std::string_view, Operation>& operations()
         {"and.b32", row<[](u32 a, u32 b) { return a & b; }>},
         {"or.b32", row<[](u32 a, u32 b) { return a | b; }>},
         {"xor.b32", row<[](u32 a, u32 b) { return a ^ b; }>},
+        {"or.b64", row<[](u64 a, u64 b) { return a | b; }>},
         {"xor.b64", row<[](u64 a, u64 b) { return a ^ b; }>},
         {"not.b32", row<[](u32 a) { return ~a; }>},
         {"shl.b32", row<[](u32 a, u32 by) { return left(a, by); }>},
@@ -205,6 +207,7 @@ const std::map<std::string_view, Operation>& operations()
 
         {"setp.eq.b32", row<[](u32 a, u32 b) { return a == b; }>},
         {"setp.ne.b32", row<[](u32 a, u32 b) { return a != b; }>},
+        {"setp.eq.b16", row<[](u16 a, u16 b) { return a == b; }>},
         {"setp.ne.b16", row<[](u16 a, u16 b) { return a != b; }>},
         {"setp.lt.s32", row<[](i32 a, i32 b) { return a < b; }>},
         {"setp.le.s32", row<[](i32 a, i32 b) { return a <= b; }>},

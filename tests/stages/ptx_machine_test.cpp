@@ -156,6 +156,12 @@ const Sum sums[] = {
     {"and.b32 %r9, 12, 10;", 8},
     {"or.b32 %r9, 12, 10;", 14},
     {"xor.b32 %r9, 12, 10;", 6},
+    {"mov.b64 %rd9, 21474836480; or.b64 %rd9, %rd9, 8589934592; shr.u64 %rd9, %rd9, 32; cvt.u32.u64 %r9, %rd9;", 7},
+    {"mov.b32 %rs3, 65287; cvt.u16.u8 %rs3, %rs3; cvt.rn.f32.u16 %r9, %rs3;", 0x40E00000u}, // 7: the low byte of it
+    {"mov.b32 %rs3, 65539; setp.eq.b16 %p1, %rs3, 3; selp.b32 %r9, 1, 0, %p1;", 1},
+    // with types where none matters
+    {"mov.f32 %r1, 0f40000000; mov.u32 %r2, 5; setp.ne.s32 %p1, %r2, 6; selp.u32 %r9, %r1, %r2, %p1;", 0x40000000u},
+    {"mov.u64 %rd9, -1; setp.eq.s32 %p1, 4, 5; selp.s32 %r9, 1, 2, %p1;", 2},
     {"mov.b64 %rd9, 21474836480; xor.b64 %rd9, %rd9, 12884901888; shr.u64 %rd9, %rd9, 32; cvt.u32.u64 %r9, %rd9;", 6},
     {"not.b32 %r9, 1;", 0xFFFFFFFEu},
     {"shl.b32 %r9, 3, 31;", 0x80000000u},

@@ -63,6 +63,16 @@ bool startsWith(const std::string& text, const char* with)
     return text.rfind(with, 0) == 0;
 }
 
+/// Before its version 20 LLVM named types where none matters: of what is moved, chosen, or compared for being equal. Floating point is compared by its own rules.
+std::string withoutType(const std::string& opcode)
+{
+    const size_t type = opcode.rfind('.') + 1;
+    const bool moved = startsWith(opcode, "ld.") || startsWith(opcode, "st.") || startsWith(opcode, "mov.");
+    const bool compared = startsWith(opcode, "selp.") || startsWith(opcode, "setp.eq.") || startsWith(opcode, "setp.ne.");
+    const char kind = type > 0 && type < opcode.size() ? opcode[type] : ' ';
+    return ((moved || compared) && (kind == 'u' || kind == 's')) || (moved && kind == 'f') ? opcode.substr(0, type) + "b" + opcode.substr(type + 1) : opcode;
+}
+
 class Parser
 {
 public:
@@ -141,7 +151,7 @@ private:
             text = trimmed(text.substr(space));
         }
         const size_t space = std::min(text.find(' '), text.size());
-        const std::string opcode = text.substr(0, space);
+        const std::string opcode = withoutType(text.substr(0, space));
         std::vector<std::string> operands;
         std::istringstream rest(text.substr(space));
         for (std::string each; std::getline(rest, each, ',');)
