@@ -173,9 +173,9 @@ TEST_P(EachDevice, AWholeInspectionIsOneGraph)
 {
     if (!DeviceGraph::possible(device_.type()))
         GTEST_SKIP() << "this LibTorch has no graphs of it";
-    const c10::InferenceMode inference;
     Training trained = training(2, at::kCPU);
     trained.step(images(4, 1));
+    const c10::InferenceMode inference;
     const AgpNet net(trained.config(), trained.backbone(), trained.scale(), trained.decoder(), ComputeType::Float32, device_);
     const c10::impl::VirtualGuardImpl guard(device_.type());
     const c10::StreamGuard own(guard.getNewStream(device_)); // capture wants a stream other than the default one
