@@ -90,8 +90,8 @@ private:
         }
     };
 
-    /// A sum, or the greatest of something: how it comes to be, and a name for what it has come to. Where the latter is not scheduled it is the former itself. On
-    /// a GPU each thread makes its own in registers, and other threads read the result.
+    /// A sum, or the greatest of something: how it comes to be, and a name for what it has come to. Where the latter is not
+    /// scheduled it is the former itself. On a GPU each thread makes its own in registers, and other threads read the result.
     struct Folded
     {
         explicit Folded(const std::string& name) : steps(name + "Steps"), result(name) {}
@@ -154,8 +154,9 @@ private:
         return reinterpret<float>(Halide::select((key >> 31) != 0, key ^ Expr(0x80000000u), ~key));
     }
 
-    /// Finds the key of the top-th value from the high bits down, a digit a round, by counting. What is too small to matter is passed over, so the later rounds see
-    /// little of the map: rows on a CPU, whose lanes go together; on a GPU what one lane sees of a row.
+    /// Finds the key of the top-th value from the high bits down, a digit a round, by counting. What is too small to matter is
+    /// passed over, so the later rounds see little of the map: rows on a CPU, whose lanes go together; on a GPU what one lane
+    /// sees of a row.
     void select(const Expr& width, const Expr& height)
     {
         const int groups = rowGroups, digits = (1 << digitBits) - 1;
@@ -165,7 +166,7 @@ private:
         const Expr within = x >= 0 && x < width && y >= 0 && y < height;
         keys(x, y, n) = Halide::select(likely(within), keyOf(bounded(x, y, 0, n)), Expr(0u));
 
-        const int laneParts = std::max(1, lanes / 8);
+        const int laneParts = lanes % 8 == 0 ? lanes / 8 : 1;
         column = RDom(0, columns, "column");
         RDom everyLane(0, lanes, "everyLane"), everyRow(0, height, "everyRow");
         RDom everyGroup(0, groups, "everyGroup"), everyPart(0, laneParts, "everyPart"), ofPart(0, lanes / laneParts, "ofPart");
