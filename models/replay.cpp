@@ -78,9 +78,8 @@ std::vector<at::Tensor> copies(const std::vector<at::Tensor>& tensors)
     return result;
 }
 
-} // namespace
-
-struct Replay::Shape
+/// A shape of input, and what has become of it.
+struct Shape
 {
     enum class State
     {
@@ -97,11 +96,11 @@ struct Replay::Shape
     std::unique_ptr<DeviceGraph> graph;
     std::unique_ptr<c10::Event> done; // its outputs have been read: the next replay, perhaps in another stream, waits for that
 
-    std::vector<at::Tensor> capture(const Computation& computation, const at::Tensor& given);
+    std::vector<at::Tensor> capture(const Replay::Computation& computation, const at::Tensor& given);
     std::vector<at::Tensor> replay(const at::Tensor& given);
 };
 
-std::vector<at::Tensor> Replay::Shape::capture(const Computation& computation, const at::Tensor& given)
+std::vector<at::Tensor> Shape::capture(const Replay::Computation& computation, const at::Tensor& given)
 {
     std::vector<at::Tensor> expected = computation(given);
     state = State::Refused; // until it has shown itself
@@ -139,7 +138,7 @@ std::vector<at::Tensor> Replay::Shape::capture(const Computation& computation, c
     return expected;
 }
 
-std::vector<at::Tensor> Replay::Shape::replay(const at::Tensor& given)
+std::vector<at::Tensor> Shape::replay(const at::Tensor& given)
 {
     const c10::Stream current = c10::impl::VirtualGuardImpl(given.device().type()).getStream(given.device());
     done->block(current);
@@ -150,14 +149,27 @@ std::vector<at::Tensor> Replay::Shape::replay(const at::Tensor& given)
     return result;
 }
 
+} // namespace
+
 #endif
 
 struct Replay::Impl
 {
     Computation computation;
+
 #ifdef AGPNET_GRAPHS
     std::mutex mutex; // of the map
-    std::map<std::vector<int64_t>, std::unique_ptr<Shape>> shapes;
+    std::map<std::vector<int64_t>, Shape> shapes;
+
+    /// Null where there is nothing to capture.
+    Shape* shapeOf(const at::Tensor& input)
+    {
+        if (input.is_cpu() || !DeviceGraph::possible(input.device().type()) || input.size(0) > largestBatch)
+            return nullptr;
+        const std::lock_guard lock(mutex);
+        const std::vector<int64_t> sizes = input.sizes().vec();
+        return shapes.contains(sizes) || shapes.size() < mostShapes ? &shapes[sizes] : nullptr;
+    }
 #endif
 };
 
@@ -168,25 +180,11 @@ Replay::Replay(Computation computation) : impl_(std::make_unique<Impl>())
 
 Replay::~Replay() = default;
 
-#ifdef AGPNET_GRAPHS
-
-Replay::Shape* Replay::shapeOf(const at::Tensor& input) const
-{
-    if (input.is_cpu() || !DeviceGraph::possible(input.device().type()) || input.size(0) > largestBatch)
-        return nullptr;
-    const std::lock_guard lock(impl_->mutex);
-    const auto found = impl_->shapes.find(input.sizes().vec());
-    if (found != impl_->shapes.end())
-        return found->second.get();
-    if (impl_->shapes.size() == mostShapes)
-        return nullptr;
-    return impl_->shapes.emplace(input.sizes().vec(), std::make_unique<Shape>()).first->second.get();
-}
-
 std::vector<at::Tensor> Replay::operator()(const at::Tensor& input) const
 {
     const c10::InferenceMode inference; // in which the graph's own tensors are made
-    if (Shape* const shape = shapeOf(input))
+#ifdef AGPNET_GRAPHS
+    if (Shape* const shape = impl_->shapeOf(input))
     {
         const std::lock_guard lock(shape->mutex);
         if (shape->state == Shape::State::Captured)
@@ -194,26 +192,8 @@ std::vector<at::Tensor> Replay::operator()(const at::Tensor& input) const
         if (shape->state == Shape::State::Counting && ++shape->calls > callsBefore)
             return shape->capture(impl_->computation, input);
     }
-    return impl_->computation(input);
-}
-
-#else
-
-struct Replay::Shape
-{
-};
-
-Replay::Shape* Replay::shapeOf(const at::Tensor& /*input*/) const
-{
-    return nullptr;
-}
-
-std::vector<at::Tensor> Replay::operator()(const at::Tensor& input) const
-{
-    const c10::InferenceMode inference;
-    return impl_->computation(input);
-}
-
 #endif
+    return impl_->computation(input);
+}
 
 } // namespace agpnet

@@ -29,9 +29,6 @@ public:
     static constexpr int callsBefore = 2;      ///< with a shape, before it is worth capturing
 
 private:
-    struct Shape;
-    Shape* shapeOf(const at::Tensor& input) const; ///< null where there is nothing to capture
-
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };

@@ -195,12 +195,6 @@ Inference::Inference(const ModelFile& file, const std::string& precision, at::De
 {
 }
 
-AnomalyMaps Inference::run(const at::Tensor& images) const
-{
-    c10::InferenceMode inference;
-    return anomalyMaps(config(), net_.reconstruct(images));
-}
-
 Findings Inference::find(const at::Tensor& images) const
 {
     const std::vector<at::Tensor> found = replay_(images);

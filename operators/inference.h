@@ -49,14 +49,15 @@ struct Inspected : Evidence
 /// The map at the image's size; 0 outside the region, whose border does not bleed.
 cv::Mat mapAt(const cv::Mat& map, cv::Size size, const RegionOfInterest& region);
 
-/// A model ready to run. Immutable; run() may be called from several threads.
+/// A model ready to run. Immutable; its functions may be called from several threads.
 class Inference
 {
 public:
     Inference(const ModelFile& file, const std::string& precision, at::Device device = at::kCPU);
 
-    AnomalyMaps run(const at::Tensor& images) const; ///< [N, 3, H, W], RGB, 0 to 1, at the input size
-    Findings find(const at::Tensor& images) const;   ///< of the same; on a device by one launch, where it can be
+    /// images: [N, 3, H, W], RGB, 0 to 1, at the input size. On a device by one launch, where it can be.
+    Findings find(const at::Tensor& images) const;
+    AnomalyMaps run(const at::Tensor& images) const { return find(images).maps; }
 
     /// images: of any size each.
     std::vector<Inspected> inspect(const std::vector<Frame>& images, const Inspection& inspection) const;

@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "operators/guard.h"
+#include "operators/preprocess.h"
 
 #include <algorithm>
 #include <array>
@@ -18,10 +19,8 @@ namespace
 cv::Mat shownOf(const cv::Mat& image)
 {
     require(!image.empty() && image.dims == 2, "image is empty or has {} dimensions, expected rows and columns", image.dims);
+    checkImageType(image.type(), "image");
     const int channels = image.channels();
-    require(channels == 1 || channels == 3 || channels == 4 || channels == 6, "image has {} channels, expected 1 (grey), 3 (BGR), 4 (BGRA) or 6 (BGR and geometry)", channels);
-    require(image.depth() == CV_8U || image.depth() == CV_16U || image.depth() == CV_32F, "image is of type {}, expected 8-bit, 16-bit or 32-bit float (0 to 1)",
-            cv::typeToString(image.type()));
     cv::Mat shown;
     image.convertTo(shown, CV_8U, image.depth() == CV_8U ? 1 : image.depth() == CV_16U ? 1 / 257.0 : 255);
     if (channels == 1)

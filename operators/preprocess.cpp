@@ -24,11 +24,7 @@ void checkImage(const Image& image, const std::string& what)
         require(image.dims == 2, "{} has {} dimensions, expected an image of rows and columns", what, image.dims);
     require(image.rows >= smallestSide && image.cols >= smallestSide, "{} is {}x{} pixels, expected at least {}x{}", what, image.cols,
             image.rows, smallestSide, smallestSide);
-    const int channels = image.channels();
-    require(channels == 1 || channels == 3 || channels == 4 || channels == 6,
-            "{} has {} channels, expected 1 (grey), 3 (BGR), 4 (BGRA) or 6 (BGR and geometry)", what, channels);
-    require(image.depth() == CV_8U || image.depth() == CV_16U || image.depth() == CV_32F,
-            "{} is of type {}, expected 8-bit, 16-bit or 32-bit float (0 to 1)", what, cv::typeToString(image.type()));
+    checkImageType(image.type(), what);
 }
 
 void prepareOnHost(const cv::Mat& image, const at::Tensor& out)
@@ -137,6 +133,15 @@ at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size)
     for (const Frame& frame : framesOf(images))
         batch.push_back(frame.at(size));
     return batch.size() == 1 ? batch[0] : at::cat(batch);
+}
+
+void checkImageType(int type, const std::string& what)
+{
+    const int channels = CV_MAT_CN(type), depth = CV_MAT_DEPTH(type);
+    require(channels == 1 || channels == 3 || channels == 4 || channels == 6,
+            "{} has {} channels, expected 1 (grey), 3 (BGR), 4 (BGRA) or 6 (BGR and geometry)", what, channels);
+    require(depth == CV_8U || depth == CV_16U || depth == CV_32F, "{} is of type {}, expected 8-bit, 16-bit or 32-bit float (0 to 1)",
+            what, cv::typeToString(type));
 }
 
 void checkBlob(const at::Tensor& images, const char* what)

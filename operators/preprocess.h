@@ -51,6 +51,9 @@ at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size);
 /// [N, C, h, w] → [N, C, size], as Frame::at(), where the images are; unchanged if it fits.
 at::Tensor resized(const at::Tensor& images, cv::Size size);
 
+/// Refuses an OpenCV type that no picture has: 8 or 16 bits or float; 1, 3, 4 or 6 channels.
+void checkImageType(int type, const std::string& what);
+
 /// Refuses values that are not finite, or look like 0..255 where 0..1 is meant.
 void checkBlob(const at::Tensor& images, const char* what);
 

@@ -3,7 +3,7 @@
 #include "agpnet/agpnet.hpp"
 #include "operators/detector_impl.h"
 #include "operators/trainer_impl.h"
-#include "tests/devices/pretend_device.h"
+#include "tests/devices/each_device.h"
 #include "tests/devices/pretend_graph.h"
 #include "tests/support/tiny_backbone.h"
 
@@ -69,15 +69,14 @@ public:
     cv::cuda::GpuMat mat;
 };
 
-class WholeDevice : public ::testing::TestWithParam<std::string>
+class WholeDevice : public test::OnEachDevice
 {
 protected:
     void SetUp() override
     {
-        std::string reason;
-        device_ = test::deviceFor(GetParam(), reason);
-        if (device_.is_cpu())
-            GTEST_SKIP() << reason;
+        OnEachDevice::SetUp();
+        if (IsSkipped())
+            return;
         const auto trainer = Trainer::create(test::writeTinyBackbone(folder_), test::tinyConfig(4));
         trainer->fit(12, [](size_t i) { return picture(i); });
         trainer->save(path_);
@@ -101,7 +100,6 @@ protected:
 
     test::TempFolder folder_;
     std::string path_ = folder_ / "m.agp";
-    at::Device device_ = at::kCPU;
     cv::Ptr<Detector> host_, there_;
 };
 
@@ -222,7 +220,7 @@ TEST_P(WholeDevice, MapsOfSeveralPicturesStayOnTheDevice)
 
 TEST_P(WholeDevice, APictureThatIsThereStaysThere)
 {
-    if (GetParam() != "pretend")
+    if (!pretends())
         GTEST_SKIP() << "traffic is counted on the pretended device";
     there_->setThreshold(1e6); // of an anomalous picture the regions are found on the host
     const DeviceMat given(device_, picture(6, {301, 200})), map(device_, {301, 200}, CV_32F), mask(device_, {301, 200}, CV_8U);
@@ -237,7 +235,7 @@ TEST_P(WholeDevice, APictureThatIsThereStaysThere)
 
 TEST_P(WholeDevice, ABatchThatIsThereWaitsForItsDecisions)
 {
-    if (GetParam() != "pretend")
+    if (!pretends())
         GTEST_SKIP() << "traffic is counted on the pretended device";
     there_->setThreshold(1e6);
     const DeviceMat first(device_, picture(6, {301, 200})), second(device_, picture(7, {301, 200})), third(device_, picture(8, {48, 40}));
@@ -275,7 +273,7 @@ TEST_P(WholeDevice, AnInspectionIsReplayed)
             expectSame(there_->detect(picture(i), map), expected);
             EXPECT_LT(cv::norm(map, expectedMap, cv::NORM_INF), 1e-4);
         }
-    if (GetParam() != "pretend" || !test::graphsOf(device_.type()))
+    if (!pretends() || !test::graphsOf(device_.type()))
         return;
     EXPECT_EQ(test::graphs().captured - before.captured, 1);
     EXPECT_EQ(test::graphs().replayed - before.replayed, 32 - 2);
@@ -335,7 +333,7 @@ TEST_P(WholeDevice, ConvolutionalBackbones)
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(, WholeDevice, ::testing::Values("pretend", "cuda"), [](const auto& each) { return each.param; });
+AGPNET_EACH_DEVICE(WholeDevice);
 
 } // namespace
 } // namespace agpnet

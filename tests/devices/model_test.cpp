@@ -5,7 +5,7 @@
 #include "models/device.h"
 #include "models/device_graph.h"
 #include "models/training.h"
-#include "tests/devices/pretend_device.h"
+#include "tests/devices/each_device.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/ATen.h>
@@ -32,18 +32,9 @@ void expectNear(const at::Tensor& found, const at::Tensor& expected, double tole
     EXPECT_LE((found.cpu().to(at::kDouble) - expected.to(at::kDouble)).abs().max().item<double>(), tolerance * scale) << what;
 }
 
-class EachDevice : public ::testing::TestWithParam<std::string>
+class EachDevice : public test::OnEachDevice
 {
 protected:
-    void SetUp() override
-    {
-        std::string reason;
-        device_ = test::deviceFor(GetParam(), reason);
-        if (device_.is_cpu())
-            GTEST_SKIP() << reason;
-    }
-
-    bool pretends() const { return GetParam() == "pretend"; }
     Training training(int steps, at::Device device, const std::string& more = R"("precision":"fp32")") const
     {
         return Training(configFromTextOrFile(test::tinyConfig(steps, more)), readBackbone(backbone_), device);
@@ -51,7 +42,6 @@ protected:
 
     test::TempFolder folder_;
     std::string backbone_ = test::writeTinyBackbone(folder_);
-    at::Device device_ = at::kCPU;
     // TensorFloat-32 is off unless somebody turns it on: float32 is float32
 };
 
@@ -197,7 +187,7 @@ TEST_P(EachDevice, AWholeInspectionIsOneGraph)
 }
 #endif
 
-INSTANTIATE_TEST_SUITE_P(, EachDevice, ::testing::Values("pretend", "cuda"), [](const auto& each) { return each.param; });
+AGPNET_EACH_DEVICE(EachDevice);
 
 TEST(DeviceNamed, RefusesWhatIsNone)
 {

@@ -1,6 +1,6 @@
 // What is replayed is what would have been computed, whoever asks and whatever goes wrong. On the pretended device always, on a GPU where there is one.
 #include "models/replay.h"
-#include "tests/devices/pretend_device.h"
+#include "tests/devices/each_device.h"
 #include "tests/devices/pretend_graph.h"
 
 #include <ATen/ATen.h>
@@ -15,22 +15,13 @@ namespace agpnet
 namespace
 {
 
-class Replays : public ::testing::TestWithParam<std::string>
+class Replays : public test::OnEachDevice
 {
 protected:
-    void SetUp() override
-    {
-        std::string reason;
-        device_ = test::deviceFor(GetParam(), reason);
-        if (device_.is_cpu())
-            GTEST_SKIP() << reason;
-    }
-
     at::Tensor given(double value, int64_t n = 2) const { return at::full({n, 3}, value, at::TensorOptions(at::kFloat).device(device_)); }
     bool graphsThere() const { return test::graphsOf(device_.type()); }
     static float first(const at::Tensor& tensor) { return tensor.flatten()[0].cpu().item<float>(); }
 
-    at::Device device_ = at::kCPU;
     std::atomic<int> calls_{0};
     const Replay::Computation twicePlusOne_ = [this](const at::Tensor& x) -> std::vector<at::Tensor> {
         calls_++;
@@ -165,7 +156,7 @@ TEST_P(Replays, ThreadsGetTheirOwn)
 
 TEST_P(Replays, GraphsAreCounted)
 {
-    if (GetParam() != "pretend" || !graphsThere())
+    if (!pretends() || !graphsThere())
         GTEST_SKIP() << "graphs are counted on the pretended device, and with LibTorch 2.12 and later";
     const test::Graphs before = test::graphs();
     const Replay replay(twicePlusOne_);
@@ -175,7 +166,7 @@ TEST_P(Replays, GraphsAreCounted)
     EXPECT_EQ(test::graphs().replayed - before.replayed, 10 - Replay::callsBefore); // the third to compare with
 }
 
-INSTANTIATE_TEST_SUITE_P(, Replays, ::testing::Values("pretend", "cuda"), [](const auto& each) { return each.param; });
+AGPNET_EACH_DEVICE(Replays);
 
 TEST(Replay, ComputesOnTheCpuAsItStands)
 {
