@@ -1,5 +1,6 @@
 #include "halide_generators/choices.h"
 
+#include "common/cpu.h"
 #include "halide_generators/cuda_driver.h"
 #include "halide_generators/opencl_driver.h"
 
@@ -17,12 +18,9 @@ namespace
 bool cpuRuns(std::string_view target)
 {
     const auto wants = [&](std::string_view feature) { return target.find(feature) != std::string_view::npos; };
-    __builtin_cpu_init();
-    if (wants("avx512_skylake") &&
-        !(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd")))
+    if (wants("avx512_skylake") && !cpuFeatures().avx512)
         return false;
-    if ((wants("avx2") || wants("avx512")) && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")))
+    if ((wants("avx2") || wants("avx512")) && !cpuFeatures().avx2)
         return false;
     // Every other AVX-512 kind of Halide's is a later processor than the tables here name; claim none of them.
     for (const char* unknown : {"avx512_cannonlake", "avx512_sapphirerapids", "avx512_knl", "avx512_zen", "avx10"})

@@ -1,5 +1,6 @@
 #include "models/row_kernels.h"
 
+#include "common/cpu.h"
 #include "models/parallel.h"
 
 #include <algorithm>
@@ -180,10 +181,9 @@ AGPNET_KERNELS(avx512, __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl
 Kernels chooseKernels()
 {
 #ifdef __x86_64__
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
+    if (cpuFeatures().avx512)
         return {avx512Softmax, avx512AddThenNorm};
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    if (cpuFeatures().avx2)
         return {avx2Softmax, avx2AddThenNorm};
 #endif
     return {plainSoftmax, plainAddThenNorm};
