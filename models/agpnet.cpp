@@ -29,21 +29,6 @@ Backbone readBackbone(const std::string& path)
     return backbone;
 }
 
-ComputeType computeType(const std::string& precision, at::Device device)
-{
-    if (precision == "fp32")
-        return ComputeType::Float32;
-    if (precision == "bf16")
-        return ComputeType::BFloat16;
-    require(precision == "auto", "precision is '{}', expected auto, fp32 or bf16", precision);
-    return device.is_cuda() ? ComputeType::BFloat16 : fastestComputeType();
-}
-
-at::ScalarType scalarType(ComputeType compute)
-{
-    return compute == ComputeType::BFloat16 ? at::kBFloat16 : at::kFloat;
-}
-
 namespace
 {
 

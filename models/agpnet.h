@@ -7,6 +7,7 @@
 #include "models/decoder.h"
 #include "models/feature_scale.h"
 #include "models/frozen_decoder.h"
+#include "models/precision.h"
 #include "models/state_dict.h"
 
 #include <memory>
@@ -27,10 +28,6 @@ struct Backbone
 };
 
 Backbone readBackbone(const std::string& path);
-
-/// "fp32", "bf16", or "auto": bfloat16 on a CUDA device and where the CPU multiplies it natively, float32 otherwise.
-ComputeType computeType(const std::string& precision, at::Device device = at::kCPU);
-at::ScalarType scalarType(ComputeType compute);
 
 /// The config with what it leaves open filled in for this backbone: input size, layers, width of the decoder.
 Config completed(Config config, const BackboneFacts& backbone);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "models/onnx_writer.h"
+#include "models/precision.h"
 #include "models/state_dict.h"
 
 #include <array>
@@ -18,15 +19,6 @@
 
 namespace agpnet
 {
-
-enum class ComputeType
-{
-    Float32,
-    BFloat16
-};
-
-/// BFloat16 where the processor multiplies it natively, Float32 elsewhere.
-ComputeType fastestComputeType();
 
 /// Whose attention is the prior of a transformer. A convolutional network has none; see Cnn.
 enum class AttentionAggregate

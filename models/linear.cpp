@@ -1,5 +1,7 @@
 #include "models/linear.h"
 
+#include "common/cpu.h"
+
 #include <optional>
 #include <string_view>
 
@@ -59,7 +61,8 @@ bool Linear::canPack()
 
 Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, at::ScalarType type, int64_t packedFor)
     : weight_(weight.detach().to(type).clone()), // never a view into a mapped file, whose pages may have to be read again
-      packed_(packedFor > 0 && weight.is_cpu() && canPack())
+      // LibTorch lays no bfloat16 weight out for a CPU without AVX-512
+      packed_(packedFor > 0 && weight.is_cpu() && canPack() && (type != at::kBFloat16 || cpuFeatures().avx512))
 {
     if (bias.defined())
         bias_ = bias.detach().to(type).clone();

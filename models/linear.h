@@ -21,7 +21,7 @@ public:
     /// @param weight    [out, in], of any floating-point type; copied into `type`, float32 or bfloat16
     /// @param bias      [out], or undefined
     /// @param packedFor rows of input to lay the weight out for, others work as well; 0: leave it as it is. Where this LibTorch
-    ///                  cannot, it stays as it is
+    ///                  cannot, or not on this CPU, it stays as it is
     Linear(const at::Tensor& weight, const at::Tensor& bias, at::ScalarType type, int64_t packedFor);
 
     at::Tensor operator()(const at::Tensor& input, Then then = Then::Nothing) const; ///< of the layer's type

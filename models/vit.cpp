@@ -46,15 +46,6 @@ struct Block
 
 } // namespace
 
-ComputeType fastestComputeType()
-{
-#ifdef __x86_64__
-    if (__builtin_cpu_supports("avx512bf16")) // every processor with AMX has it too
-        return ComputeType::BFloat16;
-#endif
-    return ComputeType::Float32;
-}
-
 struct Vit::Impl
 {
     VitConfig config;

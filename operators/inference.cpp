@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgproc.hpp>
 
 namespace agpnet
@@ -25,9 +26,10 @@ constexpr double acceptableBf16Error = 0.02;
 
 ComputeType chosenType(const ModelFile& file, const std::string& precision, at::Device device)
 {
-    const ComputeType type = computeType(precision, device);
-    if (precision == "auto" && !(file.bf16Error >= 0 && file.bf16Error <= acceptableBf16Error))
-        return ComputeType::Float32;
+    const bool accurate = file.bf16Error >= 0 && file.bf16Error <= acceptableBf16Error;
+    const ComputeType type = computeType(precision == "auto" && !accurate ? "fp32" : precision, device);
+    if (precision == "bf16" && type == ComputeType::Float32)
+        CV_LOG_ONCE_WARNING(nullptr, "agpnet: bf16 was asked for, but this CPU has no bfloat16 products; the model computes in float32");
     return type;
 }
 

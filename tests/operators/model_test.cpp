@@ -1,4 +1,5 @@
 // Training, the model file and resuming, around a tiny backbone.
+#include "common/cpu.h"
 #include "common/error.h"
 #include "models/checksum.h"
 #include "models/model_file.h"
@@ -425,6 +426,17 @@ TEST_F(Model, Bfloat16StaysCloseToFloat32)
     const at::Tensor batch = images(4, 3);
     const at::Tensor full = Inference(file, "fp32").run(batch).scores, half = Inference(file, "bf16").run(batch).scores;
     EXPECT_LT(((full - half).abs() / full).max().item<double>(), 0.02);
+}
+
+TEST_F(Model, PrecisionIsThatWhichIsUsed)
+{
+    ModelFile file = trained(1);
+    file.bf16Error = 1; // bfloat16 was found inaccurate, so only who asks for it gets it
+    EXPECT_EQ(Inference(file, "auto").precision(), "fp32");
+    EXPECT_EQ(Inference(file, "fp32").precision(), "fp32");
+    EXPECT_EQ(Inference(file, "bf16").precision(), cpuFeatures().avx512Bf16 ? "bf16" : "fp32");
+    file.bf16Error = 0;
+    EXPECT_EQ(Inference(file, "auto").precision(), computeType("auto") == ComputeType::BFloat16 ? "bf16" : "fp32");
 }
 
 } // namespace
