@@ -1,6 +1,7 @@
 #include "models/agpnet.h"
 
 #include "common/error.h"
+#include "models/team.h"
 
 #include <ATen/ATen.h>
 #include <algorithm>
@@ -171,6 +172,7 @@ Reconstruction AgpNet::reconstruct(const at::Tensor& images) const
             fmt::join(images.sizes(), ", "));
     require(images.device() == device_, "the model is on {}, the images are on {}", device_.str(), images.device().str());
     c10::InferenceMode inference;
+    const Team::Scope threads;
     const at::Tensor tokens = extractFeatures(*extractor_, config_, images, false).tokens;
     const at::Tensor product = scale_.product(tokens);
     const at::Tensor clean = scale_.applied(tokens, product);

@@ -1,16 +1,47 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <vector>
 
 namespace agpnet
 {
 
-/// softmax(q k^T / sqrt(D)) v, inference only. qkv: [N, T, 3, heads, D] as one linear layer gives it; returns [N, T, heads * D].
-///
-/// On the CPU in bfloat16 this is not at::scaled_dot_product_attention: at a few hundred tokens LibTorch's kernel is bound by its
-/// softmax and by matrix multiplications that do not use bfloat16 instructions (2.5 ms against 0.8 ms for 325 tokens, 6 heads of
-/// 64, one core of a Zen 5, by two of LibTorch's products with our softmax between; attention_avx512.h takes 0.57 of the latter).
-/// Everywhere else it is.
+/// Keys and values of a batch of images, laid out for products by the rows that several threads compute, then read by all of them. Inference only. On the
+/// CPU, in float32 and bfloat16, these are kernels of this library: at a few hundred tokens LibTorch's are bound by the passes between two products, and
+/// divide their work by themselves. Elsewhere it is at::scaled_dot_product_attention, of a whole batch.
+class KeysValues
+{
+public:
+    static constexpr int64_t multiple = 16; ///< where rows may be divided
+
+    /// @param like  what qkv will be: [..., 3 * heads * width], its type and device
+    KeysValues(const at::Tensor& like, int64_t batch, int64_t tokens, int64_t heads);
+
+    /// Whether rows come and go in parts. Otherwise put() takes all rows of a batch, and does nothing.
+    bool divides() const { return kind_ != Kind::Whole; }
+
+    /// @param qkv    rows of one image, [rows, 3 * heads * width], contiguous
+    /// @param first  its first token, a multiple of `multiple`; rows is one too, or they reach the last token
+    void put(const at::Tensor& qkv, int64_t image, int64_t first);
+
+    /// softmax(q k^T / sqrt(width)) v for the queries of such rows, [rows, heads * width]. All rows of the image have been put.
+    at::Tensor attend(const at::Tensor& qkv, int64_t image) const;
+
+private:
+    enum class Kind
+    {
+        Float,
+        Bf16,
+        Products, ///< two of LibTorch's products with our softmax between
+        Whole
+    };
+
+    int64_t batch_, tokens_, heads_, width_;
+    Kind kind_;
+    at::Tensor keys_, values_; ///< [N, heads, ...]; Products: [N, heads, T, width]
+};
+
+/// The same for whole tensors. qkv: [N, T, 3, heads, D] as one linear layer gives it; returns [N, T, heads * D].
 at::Tensor attend(const at::Tensor& qkv);
 
 /// How much each token is looked at, [N, T], float32: mean over heads and queries of softmax(q k^T / sqrt(D)).

@@ -1,6 +1,7 @@
 #include "models/cnn.h"
 
 #include "common/error.h"
+#include "models/team.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/adaptive_avg_pool2d.h>
@@ -139,10 +140,13 @@ void takeNorm(NamedWeights& source, StateDict& ours, const std::string& to, cons
 Cnn::Cnn(BackboneFacts facts, const ExtractorOptions& options)
     : Extractor(std::move(facts)), device_(options.device), type_(typeOf(options))
 {
+    if (device_.is_cpu())
+        briefWaiting_.emplace();
 }
 
 Cnn::Output Cnn::run(const at::Tensor& image, const std::vector<int>& layers, bool attention, AttentionAggregate /*none*/) const
 {
+    const OpenMpThreads threads; // only LibTorch can divide a convolution
     const int64_t batch = image.size(0);
     const int64_t rows = image.size(2) / facts().stride;
     const int64_t columns = image.size(3) / facts().stride;

@@ -3,6 +3,9 @@
 
 #include "models/backbone.h"
 #include "models/named_weights.h"
+#include "models/team.h"
+
+#include <optional>
 
 namespace agpnet
 {
@@ -78,6 +81,7 @@ private:
 
     at::Device device_;
     at::ScalarType type_;
+    std::optional<BriefWaiting> briefWaiting_; ///< on the CPU: between two calls nothing spins
 };
 
 } // namespace agpnet

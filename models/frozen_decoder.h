@@ -2,7 +2,7 @@
 #pragma once
 
 #include "models/decoder.h"
-#include "models/linear.h"
+#include "models/frozen_blocks.h"
 
 namespace agpnet
 {
@@ -19,22 +19,12 @@ public:
     const DecoderShape& shape() const { return shape_; }
 
 private:
-    struct Norm
-    {
-        at::Tensor weight, bias;
-    };
-    struct Block
-    {
-        Norm norm1, norm2;
-        Linear qkv, projection, hidden, output;
-    };
-
     DecoderShape shape_;
     at::ScalarType compute_;
     at::Tensor positions_;
     Linear embed_, out_;
-    Norm norm_;
-    std::vector<Block> blocks_;
+    FrozenNorm norm_;
+    FrozenBlocks frozen_;
 };
 
 } // namespace agpnet

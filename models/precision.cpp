@@ -4,6 +4,7 @@
 #include "common/error.h"
 #include "common/stopwatch.h"
 #include "models/linear.h"
+#include "models/team.h"
 
 #include <algorithm>
 #include <limits>
@@ -49,6 +50,7 @@ bool bfloat16IsFaster()
     constexpr int rounds = 3;         // the fastest counts, and both take turns: whatever else the machine does
     constexpr double leastGain = 1.1; // for less nobody would give up digits
     const c10::InferenceMode inference;
+    const Team::Scope alone(1); // as each thread of an inspection computes
     Trial full(at::kFloat), half(at::kBFloat16);
     for (int round = 0; round < rounds; round++)
     {

@@ -9,13 +9,14 @@ namespace agpnet
 /// Rows of bfloat16 logits become softmax(scale * logits), in place, in float32 between.
 void softmaxRows(at::BFloat16* logits, int64_t rows, int64_t columns, float scale);
 
-/// The end of one residual branch and the start of the next: x += y, then the layer norm of x over its last dimension.
+/// x += y. x: [rows, C], float32, contiguous; y: of x's shape, float32 or bfloat16, contiguous. Runs in the calling thread.
+void addRows(const at::Tensor& x, const at::Tensor& y);
+
+/// The layer norm of x over its last dimension. Runs in the calling thread.
 ///
-/// @param x       [..., C], float32, contiguous; written to
-/// @param y       of x's shape, of `type`, contiguous; undefined: nothing is added
+/// @param x       [rows, C], float32, contiguous
 /// @param weight  [C], float32, as bias
-/// @param type    of the result: bfloat16, which takes one pass over the rows, or float32, which takes LibTorch's several
-at::Tensor addThenNorm(at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias, double eps,
-                       at::ScalarType type);
+/// @param out     [rows, C], bfloat16 or float32, contiguous: written to
+void normRows(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps, const at::Tensor& out);
 
 } // namespace agpnet

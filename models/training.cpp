@@ -4,6 +4,7 @@
 #include "common/stopwatch.h"
 #include "models/adamw.h"
 #include "models/stage_device.h"
+#include "models/team.h"
 #include "models/tensor_view.h"
 
 #include <ATen/ATen.h>
@@ -11,6 +12,7 @@
 #include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
 #include <cmath>
+#include <optional>
 #include <torch/csrc/autograd/grad_mode.h>
 
 namespace agpnet
@@ -35,6 +37,8 @@ struct Training::Impl
           // drawn on the host, so that a seed means the same weights everywhere
           decoder(Decoder(decoderShape(config, backbone.config), config.seed).clone(where)), ema(decoder.clone(where)), optimiser(decoder.parameters()), last(config.steps)
     {
+        if (device.is_cpu())
+            briefWaiting.emplace();
     }
 
     /// How far the training has come, 0 at the first step and 1 at the last: what α and the masked share rise with.
@@ -130,6 +134,7 @@ struct Training::Impl
     double unit = 0;
     Times times;
     World world;
+    std::optional<BriefWaiting> briefWaiting; ///< on the CPU: steps are LibTorch's loops, in which threads wait for each other
 };
 
 void Training::Impl::checkImages(const at::Tensor& images01) const

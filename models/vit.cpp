@@ -1,11 +1,10 @@
 #include "models/vit.h"
 
 #include "common/error.h"
-#include "models/attention.h"
-#include "models/linear.h"
+#include "models/frozen_blocks.h"
 #include "models/onnx_transformer.h"
-#include "models/row_kernels.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/ranges.h>
 #include <map>
@@ -25,27 +24,6 @@
 namespace agpnet
 {
 
-namespace
-{
-
-struct Norm
-{
-    at::Tensor weight; // undefined: no norm at all
-    at::Tensor bias;
-};
-
-struct Block
-{
-    Norm norm1;
-    Linear qkv;
-    Linear projection;
-    Norm norm2;
-    Linear hidden;
-    Linear output;
-};
-
-} // namespace
-
 struct Vit::Impl
 {
     VitConfig config;
@@ -54,19 +32,20 @@ struct Vit::Impl
     bool packed = false;
 
     Linear patch;
-    Norm normPre;
+    FrozenNorm normPre; // undefined weight: none
     at::Tensor prefix;    // [1, P, C] class token and registers, with their positions, float32
     at::Tensor positions; // [1, C, gridH, gridW], float32
-    std::vector<Block> blocks;
+    std::optional<FrozenBlocks> frozen;
 
     mutable std::mutex mutex; // of the cache
     mutable std::map<std::pair<int64_t, int64_t>, at::Tensor> positionCache;
 
+    int64_t tokens() const { return prefix.size(1) + config.gridH * config.gridW; }
     at::Tensor plain(const at::Tensor& tensor) const { return tensor.detach().to(options.device, at::kFloat).contiguous(); }
 
     Linear linear(const at::Tensor& weight, const at::Tensor& bias) const
     {
-        return Linear(weight, bias, type, packed ? prefix.size(1) + config.gridH * config.gridW : 0);
+        return Linear(weight, bias, type, packed ? tokens() : 0);
     }
 
     at::Tensor positionsFor(int64_t rows, int64_t columns) const;
@@ -115,39 +94,40 @@ Vit::Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& opt
     it.patch = it.linear(get("patch_embed.proj.weight", {c.width, 3, c.patch, c.patch}).reshape({c.width, 3 * c.patch * c.patch}),
                          weights.contains("patch_embed.proj.bias") ? get("patch_embed.proj.bias", {c.width}) : at::Tensor());
     if (c.normPre)
-        it.normPre = {get("norm_pre.weight", {c.width}).clone(), get("norm_pre.bias", {c.width}).clone()};
+        it.normPre = {get("norm_pre.weight", {c.width}).clone(), get("norm_pre.bias", {c.width}).clone(), c.layerNormEps};
 
+    it.frozen.emplace(c.heads, c.quickGelu ? Linear::Then::Silu : Linear::Then::Gelu, it.type, it.packed ? it.tokens() : 0);
     for (int64_t i = 0; i < c.depth; i++)
     {
         const std::string name = fmt::format("blocks.{}.", i);
-        Block block;
         const auto norm = [&](const std::string& which) {
-            return Norm{get(name + which + ".weight", {c.width}).clone(), get(name + which + ".bias", {c.width}).clone()};
+            return FrozenNorm{get(name + which + ".weight", {c.width}).clone(), get(name + which + ".bias", {c.width}).clone(), c.layerNormEps};
         };
+        LearntBlock block;
         // Layer scale multiplies what comes out of a linear layer: the same as scaling its rows, once. And x sigmoid(1.702 x) is
         // silu(1.702 x) / 1.702, two factors that go into the layers around it.
         const double inside = c.quickGelu ? 1.702 : 1.0;
-        const auto scaled = [&](const std::string& layer, const std::string& scale, int64_t inputs, double before)
+        const auto scaled = [&](const std::string& layer, const std::string& scale, int64_t inputs, double before, at::Tensor& weight, at::Tensor& bias)
         {
-            at::Tensor weight = get(name + layer + ".weight", {c.width, inputs}) / before;
-            at::Tensor bias = get(name + layer + ".bias", {c.width});
+            weight = get(name + layer + ".weight", {c.width, inputs}) / before;
+            bias = get(name + layer + ".bias", {c.width});
             if (c.layerScale)
             {
                 const at::Tensor gamma = get(name + scale, {c.width});
                 weight = weight * gamma.unsqueeze(1);
                 bias = bias * gamma;
             }
-            return it.linear(weight, bias);
         };
         block.norm1 = norm("norm1");
-        block.qkv =
-            it.linear(get(name + "attn.qkv.weight", {3 * c.width, c.width}),
-                      weights.contains(name + "attn.qkv.bias") ? get(name + "attn.qkv.bias", {3 * c.width}) : at::Tensor());
-        block.projection = scaled("attn.proj", "ls1.gamma", c.width, 1.0);
+        block.qkvWeight = get(name + "attn.qkv.weight", {3 * c.width, c.width});
+        if (weights.contains(name + "attn.qkv.bias"))
+            block.qkvBias = get(name + "attn.qkv.bias", {3 * c.width});
+        scaled("attn.proj", "ls1.gamma", c.width, 1.0, block.projectionWeight, block.projectionBias);
         block.norm2 = norm("norm2");
-        block.hidden = it.linear(get(name + "mlp.fc1.weight", {c.mlp, c.width}) * inside, get(name + "mlp.fc1.bias", {c.mlp}) * inside);
-        block.output = scaled("mlp.fc2", "ls2.gamma", c.mlp, inside);
-        it.blocks.push_back(std::move(block));
+        block.hiddenWeight = get(name + "mlp.fc1.weight", {c.mlp, c.width}) * inside;
+        block.hiddenBias = get(name + "mlp.fc1.bias", {c.mlp}) * inside;
+        scaled("mlp.fc2", "ls2.gamma", c.mlp, inside, block.outputWeight, block.outputBias);
+        it.frozen->add(block);
         options.copied();
     }
 }
@@ -228,40 +208,70 @@ Vit::Output Vit::run(const at::Tensor& given, const std::vector<int>& layers, bo
                                    .reshape({batch, 3, rows, c.patch, columns, c.patch})
                                    .permute({0, 2, 4, 1, 3, 5})
                                    .reshape({batch, rows * columns, 3 * c.patch * c.patch});
+    const at::Tensor positions = it.positionsFor(rows, columns)[0];
     // The residual stream stays in float32: sums of many terms are where bfloat16 loses most.
-    at::Tensor x = at::empty({batch, tokens, c.width}, it.prefix.options());
-    x.narrow(1, 0, skip).copy_(it.prefix.expand({batch, skip, c.width}));
-    at::Tensor patches = x.narrow(1, skip, rows * columns);
-    patches.copy_(it.patch(windows));
-    patches.add_(it.positionsFor(rows, columns));
-
-    if (it.normPre.weight.defined())
-        x = at::layer_norm(x, {c.width}, it.normPre.weight, it.normPre.bias, c.layerNormEps);
-
-    const Linear::Then activation = c.quickGelu ? Linear::Then::Silu : Linear::Then::Gelu;
-    at::Tensor branch; // what the last branch adds
-    const auto normalised = [&](const Norm& norm) { return addThenNorm(x, branch, norm.weight, norm.bias, c.layerNormEps, it.type); };
+    const at::Tensor x = at::empty({batch, tokens, c.width}, it.prefix.options());
 
     Output output;
-    size_t next = 0;
-    for (int64_t i = 0; i < layers.back(); i++)
+    std::vector<at::Tensor> queriesKeys; // of the wanted layers
+    for (size_t i = 0; i < layers.size(); i++)
     {
-        const Block& block = it.blocks[static_cast<size_t>(i)];
-        const at::Tensor qkv = block.qkv(normalised(block.norm1)).view({batch, tokens, 3, c.heads, headWidth});
-        branch = block.projection(attend(qkv));
-        branch = block.output(block.hidden(normalised(block.norm2), activation));
-
-        if (i + 1 != layers[next])
-            continue;
-        next++;
-        x.add_(branch);
-        branch = at::Tensor();
-        output.tokens.push_back(x.narrow(1, skip, rows * columns).clone());
+        output.tokens.push_back(at::empty({batch, rows * columns, c.width}, x.options()));
         if (attention)
+            queriesKeys.push_back(at::empty({batch, tokens, 2, c.heads, headWidth}, x.options().dtype(it.type)));
+    }
+    const auto layerOf = [&](int64_t block) -> std::optional<size_t>
+    {
+        const auto found = std::lower_bound(layers.begin(), layers.end(), block);
+        return found != layers.end() && *found == block ? std::optional(static_cast<size_t>(found - layers.begin())) : std::nullopt;
+    };
+
+    // Calls use(image, first patch, leading tokens, rows of both) with what of these rows belongs to each image.
+    const auto forEachImage = [&](const FrozenBlocks::Rows& part, const auto& use)
+    {
+        for (int64_t row = 0; row < part.x.size(0);)
         {
-            const at::Tensor seen = it.attention(qkv.select(2, 0).transpose(1, 2), qkv.select(2, 1).transpose(1, 2), aggregate);
-            output.attention = output.attention.defined() ? output.attention + seen : seen;
+            const int64_t first = (part.first + row) % tokens, count = std::min(part.x.size(0) - row, tokens - first);
+            const int64_t leading = std::clamp<int64_t>(skip - first, 0, count);
+            const at::Tensor own = part.x.narrow(0, row, count);
+            use((part.first + row) / tokens, std::max<int64_t>(first - skip, 0), own.narrow(0, 0, leading), own.narrow(0, leading, count - leading), first);
+            row += count;
         }
+    };
+    FrozenBlocks::Around around;
+    around.before = [&](const FrozenBlocks::Rows& part)
+    {
+        forEachImage(part, [&](int64_t image, int64_t patch, const at::Tensor& leading, const at::Tensor& patches, int64_t first) {
+            if (leading.size(0) > 0)
+                leading.copy_(it.prefix[0].narrow(0, first, leading.size(0)));
+            if (patches.size(0) == 0)
+                return;
+            patches.copy_(it.patch(windows[image].narrow(0, patch, patches.size(0))));
+            patches.add_(positions.narrow(0, patch, patches.size(0)));
+        });
+        if (it.normPre.weight.defined())
+            part.x.copy_(at::layer_norm(part.x, {c.width}, it.normPre.weight, it.normPre.bias, it.normPre.eps));
+    };
+    around.after = [&](const FrozenBlocks::Rows& part, int64_t blocks)
+    {
+        if (const auto layer = layerOf(blocks))
+            forEachImage(part, [&](int64_t image, int64_t patch, const at::Tensor& /*leading*/, const at::Tensor& patches, int64_t /*first*/) {
+                output.tokens[*layer][image].narrow(0, patch, patches.size(0)).copy_(patches);
+            });
+    };
+    if (attention)
+        around.attends = [&](const FrozenBlocks::Rows& part, const at::Tensor& qkv, int64_t block)
+        {
+            if (const auto layer = layerOf(block))
+                queriesKeys[*layer].view({batch * tokens, 2, c.heads, headWidth}).narrow(0, part.first, qkv.size(0)).copy_(qkv.narrow(1, 0, 2));
+        };
+    it.frozen->forward(x, layers.back(), around);
+
+    for (const at::Tensor& layer : queriesKeys)
+    {
+        const at::Tensor parts = layer.permute({2, 0, 3, 1, 4}); // [2, N, heads, T, D]
+        const at::Tensor seen = it.attention(parts[0], parts[1], aggregate);
+        output.attention = output.attention.defined() ? output.attention + seen : seen;
     }
     if (attention)
         output.attention.div_(static_cast<double>(layers.size()));
@@ -275,8 +285,7 @@ std::vector<OnnxValue> Vit::describe(OnnxWriter& onnx, const OnnxValue& image, c
     require(it.type == at::kFloat && !it.packed, "a backbone is described in float32 and as it was read");
     const int64_t rows = image.shape[2] / c.patch, columns = image.shape[3] / c.patch;
     const int64_t skip = it.prefix.size(1), tokens = skip + rows * columns;
-    const auto plain = [](const Linear& linear) { return OnnxLinear{linear.weight(), linear.bias()}; };
-    const auto scaled = [&](const Norm& norm) { return OnnxNorm{norm.weight, norm.bias, c.layerNormEps}; };
+    const auto scaled = [&](const FrozenNorm& norm) { return OnnxNorm{norm.weight, norm.bias, norm.eps}; };
 
     onnx.part("backbone/patches");
     const at::Tensor kernel = it.patch.weight().reshape({c.width, 3, c.patch, c.patch});
@@ -289,9 +298,10 @@ std::vector<OnnxValue> Vit::describe(OnnxWriter& onnx, const OnnxValue& image, c
     for (int i = 0; i < layers.back(); i++)
     {
         onnx.part(fmt::format("backbone/block{}", i + 1));
-        const Block& block = it.blocks[static_cast<size_t>(i)];
-        x = transformerBlock(onnx, x, {scaled(block.norm1), scaled(block.norm2), plain(block.qkv), plain(block.projection), plain(block.hidden),
-                                       plain(block.output), c.heads, c.quickGelu});
+        const LearntBlock block = it.frozen->learnt(i);
+        x = transformerBlock(onnx, x,
+                             {scaled(block.norm1), scaled(block.norm2), {block.qkvWeight, block.qkvBias}, {block.projectionWeight, block.projectionBias},
+                              {block.hiddenWeight, block.hiddenBias}, {block.outputWeight, block.outputBias}, c.heads, c.quickGelu});
         if (i + 1 == layers[kept.size()])
             kept.push_back(onnx.slice(x, 1, skip, tokens));
     }

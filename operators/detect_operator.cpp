@@ -1,5 +1,6 @@
 #include "common/error.h"
 #include "models/device.h"
+#include "models/team.h"
 #include "operators/inference.h"
 #include "operators/operator_list.h"
 #include "operators/preprocess.h"
@@ -19,7 +20,7 @@ public:
     explicit Detect(const Attributes& attributes)
         : model_(attributes.text("model")), precision_(attributes.text("precision")), product_(attributes.text("product")),
           sensitivity_(attributes.real("sensitivity")), threshold_(attributes.real("threshold")), pixelThreshold_(attributes.real("pixel_threshold")), tile_(static_cast<int>(attributes.integer("tile"))),
-          overlap_(attributes.real("tile_overlap")), device_(attributes.text("device")), polygons_(parsedPolygons(attributes.text("roi")))
+          overlap_(attributes.real("tile_overlap")), threads_(static_cast<int>(attributes.integer("threads"))), device_(attributes.text("device")), polygons_(parsedPolygons(attributes.text("roi")))
     {
         require(tile_ <= 0 || tile_ >= leastTile, "Detect: attribute 'tile' is {}, expected -1 (as the model), 0 (off) or at least {}", tile_, leastTile);
         for (const auto& polygon : polygons_)
@@ -39,6 +40,7 @@ public:
 
     void run(const std::vector<stages::View>& in, const std::vector<stages::View>& out, const stages::Device& device) override
     {
+        const Team::Scope scope(threads_);
         const at::Device given = torchDeviceOf("Detect", device), where = device_.empty() ? given : deviceNamed(device_);
         if (!inference_ || inference_->net().device() != where)
         {
@@ -131,6 +133,7 @@ private:
     double sensitivity_, threshold_, pixelThreshold_;
     int tile_;
     double overlap_;
+    int threads_;
     std::string device_;
     std::vector<std::vector<cv::Point2f>> polygons_;
     bool inPixels_ = false;
@@ -160,6 +163,7 @@ OperatorEntry detectOperator()
                            textAttribute("product", "one of the model's products, whose thresholds are taken; empty: of the one that each image is found to be of"),
                            textAttribute("precision", "auto takes bf16 where the device has it and the model was found accurate in it", "auto",
                                          {"auto", "fp32", "bf16"}),
+                           integerAttribute("threads", "that compute on the CPU; 0: one for each core, unless OMP_NUM_THREADS says less", 0, 0, Team::most),
                            deviceAttribute()}};
     return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Detect>(attributes); }};
 }

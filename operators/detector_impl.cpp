@@ -1,6 +1,7 @@
 #include "operators/detector_impl.h"
 
 #include "common/error.h"
+#include "models/team.h"
 #include "models/device.h"
 #include "operators/gpu_mat.h"
 #include "operators/guard.h"
@@ -174,6 +175,7 @@ std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<Frame>& ima
 Result DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const
 {
     return guarded([&] {
+        const Team::Scope scope(threads_);
         const AgpNet& net = inference_->net();
         std::string failure;
         if (image.isUMat() && image.dims() == 2 && !image.empty() && (map.isUMat() || mask.isUMat()))
@@ -213,6 +215,7 @@ std::vector<Result> DetectorImpl::detectBatch(cv::InputArrayOfArrays images, cv:
                                               MapSize size) const
 {
     return guarded([&] {
+        const Team::Scope scope(threads_);
         const at::Device device = inference_->net().device();
         std::vector<Frame> frames;
         if (images.isGpuMatVector())
@@ -290,6 +293,14 @@ void DetectorImpl::setSensitivity(double sensitivity)
     guarded([&] {
         require(std::isfinite(sensitivity) && sensitivity > 0, "sensitivity is {}, expected more than 0", sensitivity);
         sensitivity_ = sensitivity;
+    });
+}
+
+void DetectorImpl::setThreads(int threads)
+{
+    guarded([&] {
+        requireThreads(threads);
+        threads_ = threads;
     });
 }
 

@@ -26,6 +26,8 @@ public:
     std::string product() const override { return product_; }
     void setSensitivity(double sensitivity) override;
     double sensitivity() const override { return sensitivity_; }
+    void setThreads(int threads) override;
+    int threads() const override { return threads_; }
     void setThreshold(double threshold) override;
     void setPixelThreshold(double threshold) override;
     double threshold() const override { return threshold_ > 0 ? threshold_ : inference_->scores(product_).threshold.value; }
@@ -58,7 +60,7 @@ private:
     std::string header_, product_;
     Inspection inspection_;
     double sensitivity_ = 1, threshold_ = 0, pixelThreshold_ = 0; ///< thresholds: 0 for the model's
-    int minimumArea_ = 0;
+    int minimumArea_ = 0, threads_ = 0;
     bool hostFallback_ = true;
     mutable DriftWindow window_;
 };

@@ -1,6 +1,7 @@
 #include "operators/inference.h"
 
 #include "common/error.h"
+#include "models/team.h"
 #include "operators/on_device.h"
 #include "operators/preprocess.h"
 
@@ -145,6 +146,7 @@ std::vector<Inspected> inspected(const AgpNet& net, const std::function<Findings
                                  const Inspection& inspection)
 {
     c10::InferenceMode inference;
+    const Team::Scope threads;
     std::vector<Maps> results(images.size());
     std::vector<size_t> whole; // those that go through the model together
     std::vector<at::Tensor> batch;
@@ -211,6 +213,7 @@ std::vector<Inspected> Inference::inspect(const std::vector<Frame>& images, cons
 Inference::OnDevice Inference::inspect(const stages::Device& openCl, const Frame& image) const
 {
     c10::InferenceMode inference;
+    const Team::Scope threads;
     const Reconstruction reconstruction = net_.reconstruct(image.at(inputSize()));
     // the score is wanted on the host at once; taken there it waits for nothing
     const AnomalyMaps rated = heatmapOf(config(), residualOf(config().scoreMetric, reconstruction), config().height, config().width, config().sigma);
@@ -247,6 +250,7 @@ double Inference::outOfRange(int64_t product, const at::Tensor& features) const
     if (!drift_.features.known())
         return -1;
     c10::InferenceMode inference;
+    const Team::Scope threads;
     return drift_.features.distance(features, product) / drift_.limits.at(static_cast<size_t>(product)).value;
 }
 

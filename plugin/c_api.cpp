@@ -147,6 +147,16 @@ extern "C"
                            });
     }
 
+    int agpnet_detector_set_threads(agpnet_detector* detector, int threads, char* message, size_t messageSize)
+    {
+        return guardedForC(message, messageSize,
+                           [&]
+                           {
+                               requirePointer(detector, "detector");
+                               detector->detector->setThreads(threads);
+                           });
+    }
+
     int agpnet_detector_set_sensitivity(agpnet_detector* detector, double sensitivity, char* message, size_t messageSize)
     {
         return guardedForC(message, messageSize,

@@ -89,6 +89,9 @@ AGPNET_EXPORT int agpnet_detector_detect(const agpnet_detector *detector, const 
                                          agpnet_result *result, char *message, size_t message_size);
 
 /** Divides both thresholds: 2 finds defects half as strong. Above 0; 1 at first. Not while detect runs. */
+/** Threads that compute one call on the CPU; 0, the default: one for each core, unless OMP_NUM_THREADS says less. At most 256. Not beside a call. */
+AGPNET_EXPORT int agpnet_detector_set_threads(agpnet_detector *detector, int threads, char *message, size_t message_size);
+
 AGPNET_EXPORT int agpnet_detector_set_sensitivity(agpnet_detector *detector, double sensitivity, char *message, size_t message_size);
 
 /** The model file's header: JSON text, which lives as long as the detector. Null for null. */

@@ -125,6 +125,13 @@ public:
     virtual void setSensitivity(double sensitivity) = 0;
     virtual double sensitivity() const = 0; ///< the one that was set
 
+    /// Threads that compute one call on the CPU, the calling one among them. They are this library's own, wait asleep, and are shared by all detectors.
+    ///
+    /// @param threads  0, the default: as many as LibTorch would use in the calling thread, which is one for each core unless OMP_NUM_THREADS or
+    ///                 omp_set_num_threads() say less. At most 256.
+    virtual void setThreads(int threads) = 0;
+    virtual int threads() const = 0; ///< the one that was set
+
     /// Thresholds of the image score and of the map in place of the model's, before sensitivity. 0, which is what load() sets: the model's own.
     /// @throws cv::Exception for a negative value, or one that is not finite
     virtual void setThreshold(double threshold) = 0;

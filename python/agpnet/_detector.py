@@ -34,6 +34,7 @@ class Detector:
     def __init__(self, path: Union[str, "os.PathLike[str]"], precision: str = "auto", device: str = "cpu") -> None:
         self._handle = ctypes.c_void_p()
         self._sensitivity = 1.0
+        self._threads = 0
         _library.call("agpnet_detector_load_on", os.fsencode(path), precision.encode(), device.encode(), ctypes.byref(self._handle))
 
     def __del__(self) -> None:
@@ -56,6 +57,16 @@ class Detector:
     def sensitivity(self, value: float) -> None:
         _library.call("agpnet_detector_set_sensitivity", self._handle, float(value))
         self._sensitivity = float(value)
+
+    @property
+    def threads(self) -> int:
+        """Threads that compute one call on the CPU. 0: one for each core, unless OMP_NUM_THREADS says less."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, value: int) -> None:
+        _library.call("agpnet_detector_set_threads", self._handle, int(value))
+        self._threads = int(value)
 
     def detect(self, image: Pixels) -> tuple[npt.NDArray[np.float32], float]:
         """The anomaly map, [height, width], and the image's score.

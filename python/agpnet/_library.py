@@ -62,6 +62,7 @@ def library() -> ctypes.CDLL:
         "agpnet_detector_load_on": (ctypes.c_int, [text, text, text, ctypes.POINTER(out), text, size]),
         "agpnet_detector_free": (None, [out]),
         "agpnet_detector_detect": (ctypes.c_int, [out, ctypes.POINTER(Image), out, out, ctypes.POINTER(Result), text, size]),
+        "agpnet_detector_set_threads": (ctypes.c_int, [out, ctypes.c_int, text, size]),
         "agpnet_detector_set_sensitivity": (ctypes.c_int, [out, ctypes.c_double, text, size]),
         "agpnet_detector_header": (text, [out]),
         "agpnet_build_information": (text, []),

@@ -1,4 +1,5 @@
 #include "models/attention.h"
+#include "models/attention_bf16.h"
 #include "models/row_kernels.h"
 #include "support.h"
 
@@ -49,35 +50,42 @@ TEST(Softmax, ExtremeLogitsStayFinite)
     EXPECT_TRUE(std::isnan(rows[0][7].item<float>())); // not hidden
 }
 
-TEST(AddThenNorm, MatchesTheLibrary)
+TEST(AddRows, IsExact)
+{
+    for (const int64_t columns : {1, 15, 16, 17, 384})
+        for (const auto type : {at::kFloat, at::kBFloat16})
+        {
+            const at::Tensor before = noise({3, columns}, 1), y = noise({3, columns}, 2).to(type);
+            const at::Tensor x = before.clone();
+            addRows(x, y);
+            EXPECT_TRUE(x.equal(before + y.to(at::kFloat))) << columns << " " << at::toString(type);
+        }
+}
+
+TEST(NormRows, MatchesTheLibrary)
 {
     for (const int64_t columns : {16, 48, 384, 1024, 20, 33}) // the last two are no whole vectors
         for (const auto type : {at::kFloat, at::kBFloat16})
-            for (const bool adds : {true, false})
-            {
-                SCOPED_TRACE(testing::Message() << columns << " " << at::toString(type) << " " << adds);
-                const at::Tensor before = noise({2, 61, columns}, 1) * 3 + 10; // far from 0: the mean must go before squaring
-                const at::Tensor y = noise({2, 61, columns}, 2).to(type);
-                const at::Tensor weight = noise({columns}, 3), bias = noise({columns}, 4);
-                const at::Tensor sum = adds ? before + y.to(at::kFloat) : before;
-                const at::Tensor expected = at::layer_norm(sum, {columns}, weight, bias, 1e-6);
-                at::Tensor x = before.clone();
-                const at::Tensor found = addThenNorm(x, adds ? y : at::Tensor(), weight, bias, 1e-6, type);
-                EXPECT_TRUE(x.equal(sum));
-                EXPECT_EQ(found.scalar_type(), type);
-                EXPECT_EQ(found.sizes(), x.sizes());
-                const at::Tensor error = (found.to(at::kFloat) - expected).abs();
-                // half a unit in the last place of bfloat16
-                EXPECT_TRUE((error <= (type == at::kFloat ? 1e-5 : 1.0 / 256) * expected.abs() + 1e-5).all().item<bool>())
-                    << error.max().item<double>();
-            }
+        {
+            SCOPED_TRACE(testing::Message() << columns << " " << at::toString(type));
+            const at::Tensor x = noise({122, columns}, 1) * 3 + 10; // far from 0: the mean must go before squaring
+            const at::Tensor weight = noise({columns}, 3), bias = noise({columns}, 4);
+            const at::Tensor expected = at::layer_norm(x, {columns}, weight, bias, 1e-6);
+            const at::Tensor found = at::empty({122, columns}, type);
+            normRows(x, weight, bias, 1e-6, found);
+            const at::Tensor error = (found.to(at::kFloat) - expected).abs();
+            // half a unit in the last place of bfloat16
+            EXPECT_TRUE((error <= (type == at::kFloat ? 1e-5 : 1.0 / 256) * expected.abs() + 1e-5).all().item<bool>())
+                << error.max().item<double>();
+        }
 }
 
-TEST(AddThenNorm, HidesNothing)
+TEST(NormRows, HidesNothing)
 {
     at::Tensor x = noise({3, 32}, 1);
     x[1][5] = std::numeric_limits<float>::quiet_NaN();
-    const at::Tensor found = addThenNorm(x, at::Tensor(), noise({32}, 2), noise({32}, 3), 1e-6, at::kBFloat16);
+    const at::Tensor found = at::empty({3, 32}, at::kBFloat16);
+    normRows(x, noise({32}, 2), noise({32}, 3), 1e-6, found);
     EXPECT_FALSE(found[0].isnan().any().item<bool>());
     EXPECT_TRUE(found[1].isnan().all().item<bool>());
     EXPECT_FALSE(found[2].isnan().any().item<bool>());
@@ -106,16 +114,16 @@ TEST(Attend, MatchesTheLibrary)
     }
 }
 
-/// Tokens, channels of a head: 64 has its own kernel where the processor has bfloat16 products, whose blocks are of 12 queries
-/// and panels of 64 keys.
-class AttendShapes : public ::testing::TestWithParam<std::tuple<int64_t, int64_t>>
+/// Tokens, channels of a head, type. Blocks are of 12 queries, panels of up to 64 keys; in bfloat16, 64 channels have their own kernel where the CPU has
+/// bfloat16 products.
+class AttendShapes : public ::testing::TestWithParam<std::tuple<int64_t, int64_t, at::ScalarType>>
 {
 };
 
 TEST_P(AttendShapes, MatchesDouble)
 {
-    const auto [tokens, width] = GetParam();
-    const at::Tensor qkv = (noise({2, tokens, 3, 3, width}, 5) * 2).to(at::kBFloat16);
+    const auto [tokens, width, type] = GetParam();
+    const at::Tensor qkv = (noise({2, tokens, 3, 3, width}, 5) * 2).to(type);
     const at::Tensor parts = qkv.to(at::kDouble).permute({2, 0, 3, 1, 4});
     const at::Tensor weights =
         at::softmax(at::matmul(parts[0], parts[1].transpose(-2, -1)) / std::sqrt(static_cast<double>(width)), -1);
@@ -123,19 +131,24 @@ TEST_P(AttendShapes, MatchesDouble)
     const at::Tensor found = attend(qkv);
     EXPECT_EQ(found.sizes(), expected.sizes());
     EXPECT_TRUE(attend(qkv).equal(found));
-    // weights and result are rounded to bfloat16, and what is not of this kernel rounds the logits too
-    const double bound = width == 64 ? 0.01 : 0.03;
+    // in bfloat16 weights and result are rounded, and what is not of this library's kernel rounds the logits too
+    const double bound = type == at::kFloat ? 2e-5 : canAttendBf16(width) ? 0.01 : 0.03;
     EXPECT_LT((found.to(at::kDouble) - expected).abs().max().item<double>(), bound * parts[2].abs().max().item<double>());
 }
 
 INSTANTIATE_TEST_SUITE_P(Attention, AttendShapes,
                          ::testing::Combine(::testing::Values(1, 2, 11, 12, 13, 15, 16, 17, 31, 33, 47, 48, 49, 63, 64, 65, 144,
                                                               324, 325, 1370),
-                                            ::testing::Values(32, 64)));
+                                            ::testing::Values(20, 32, 64, 80), ::testing::Values(at::kFloat, at::kBFloat16)));
 
-TEST(Attend, HidesNothing)
+class AttendTypes : public ::testing::TestWithParam<at::ScalarType>
 {
-    at::Tensor qkv = noise({2, 50, 3, 2, 64}, 6).to(at::kBFloat16);
+};
+INSTANTIATE_TEST_SUITE_P(Attention, AttendTypes, ::testing::Values(at::kFloat, at::kBFloat16));
+
+TEST_P(AttendTypes, HidesNothing)
+{
+    at::Tensor qkv = noise({2, 50, 3, 2, 64}, 6).to(GetParam());
     qkv[1][7][0][0][3] = std::numeric_limits<float>::quiet_NaN(); // a query: of its token and head alone
     at::Tensor found = attend(qkv).view({2, 50, 2, 64}).isnan();
     EXPECT_EQ(found.sum().item<int64_t>(), 64);
@@ -146,13 +159,13 @@ TEST(Attend, HidesNothing)
     EXPECT_EQ(found.sum().item<int64_t>(), 64 + 50 * 64);
 }
 
-TEST(Attend, ExtremeLogitsStayFinite)
+TEST_P(AttendTypes, ExtremeLogitsStayFinite)
 {
     at::Tensor qkv = noise({1, 40, 3, 1, 64}, 7);
     qkv.select(2, 0).mul_(1e15);
     qkv.select(2, 1).mul_(1e15);
-    const at::Tensor found = attend(qkv.to(at::kBFloat16)).view({40, 64}).to(at::kFloat);
-    const at::Tensor values = qkv[0].select(1, 2).select(1, 0).to(at::kBFloat16).to(at::kFloat);
+    const at::Tensor found = attend(qkv.to(GetParam())).view({40, 64}).to(at::kFloat);
+    const at::Tensor values = qkv[0].select(1, 2).select(1, 0).to(GetParam()).to(at::kFloat);
     for (int64_t token = 0; token < 40; token++) // one key has all the weight: each row is one of the values
         EXPECT_EQ((values - found[token]).abs().amax(1).min().item<float>(), 0.0F) << token;
 }

@@ -1,12 +1,11 @@
-#include "models/attention_avx512.h"
+#include "models/attention_bf16.h"
 
 #ifdef __x86_64__
 
-#include "models/parallel.h"
+#include "common/cpu.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cpuid.h>
 #include <cstring>
 #include <immintrin.h>
 #include <vector>
@@ -43,27 +42,27 @@ AGPNET_AVX512_INLINE void storeBFloat16(uint16_t* to, __m512 value)
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)));
 }
 
-/// The keys of one head as multiply() reads them: panels of 64 keys, [pairs][64], the last of them narrower by whole registers.
-/// What is beyond the last key is that key again.
-AGPNET_AVX512 void packKeys(const uint16_t* keys, int64_t stride, int64_t tokens, uint16_t* packed)
+/// `count` keys of one head, from `first` (a whole register) on, as multiply() reads them: panels of 64 keys, [pairs][64], the last of them narrower by
+/// whole registers. What is beyond the last key is that key again.
+AGPNET_AVX512 void packKeys(const uint16_t* keys, int64_t stride, int64_t first, int64_t count, int64_t tokens, uint16_t* packed)
 {
     const int64_t registers = (tokens + lanes - 1) / lanes;
-    for (int64_t i = 0; i < registers; i++)
+    for (int64_t done = 0; done < count; done += lanes)
     {
-        const int64_t first = i * lanes, begin = i / panel * panel,
+        const int64_t i = (first + done) / lanes, begin = i / panel * panel,
                       columns = std::min<int64_t>(panel, registers - begin) * 2 * lanes;
         int32_t offsets[lanes];
         for (int64_t lane = 0; lane < lanes; lane++)
-            offsets[lane] = static_cast<int32_t>(std::min(lane, tokens - 1 - first) * stride / 2);
+            offsets[lane] = static_cast<int32_t>(std::min(lane, count - 1 - done) * stride / 2);
         const __m512i offset = _mm512_loadu_si512(offsets);
         uint16_t* const to = packed + begin * pairs * 2 * lanes + (i - begin) * 2 * lanes;
         for (int64_t pair = 0; pair < pairs; pair++)
             _mm512_storeu_si512(to + pair * columns,
-                                _mm512_i32gather_epi32(offset, keys + first * stride + 2 * pair, sizeof(int32_t)));
+                                _mm512_i32gather_epi32(offset, keys + done * stride + 2 * pair, sizeof(int32_t)));
     }
 }
 
-/// The values of one head as multiply() reads them: [pairs of tokens][64]; tokens beyond the last are 0.
+/// `tokens` values of one head as multiply() reads them: [pairs of tokens][64]; tokens from there to `padded` are 0.
 AGPNET_AVX512 void packValues(const uint16_t* values, int64_t stride, int64_t tokens, int64_t padded, uint16_t* packed)
 {
     for (int64_t token = 0; token < padded; token += 2)
@@ -153,19 +152,15 @@ AGPNET_AVX512_INLINE float weightsOf(const float* logits, int64_t tokens, int64_
     return _mm512_reduce_add_ps(sums);
 }
 
-/// One head's keys and values, packed, and what a block of queries needs on the way.
+/// What a block of queries needs on the way.
 struct Scratch
 {
-    explicit Scratch(int64_t padded)
-        : keys(static_cast<size_t>(padded * width)), values(keys.size()), weights(static_cast<size_t>(padded * rowsOfABlock)),
-          logits(weights.size())
-    {
-    }
-    std::vector<uint16_t> keys, values, weights;
+    explicit Scratch(int64_t padded) : weights(static_cast<size_t>(padded * rowsOfABlock)), logits(weights.size()) {}
+    std::vector<uint16_t> weights;
     std::vector<float> logits;
 };
 
-AGPNET_AVX512 void attendBlock(const uint16_t* queries, int64_t stride, int64_t rows, int64_t tokens, int64_t padded, float scale,
+AGPNET_AVX512 void attendBlock(const uint16_t* queries, int64_t stride, int64_t rows, const Bf16Head& head, int64_t padded, float scale,
                                Scratch& scratch, uint16_t* out, int64_t outStride)
 {
     uint16_t block[rowsOfABlock * width];
@@ -176,11 +171,11 @@ AGPNET_AVX512 void attendBlock(const uint16_t* queries, int64_t stride, int64_t 
     float* const logits = scratch.logits.data();
     uint16_t* const weights = scratch.weights.data();
     for (int64_t row = 0; row < rowsOfABlock; row += rowsAtOnce)
-        logitsOf(block + row * width, scratch.keys.data(), logits + row * padded, padded);
+        logitsOf(block + row * width, head.keys, logits + row * padded, padded);
     for (int64_t row = 0; row < rowsOfABlock; row++)
-        totals[row] = weightsOf(logits + row * padded, tokens, padded, scale, weights + row * padded);
+        totals[row] = weightsOf(logits + row * padded, head.tokens, padded, scale, weights + row * padded);
     for (int64_t row = 0; row < rowsOfABlock; row += rowsAtOnce)
-        multiply<panel>(weights + row * padded, padded, scratch.values.data(), padded / 2, sums + row * width, width);
+        multiply<panel>(weights + row * padded, padded, head.values, padded / 2, sums + row * width, width);
 
     for (int64_t row = 0; row < rows; row++)
         for (int64_t channel = 0; channel < width; channel += lanes)
@@ -188,52 +183,37 @@ AGPNET_AVX512 void attendBlock(const uint16_t* queries, int64_t stride, int64_t 
                           _mm512_mul_ps(_mm512_loadu_ps(sums + row * width + channel), _mm512_set1_ps(1.0F / totals[row])));
 }
 
-bool hasAmx()
+int64_t paddedTokens(int64_t tokens)
 {
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    constexpr unsigned amxBFloat16 = 1U << 22;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & amxBFloat16) != 0;
+    return (tokens + lanes - 1) / lanes * lanes;
 }
 
 } // namespace
 
-bool canAttendAvx512(int64_t headWidth)
+bool canAttendBf16(int64_t headWidth)
 {
-    static const bool can = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                            __builtin_cpu_supports("avx512bf16") && !hasAmx();
-    return can && headWidth == width;
+    return cpuFeatures().avx512Bf16 && !cpuFeatures().amx && headWidth == width;
 }
 
-void attendAvx512(const at::BFloat16* qkv, int64_t batch, int64_t tokens, int64_t heads, at::BFloat16* out)
+int64_t bf16HeadSize(int64_t tokens)
 {
-    const int64_t outStride = heads * width, stride = 3 * outStride, padded = (tokens + lanes - 1) / lanes * lanes;
-    const int64_t blocks = (tokens + rowsOfABlock - 1) / rowsOfABlock; // of a head
+    return paddedTokens(tokens) * width;
+}
+
+void putBf16(const Bf16Head& head, const uint16_t* keys, const uint16_t* values, int64_t stride, int64_t first, int64_t count)
+{
+    packKeys(keys, stride, first, count, head.tokens, head.keys);
+    packValues(values, stride, count, paddedTokens(count), head.values + first * width);
+}
+
+void attendBf16(const Bf16Head& head, const uint16_t* queries, int64_t stride, int64_t rows, uint16_t* out, int64_t outStride)
+{
+    const int64_t padded = paddedTokens(head.tokens);
     constexpr float log2e = 1.44269504F;
     const float scale = log2e / std::sqrt(static_cast<float>(width));
-    const auto* const from = reinterpret_cast<const uint16_t*>(qkv);
-    auto* const to = reinterpret_cast<uint16_t*>(out);
-    constexpr int64_t leastBlocks = 8; // for less a head's packing does not pay
-    at::parallel_for(0, batch * heads * blocks, leastBlocks,
-                     [&](int64_t begin, int64_t end)
-                     {
-                         Scratch scratch(padded);
-                         int64_t packed = -1;
-                         for (int64_t i = begin; i < end; i++)
-                         {
-                             const int64_t head = i / blocks, row = i % blocks * rowsOfABlock;
-                             const int64_t image = head / heads * tokens, channel = head % heads * width;
-                             const uint16_t* const queries = from + image * stride + channel;
-                             if (packed != head)
-                             {
-                                 packKeys(queries + outStride, stride, tokens, scratch.keys.data());
-                                 packValues(queries + 2 * outStride, stride, tokens, padded, scratch.values.data());
-                                 packed = head;
-                             }
-                             attendBlock(queries + row * stride, stride, std::min(rowsOfABlock, tokens - row), tokens, padded,
-                                         scale, scratch, to + (image + row) * outStride + channel, outStride);
-                         }
-                     });
+    Scratch scratch(padded);
+    for (int64_t row = 0; row < rows; row += rowsOfABlock)
+        attendBlock(queries + row * stride, stride, std::min(rowsOfABlock, rows - row), head, padded, scale, scratch, out + row * outStride, outStride);
 }
 
 } // namespace agpnet
@@ -243,12 +223,19 @@ void attendAvx512(const at::BFloat16* qkv, int64_t batch, int64_t tokens, int64_
 namespace agpnet
 {
 
-bool canAttendAvx512(int64_t /*headWidth*/)
+bool canAttendBf16(int64_t /*headWidth*/)
 {
     return false;
 }
 
-void attendAvx512(const at::BFloat16* /*qkv*/, int64_t /*batch*/, int64_t /*tokens*/, int64_t /*heads*/, at::BFloat16* /*out*/) {}
+int64_t bf16HeadSize(int64_t /*tokens*/)
+{
+    return 0;
+}
+
+void putBf16(const Bf16Head& /*head*/, const uint16_t* /*keys*/, const uint16_t* /*values*/, int64_t /*stride*/, int64_t /*first*/, int64_t /*count*/) {}
+
+void attendBf16(const Bf16Head& /*head*/, const uint16_t* /*queries*/, int64_t /*stride*/, int64_t /*rows*/, uint16_t* /*out*/, int64_t /*outStride*/) {}
 
 } // namespace agpnet
 
