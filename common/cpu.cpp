@@ -87,6 +87,11 @@ std::string levelOf(const CpuFeatures& features)
     return highest;
 }
 
+std::string registersOf(const CpuFeatures& features)
+{
+    return features.avx512 ? "avx512" : features.avx2 ? "avx2" : "plain";
+}
+
 CpuFeatures featuresOf(const std::string& level)
 {
     std::string names;

@@ -25,6 +25,9 @@ struct CpuFeatures
 /// The highest level that the features reach, in the words of AGPNET_CPU: baseline, avx2, avx2-vnni, avx512, avx512-vnni, avx512-bf16, amx.
 std::string levelOf(const CpuFeatures& features);
 
+/// What kernels that come in the widths of registers are compiled for, and which of them the features choose: avx512, avx2, or plain.
+std::string registersOf(const CpuFeatures& features);
+
 /// What a CPU of a level can do; an Error lists the levels where there is no such one.
 CpuFeatures featuresOf(const std::string& level);
 

@@ -1,8 +1,11 @@
 #include "agpnet/operators.hpp"
 #include "agpnet/tuning.hpp"
 #include "agpnet/version.hpp"
+#include "common/cpu.h"
 #include "halide_generators/choices.h"
-#include "models/agpnet.h"
+#include "models/attention_bf16.h"
+#include "models/config.h"
+#include "models/precision.h"
 #include "operators/guard.h"
 #include "operators/operator.h"
 
@@ -15,6 +18,26 @@
 
 namespace agpnet
 {
+
+namespace
+{
+
+/// What the CPU can do, and which way each part takes because of it. Of the stages "schedules" says it.
+nlohmann::json cpuInformation()
+{
+    const CpuFeatures& has = cpuFeatures();
+    const auto nameOf = [](ComputeType type) { return type == ComputeType::BFloat16 ? "bf16" : "fp32"; };
+    constexpr int64_t usualHead = 64; // channels
+    return {{"level", levelOf(has)},
+            {"capability", at::get_cpu_capability()},
+            {"bf16", computeType("auto") == ComputeType::BFloat16},
+            {"paths",
+             {{"precision", {{"auto", nameOf(computeType("auto"))}, {"bf16", nameOf(computeType("bf16"))}}},
+              {"attention", {{"fp32", registersOf(has)}, {"bf16", canAttendBf16(usualHead) ? "avx512-bf16" : "libtorch"}}},
+              {"rows", registersOf(has)}}}};
+}
+
+} // namespace
 
 std::string version()
 {
@@ -60,7 +83,7 @@ std::string buildInformation()
             {"agpnet", version()},
             {"opencv", {{"built_for", CV_VERSION}, {"found", cv::getVersionString()}, {"threads", cv::getNumThreads()}}},
             {"libtorch", {{"version", TORCH_VERSION}, {"threads", at::get_num_threads()}}},
-            {"cpu", {{"capability", at::get_cpu_capability()}, {"bf16", computeType("auto") == ComputeType::BFloat16}}},
+            {"cpu", cpuInformation()},
             {"opencl", opencl},
             {"schedules", schedules},
             {"tuning", json::parse(tuningInformation())}};

@@ -69,7 +69,11 @@ void printBuild(const json& info)
     std::printf("opencv    %s (built for %s), %d threads\n", info["opencv"]["found"].get<std::string>().c_str(),
                 info["opencv"]["built_for"].get<std::string>().c_str(), info["opencv"]["threads"].get<int>());
     std::printf("libtorch  %s, %d threads\n", info["libtorch"]["version"].get<std::string>().c_str(), info["libtorch"]["threads"].get<int>());
-    std::printf("cpu       %s, bfloat16 %s\n", info["cpu"]["capability"].get<std::string>().c_str(), info["cpu"]["bf16"].get<bool>() ? "yes" : "no");
+    const auto cpu = [&](const char* what) { return info["cpu"].at(json::json_pointer(what)).get<std::string>(); };
+    std::printf("cpu       %s, LibTorch computes with %s\n", cpu("/level").c_str(), cpu("/capability").c_str());
+    std::printf("products  auto prefers %s; bf16 computes in %s\n", cpu("/paths/precision/auto").c_str(), cpu("/paths/precision/bf16").c_str());
+    std::printf("attention fp32 %s, bf16 %s; rows %s\n", cpu("/paths/attention/fp32").c_str(), cpu("/paths/attention/bf16").c_str(),
+                cpu("/paths/rows").c_str());
     std::printf("opencl    %s\n\n", info["opencl"].contains("device") ? info["opencl"]["device"].get<std::string>().c_str() : "not used by OpenCV here");
     std::printf("%-10s %-7s %-10s %-8s %-8s %s\n", "stage", "api", "schedule", "layout", "kind", "runs here");
     for (const json& row : info["schedules"])
@@ -123,13 +127,20 @@ int info(const Options& options)
 {
     if (options.verify)
         return verify(options);
-    const std::string text = options.model.empty() ? buildInformation() : Detector::load(options.model)->header();
+    json told = json::parse(buildInformation());
+    if (!options.model.empty())
+    {
+        const cv::Ptr<Detector> detector = Detector::load(options.model);
+        const json cpu = std::move(told["cpu"]);
+        told = json::parse(detector->header());
+        told["here"] = {{"cpu", cpu["level"]}, {"precision", detector->precision()}}; // of this machine, not in the file
+    }
     if (options.asJson)
-        std::printf("%s\n", text.c_str());
+        std::printf("%s\n", told.dump().c_str());
     else if (options.model.empty())
-        printBuild(json::parse(text));
+        printBuild(told);
     else
-        std::printf("%s\n", json::parse(text).dump(2).c_str());
+        std::printf("%s\n", told.dump(2).c_str());
     return exitOk;
 }
 

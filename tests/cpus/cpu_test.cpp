@@ -26,6 +26,9 @@ TEST(Cpu, ALevelIsOfItsOwnFeatures)
         EXPECT_EQ(levelOf(featuresOf(level)), level);
     EXPECT_EQ(levelOf({.avx2 = true, .avx512 = true, .avx512Vnni = true}), "avx512-vnni"); // Ice Lake has no AVX-VNNI
     EXPECT_EQ(levelOf({.avx2 = true, .avxVnni = true, .avx512 = true}), "avx512");
+    EXPECT_EQ(registersOf(featuresOf("baseline")), "plain");
+    EXPECT_EQ(registersOf(featuresOf("avx2-vnni")), "avx2");
+    EXPECT_EQ(registersOf(featuresOf("amx")), "avx512");
     try
     {
         featuresOf("sse9");
