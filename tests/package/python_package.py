@@ -1,6 +1,9 @@
 """The Python package with the distribution's cv2 and numpy:  python_package.py SITE FOLDER SCORE, of FOLDER/tiny.agp on good/0.png."""
 import concurrent.futures
+import copy
+import gc
 import pathlib
+import pickle
 import sys
 import unittest
 
@@ -75,6 +78,22 @@ class Package(unittest.TestCase):
         detector.sensitivity = 2
         self.assertAlmostEqual(detector.inspect(IMAGE).threshold, before / 2)
         self.assertEqual(detector.sensitivity, 2)
+
+    def test_copies(self):
+        detector = agpnet.Detector(MODEL, "fp32")
+        score = detector.detect(IMAGE)[1]
+        for make in copy.copy, copy.deepcopy, pickle.dumps, lambda it: copy.deepcopy({"in": [it]}):
+            with self.assertRaisesRegex(TypeError, "load the model once more"):
+                make(detector)
+        twin = object.__new__(agpnet.Detector)  # as a library of its own may make one
+        twin.__dict__.update(vars(detector))
+        del twin
+        gc.collect()
+        self.assertEqual(detector.detect(IMAGE)[1], score)
+        detector.__init__(MODEL, "fp32")  # the first handle goes, the second works
+        self.assertEqual(detector.detect(IMAGE)[1], score)
+        empty = object.__new__(agpnet.Detector)
+        self.assertRaises(AttributeError, empty.detect, IMAGE)
 
     def test_threads(self):
         detector = agpnet.Detector(MODEL)
