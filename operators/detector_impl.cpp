@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "models/device.h"
+#include "operators/forked.h"
 #include "operators/gpu_mat.h"
 #include "operators/guard.h"
 #include "operators/on_device.h"
@@ -174,6 +175,7 @@ std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<Frame>& ima
 Result DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const
 {
     return guarded([&] {
+        requireThreads();
         const AgpNet& net = inference_->net();
         std::string failure;
         if (image.isUMat() && image.dims() == 2 && !image.empty() && (map.isUMat() || mask.isUMat()))
@@ -213,6 +215,7 @@ std::vector<Result> DetectorImpl::detectBatch(cv::InputArrayOfArrays images, cv:
                                               MapSize size) const
 {
     return guarded([&] {
+        requireThreads();
         const at::Device device = inference_->net().device();
         std::vector<Frame> frames;
         if (images.isGpuMatVector())
@@ -332,6 +335,7 @@ void DetectorImpl::setDriftWindow(int pictures)
 cv::Ptr<Detector> Detector::load(const std::string& path, const std::string& precision, const std::string& device)
 {
     return guarded([&]() -> cv::Ptr<Detector> {
+        requireThreads();
         const at::Device where = deviceNamed(device);
         return cv::makePtr<DetectorImpl>(sharedInference(path, precision, where), sharedHeader(path)->dump());
     });
