@@ -1,7 +1,10 @@
 // What there is: operators, info; and small things to write: export, demo-data.
 #include "agpnet/agpnet.hpp"
 #include "apps/agpnet/commands.h"
+#include "apps/agpnet/interrupt.h"
+#include "apps/agpnet/numbers.h"
 #include "apps/agpnet/progress.h"
+#include "apps/agpnet/threshold_notes.h"
 #include "apps/tools/demo_data.h"
 #include "common/error.h"
 
@@ -123,13 +126,22 @@ int info(const Options& options)
 {
     if (options.verify)
         return verify(options);
-    const std::string text = options.model.empty() ? buildInformation() : Detector::load(options.model)->header();
-    if (options.asJson)
-        std::printf("%s\n", text.c_str());
-    else if (options.model.empty())
-        printBuild(json::parse(text));
-    else
-        std::printf("%s\n", json::parse(text).dump(2).c_str());
+    if (options.model.empty())
+    {
+        const std::string text = buildInformation();
+        if (options.asJson)
+            std::printf("%s\n", text.c_str());
+        else
+            printBuild(json::parse(text));
+        return exitOk;
+    }
+    json header = json::parse(Detector::load(options.model)->header());
+    const std::vector<std::string> notes = thresholdNotes(header.at("scores"));
+    header["notes"] = notes; // which the file does not hold
+    std::printf("%s\n", header.dump(options.asJson ? -1 : 2).c_str());
+    for (const std::string& note : notes)
+        if (!options.asJson)
+            std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
     return exitOk;
 }
 
@@ -160,7 +172,9 @@ int demoData(Options& options)
         if (!progress)
             progress.emplace("image", "images", static_cast<int>(total));
         progress->update(static_cast<int>(done));
+        stopIfInterrupted();
     };
+    const InterruptGuard guard;
     const size_t count = tools::writeDemoData(options.folder, options.demo);
     progress.reset();
     std::printf("%s: %zu images\n", options.folder.c_str(), count);
@@ -199,7 +213,7 @@ void addExport(CLI::App& app, Run& run)
     kind->require_option(1);
     command->add_flag("--stages", options->stages, "Reconstruct, Residual and Heatmap as nodes instead of one Detect")->needs(graph);
     command->add_option("--size", options->size, "Input HEIGHTxWIDTH of the graph (default: the model's)")->needs(graph);
-    command->add_option("--sensitivity", options->sensitivity, "Attribute of Detect")->check(CLI::PositiveNumber)->needs(graph);
+    command->add_option("--sensitivity", options->sensitivity, "Attribute of Detect")->check(positiveNumber())->needs(graph);
     command->add_option("--precision", options->precision, "Attribute of the graph's nodes")->check(CLI::IsMember({"auto", "fp32", "bf16"}))->needs(graph);
     command->callback([options, &run] { run = [options] { return exportGraph(*options); }; });
 }
@@ -210,11 +224,11 @@ void addDemoData(CLI::App& app, Run& run)
     CLI::App* command = app.add_subcommand("demo-data", "Draw a set of good and defective parts with exact masks");
     command->add_option("folder", options->folder, "Where: one MVTec layout per product")->required();
     command->add_option("--product", options->demo.products, "Which (default: all)");
-    command->add_option("--train", options->demo.train, "Good images to train on, each product")->check(CLI::PositiveNumber);
-    command->add_option("--test-good", options->demo.testGood, "Good test images, each product")->check(CLI::NonNegativeNumber);
-    command->add_option("--test-defective", options->demo.testDefective, "Test images for each kind of defect")->check(CLI::NonNegativeNumber);
+    command->add_option("--train", options->demo.train, "Good images to train on, each product")->check(positiveNumber());
+    command->add_option("--test-good", options->demo.testGood, "Good test images, each product")->check(nonNegativeNumber());
+    command->add_option("--test-defective", options->demo.testDefective, "Test images for each kind of defect")->check(nonNegativeNumber());
     command->add_option("--side", options->demo.side, "Pixels")->check(CLI::Range(32, 4096));
-    command->add_option("--seed", options->demo.seed, "Of the drawing")->check(CLI::NonNegativeNumber);
+    command->add_option("--seed", options->demo.seed, "Of the drawing")->check(seedNumber());
     command->callback([options, &run] { run = [options] { return demoData(*options); }; });
 }
 
