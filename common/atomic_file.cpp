@@ -14,6 +14,10 @@ namespace agpnet
 
 AtomicFile::AtomicFile(std::filesystem::path target) : target_(std::move(target))
 {
+    struct stat there = {};
+    if (::stat(target_.c_str(), &there) == 0) // the rename would put a file in the place of a device
+        require(S_ISREG(there.st_mode) || S_ISDIR(there.st_mode), "{}: is a device, a pipe or a socket, expected the name of a file to write",
+                target_.string());
     temporary_ = target_.string() + ".part-XXXXXX";
     descriptor_ = ::mkostemp(temporary_.data(), O_CLOEXEC);
     if (descriptor_ < 0)

@@ -3,6 +3,7 @@
 #include "common/error.h"
 #include "common/json_text.h"
 #include "common/text_file.h"
+#include "models/config_keys.h"
 
 #include <algorithm>
 #include <cmath>
@@ -373,23 +374,44 @@ Config preset(const std::string& name)
     fail("config: 'preset' is '{}', expected default, paper or fast", name);
 }
 
-Config configFromTextOrFile(const std::string& textOrPath)
+std::set<std::string> keysOf(const nlohmann::json& config)
 {
-    Config config;
+    std::set<std::string> keys;
+    for (const auto& item : config.items())
+        keys.insert(item.key());
+    if (keys.erase(presetKey) == 0)
+        return keys;
+    const nlohmann::json usual = Config();
+    for (const char* name : {"paper", "fast"}) // what another one would have chosen, this one has chosen too
+    {
+        const nlohmann::json chosen = preset(name);
+        for (const auto& item : chosen.items())
+            if (item.value() != usual.at(item.key()) && item.key() != "steps") // which is the most that it takes, no wish
+                keys.insert(item.key());
+    }
+    return keys;
+}
+
+nlohmann::json configJson(const std::string& textOrPath)
+{
     std::string text = textOrPath;
     std::string source = "config";
     constexpr size_t mostBytes = 1 << 20;
     const size_t first = textOrPath.find_first_not_of(" \t\r\n");
     if (first == std::string::npos)
-        return config;
+        return nlohmann::json::object();
     if (textOrPath[first] != '{')
     {
         source = textOrPath;
         text = readTextFile(textOrPath, "a config", mostBytes);
     }
     require(text.size() <= mostBytes, "{}: {} bytes of config, expected at most 1 MiB", source, text.size());
-    parseJson(text, source).get_to(config);
-    return config;
+    return parseJson(text, source);
+}
+
+Config configFromTextOrFile(const std::string& textOrPath)
+{
+    return configJson(textOrPath).get<Config>();
 }
 
 } // namespace agpnet

@@ -290,7 +290,7 @@ void Team::run(int64_t tasks, void (*call)(const void* task, int64_t i), const v
         std::rethrow_exception(loop.error);
 }
 
-void requireThreads(int threads)
+void requireThreadCount(int threads)
 {
     require(threads >= 0 && threads <= Team::most, "threads is {}, expected 0 (as many as LibTorch uses) to {}", threads, Team::most);
 }

@@ -45,7 +45,7 @@ private:
 };
 
 /// Refuses a number of threads that a Scope would not take.
-void requireThreads(int threads);
+void requireThreadCount(int threads);
 
 /// While it lives, OpenMP's threads in this process fall asleep a few microseconds after they have nothing to do, instead of after some milliseconds. For what
 /// LibTorch alone can divide: training, and convolutional networks. GNU's OpenMP, which LibTorch has, waits so briefly when it manages more threads than there

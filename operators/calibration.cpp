@@ -1,6 +1,7 @@
 #include "operators/calibration.h"
 
 #include "common/error.h"
+#include "operators/forked.h"
 #include "operators/guard.h"
 #include "operators/training_order.h"
 
@@ -204,6 +205,7 @@ bool calibrate(const std::string& model, const std::vector<CalibrationSet>& sets
     return guarded(
         [&]
         {
+            requireThreads();
             validate(options);
             ModelFile file = readModel(model);
             const Inference inference(file, "auto");

@@ -1,8 +1,9 @@
 #include "operators/detector_impl.h"
 
 #include "common/error.h"
-#include "models/team.h"
 #include "models/device.h"
+#include "models/team.h"
+#include "operators/forked.h"
 #include "operators/gpu_mat.h"
 #include "operators/guard.h"
 #include "operators/on_device.h"
@@ -175,6 +176,7 @@ std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<Frame>& ima
 Result DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const
 {
     return guarded([&] {
+        requireThreads();
         const Team::Scope scope(threads_);
         const AgpNet& net = inference_->net();
         std::string failure;
@@ -215,6 +217,7 @@ std::vector<Result> DetectorImpl::detectBatch(cv::InputArrayOfArrays images, cv:
                                               MapSize size) const
 {
     return guarded([&] {
+        requireThreads();
         const Team::Scope scope(threads_);
         const at::Device device = inference_->net().device();
         std::vector<Frame> frames;
@@ -299,7 +302,7 @@ void DetectorImpl::setSensitivity(double sensitivity)
 void DetectorImpl::setThreads(int threads)
 {
     guarded([&] {
-        requireThreads(threads);
+        requireThreadCount(threads);
         threads_ = threads;
     });
 }
@@ -343,6 +346,7 @@ void DetectorImpl::setDriftWindow(int pictures)
 cv::Ptr<Detector> Detector::load(const std::string& path, const std::string& precision, const std::string& device)
 {
     return guarded([&]() -> cv::Ptr<Detector> {
+        requireThreads();
         const at::Device where = deviceNamed(device);
         return cv::makePtr<DetectorImpl>(sharedInference(path, precision, where), sharedHeader(path)->dump());
     });

@@ -6,9 +6,18 @@
 #include <c10/util/Exception.h>
 #include <new>
 #include <opencv2/core.hpp>
+#include <string>
 
 namespace agpnet
 {
+
+/// One sentence in place of an allocator's own: with the bytes that it could not have, where it says them.
+[[noreturn]] inline void outOfMemory(const std::string& text)
+{
+    const size_t end = text.find(" bytes"), start = end == std::string::npos ? end : text.find_last_not_of("0123456789", end - 1);
+    const std::string bytes = start == std::string::npos || start + 1 == end ? "" : text.substr(start + 1, end - start - 1);
+    CV_Error(cv::Error::StsNoMem, bytes.empty() ? "not enough memory" : "not enough memory: " + bytes + " bytes were wanted at once");
+}
 
 template <typename Function>
 auto guarded(Function function) -> decltype(function())
@@ -17,8 +26,10 @@ auto guarded(Function function) -> decltype(function())
     {
         return function();
     }
-    catch (const cv::Exception&)
+    catch (const cv::Exception& error)
     {
+        if (error.code == cv::Error::StsNoMem)
+            outOfMemory(error.err);
         throw;
     }
     catch (const Error& error)
@@ -27,11 +38,14 @@ auto guarded(Function function) -> decltype(function())
     }
     catch (const c10::Error& error)
     {
-        CV_Error(cv::Error::StsInternal, error.what_without_backtrace());
+        const std::string text = error.what_without_backtrace();
+        if (text.find("not enough memory") != std::string::npos || text.find("can't allocate memory") != std::string::npos)
+            outOfMemory(text);
+        CV_Error(cv::Error::StsInternal, text);
     }
     catch (const std::bad_alloc&)
     {
-        CV_Error(cv::Error::StsNoMem, "not enough memory");
+        outOfMemory("");
     }
     catch (const std::exception& error)
     {

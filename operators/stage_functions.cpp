@@ -2,6 +2,7 @@
 #include "agpnet/stages.hpp"
 
 #include "operators/array_binding.h"
+#include "operators/forked.h"
 #include "operators/guard.h"
 #include "operators/operator.h"
 
@@ -11,6 +12,7 @@ namespace agpnet
 void perturb(cv::InputArray x, cv::InputArray attention, cv::OutputArray out, const PerturbParams& params)
 {
     guarded([&] {
+        requireThreads();
         stages::PerturbParams stage;
         stage.level = params.level == NOISE_IMAGE ? stages::Level::Image : stages::Level::Feature;
         stage.alpha = params.alpha;
@@ -28,6 +30,7 @@ void perturb(cv::InputArray x, cv::InputArray attention, cv::OutputArray out, co
 void residual(cv::InputArray features, cv::InputArray reconstructed, cv::OutputArray distance, ResidualMetric metric)
 {
     guarded([&] {
+        requireThreads();
         StageCall call({{"features", features}, {"reconstructed", reconstructed}});
         const Shape shape = call.shape(0);
         call.output(distance, {shape[0], 1, shape[2], shape[3]});
@@ -42,6 +45,7 @@ void residual(cv::InputArray features, cv::InputArray reconstructed, cv::OutputA
 void heatmap(cv::InputArray residual, cv::OutputArray map, cv::OutputArray score, cv::Size size, double sigma, ScoreKind kind)
 {
     guarded([&] {
+        requireThreads();
         require(size.width > 0 && size.height > 0, "heatmap: size is {}x{}, expected at least 1x1", size.width, size.height);
         StageCall call({{"residual", residual}});
         const Shape shape = call.shape(0);

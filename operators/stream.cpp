@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "common/stopwatch.h"
+#include "operators/forked.h"
 #include "operators/guard.h"
 
 #include <algorithm>
@@ -82,6 +83,7 @@ public:
 
     bool pop(StreamResult& result, double timeout) override
     {
+        guarded([&] { requireOwnProcess(); });
         std::unique_lock lock(mutex_);
         const auto ready = [&] { return !results_.empty() || abandoned_ || (closed_ && underWay_ == 0); };
         if (timeout < 0)
@@ -103,6 +105,7 @@ public:
 
     void close() override
     {
+        guarded([&] { requireOwnProcess(); });
         {
             const std::lock_guard lock(mutex_);
             closed_ = true;
@@ -112,11 +115,20 @@ public:
 
     size_t underWay() const override
     {
+        guarded([&] { requireOwnProcess(); });
         const std::lock_guard lock(mutex_);
         return underWay_;
     }
 
+    /// In a forked child its thread is not there, and whatever that held or waited for stays as it was.
+    bool inOwnProcess() const { return forksSoFar() == forks_; }
+
 private:
+    void requireOwnProcess() const
+    {
+        require(inOwnProcess(), "the stream was made before this process was forked, and its thread is not here; expected one that was made in this process");
+    }
+
     struct Frame
     {
         StreamResult result;
@@ -133,6 +145,7 @@ private:
 
     bool take(cv::InputArray frame, int source, bool wait, uint64_t& number)
     {
+        requireOwnProcess();
         Frame taken;
         taken.image = frame.getMat().clone(); // before the lock: it is the longest part
         taken.result.source = source;
@@ -241,6 +254,7 @@ private:
 
     const cv::Ptr<Detector> detector_;
     const StreamOptions options_;
+    const uint64_t forks_ = forksSoFar();
     BatchSize size_; ///< the worker's
 
     mutable std::mutex mutex_; // of all that follows
@@ -260,11 +274,15 @@ private:
 cv::Ptr<Stream> Stream::create(const cv::Ptr<Detector>& detector, const StreamOptions& options)
 {
     return guarded([&]() -> cv::Ptr<Stream> {
+        requireThreads();
         require(!detector.empty(), "stream: there is no detector");
         require(options.capacity >= 1 && options.capacity <= 65536, "stream: the capacity is {}, expected 1 to 65536", options.capacity);
         require(options.batch >= 1 && options.batch <= 1024, "stream: the batch is {}, expected 1 to 1024", options.batch);
         require(std::isfinite(options.latency) && options.latency > 0, "stream: the latency is {}, expected more than 0 seconds", options.latency);
-        return cv::makePtr<StreamImpl>(detector, options);
+        return {new StreamImpl(detector, options), [](const StreamImpl* stream) {
+                    if (stream->inOwnProcess()) // else it would wait for its thread for ever
+                        delete stream;
+                }};
     });
 }
 

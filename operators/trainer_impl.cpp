@@ -4,11 +4,13 @@
 #include "common/error.h"
 #include "common/json_text.h"
 #include "common/stopwatch.h"
+#include "models/config_keys.h"
 #include "models/device.h"
 #include "operators/augment.h"
 #include "operators/calibration.h"
 #include "operators/detector_impl.h"
 #include "operators/early_stopping.h"
+#include "operators/forked.h"
 #include "operators/guard.h"
 #include "operators/preprocess.h"
 #include "operators/training_pictures.h"
@@ -40,6 +42,39 @@ std::string now()
     char text[32];
     std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
     return text;
+}
+
+/// The same training with more steps, to which its schedule is stretched. One whose end has begun ends where it was to.
+Training lengthened(const Training& training, int steps)
+{
+    Config config = training.config();
+    Decoder::NamedTensors state = training.state();
+    for (auto& [name, tensor] : state)
+        if (name == "last_step" && training.lastStep() == config.steps)
+            tensor = at::tensor({static_cast<int64_t>(steps)}, at::kLong);
+    config.steps = steps;
+    Training longer(config, training.backbone(), training.device());
+    longer.restore(state);
+    return longer;
+}
+
+/// A training goes on as it was begun: what a caller now says must be that, but for more steps.
+void requireSame(Training& training, const std::string& path, const std::string& backbone, const nlohmann::json& given)
+{
+    const nlohmann::json begun = training.config();
+    const Config wanted = completed(given.get<Config>(), training.backbone().config);
+    const nlohmann::json now = wanted;
+    std::vector<std::string> different;
+    if (!backbone.empty())
+        if (const Backbone other = readBackbone(backbone); other.hash != training.backbone().hash)
+            different.push_back(fmt::format("the backbone is {}, was {}", other.name, training.backbone().name));
+    for (const std::string& key : keysOf(given))
+        if (now.at(key) != begun.at(key) && !(key == "steps" && now.at(key) > begun.at(key)))
+            different.push_back(fmt::format("'{}' is {}, was {}", key, now.at(key).dump(), begun.at(key).dump()));
+    require(different.empty(), "{}: was begun with other options, and cannot go on with these: {}; expected the same, or more steps", path,
+            fmt::join(different, "; "));
+    if (given.contains("steps") && wanted.steps > training.config().steps)
+        training = lengthened(training, wanted.steps);
 }
 
 } // namespace
@@ -85,12 +120,16 @@ double TrainerImpl::stepTensor(const at::Tensor& images, const char* what)
 
 double TrainerImpl::step(cv::InputArrayOfArrays images)
 {
-    return guarded([&] { return stepBatch(imagesToBatch(matsOf(images), inputSize())); });
+    return guarded([&] {
+        requireThreads();
+        return stepBatch(imagesToBatch(matsOf(images), inputSize()));
+    });
 }
 
 double TrainerImpl::stepBlob(cv::InputArray blob)
 {
     return guarded([&] {
+        requireThreads();
         const cv::Mat mat = blob.getMat();
         require(mat.dims == 4 && mat.type() == CV_32F && mat.isContinuous(),
                 "blob: {} dimensions of {}, expected a continuous [N, 3, H, W] of CV_32F", mat.dims, cv::typeToString(mat.type()));
@@ -106,6 +145,7 @@ bool TrainerImpl::fit(size_t count, const std::function<cv::Mat(size_t)>& image,
 bool TrainerImpl::fit(const std::vector<ImageSet>& products, const std::function<bool(const TrainProgress&)>& keepGoing)
 {
     return guarded([&] {
+        requireThreads();
         TrainingOrder order = orderOf(products);
         recordImages(products, order);
         TrainingPictures pictures(products, order, training_);
@@ -280,6 +320,7 @@ std::vector<TrainerImpl::Normals> TrainerImpl::normalsOf(const std::vector<Image
 void TrainerImpl::calibrate(size_t count, const std::function<cv::Mat(size_t)>& image, bool heldBack)
 {
     guarded([&] {
+        requireThreads();
         require(count > 0, "no images to take thresholds from, expected at least one");
         calibrateOn({{"", heldBack ? "held-back" : "training", count, [&](size_t i) { return Frame(image(i)); }}},
                     inspectionOf(training_.config()));
@@ -371,7 +412,10 @@ void TrainerImpl::saveModel(const std::string& path, bool embedBackbone)
 
 void TrainerImpl::save(const std::string& path, bool embedBackbone)
 {
-    guarded([&] { saveModel(path, embedBackbone); });
+    guarded([&] {
+        requireThreads(); // thresholds may have to be taken first
+        saveModel(path, embedBackbone);
+    });
 }
 
 void TrainerImpl::saveState(const std::string& path) const
@@ -399,6 +443,7 @@ void TrainerImpl::note(const std::string& key, const std::string& json)
 cv::Ptr<Detector> TrainerImpl::detector() const
 {
     return guarded([&]() -> cv::Ptr<Detector> {
+        requireThreads();
         const ModelFile file = modelFile();
         return cv::makePtr<DetectorImpl>(std::make_shared<const Inference>(file, "auto", training_.device()), headerOf(file, EmbedBackbone::Yes).dump());
     });
@@ -407,6 +452,7 @@ cv::Ptr<Detector> TrainerImpl::detector() const
 cv::Ptr<Trainer> Trainer::create(const std::string& backbone, const std::string& config, const std::string& device)
 {
     return guarded([&]() -> cv::Ptr<Trainer> {
+        requireThreads();
         const Config parsed = configFromTextOrFile(config);
         const at::Device where = deviceNamed(device);
         return cv::Ptr<Trainer>(new TrainerImpl(Training(parsed, readBackbone(backbone), where)));
@@ -415,8 +461,15 @@ cv::Ptr<Trainer> Trainer::create(const std::string& backbone, const std::string&
 
 cv::Ptr<Trainer> Trainer::resume(const std::string& path, const std::string& device)
 {
+    return resume(path, device, "", "");
+}
+
+cv::Ptr<Trainer> Trainer::resume(const std::string& path, const std::string& device, const std::string& backbone, const std::string& config)
+{
     return guarded([&]() -> cv::Ptr<Trainer> {
+        requireThreads();
         TrainingState state = readTrainingState(path, deviceNamed(device));
+        requireSame(state.training, path, backbone, configJson(config));
         return cv::Ptr<Trainer>(new TrainerImpl(std::move(state.training), std::move(state.extra)));
     });
 }

@@ -3,6 +3,7 @@
 
 #include "common/error.h"
 #include "operators/array_binding.h"
+#include "operators/forked.h"
 #include "operators/guard.h"
 #include "operators/operator.h"
 
@@ -82,6 +83,7 @@ public:
     void forward(InputArrayOfArrays inputArrays, OutputArrayOfArrays outputArrays, OutputArrayOfArrays) CV_OVERRIDE
     {
         guarded([&] {
+            requireThreads();
             std::vector<Mat> inputs, outputs;
             inputArrays.getMatVector(inputs);
             outputArrays.getMatVector(outputs);

@@ -4,6 +4,7 @@
 #include "common/error.h"
 #include "models/stage_device.h"
 #include "models/tensor_view.h"
+#include "operators/forked.h"
 #include "operators/operator.h"
 
 #include <ATen/ATen.h>
@@ -155,6 +156,7 @@ void guardedForTorch(Function function)
 void run(const c10::OperatorHandle& handle, c10::Stack* stack)
 {
     guardedForTorch([&] {
+        requireThreads();
         const OperatorEntry& entry = entryOf(handle);
         const Arguments arguments = pop(handle, *stack);
         const at::Device where = arguments.tensors[0].device();

@@ -1,10 +1,14 @@
 // New thresholds for a trained model, without training.
 #include "agpnet/agpnet.hpp"
 #include "apps/agpnet/commands.h"
+#include "apps/agpnet/interrupt.h"
+#include "apps/agpnet/json_output.h"
 #include "apps/agpnet/named_folder.h"
+#include "apps/agpnet/numbers.h"
 #include "apps/agpnet/progress.h"
 #include "apps/tools/dataset.h"
 #include "apps/tools/image_io.h"
+#include "apps/tools/masks.h"
 #include "apps/tools/point_cloud.h"
 #include "common/error.h"
 
@@ -22,7 +26,7 @@ namespace fs = std::filesystem;
 struct Options
 {
     std::string model, out, category, split, rule;
-    std::vector<std::string> data;
+    std::vector<std::string> data, good;
     CalibrationOptions calibration;
     bool labelled = false, asJson = false;
 };
@@ -77,7 +81,7 @@ std::vector<Pictures> listPictures(const Options& options, const std::vector<std
         const NamedFolder given = namedFolder(argument);
         Pictures pictures;
         pictures.product = !given.name.empty() || products.empty() ? given.name : fs::weakly_canonical(given.path).filename().string();
-        const tools::ListOptions how = {options.category, options.split};
+        const tools::ListOptions how = {options.category, options.split, options.good};
         if (options.labelled)
             pictures.data = tools::listTest(given.path, how);
         else
@@ -114,6 +118,7 @@ int calibrateModel(Options& options)
     }
     const tools::Input input = tools::inputOf(header.at("config").at("input"));
     std::vector<CalibrationSet> sets;
+    tools::MaskCheck masks;
     size_t total = 0;
     for (const Pictures& pictures : list)
     {
@@ -121,13 +126,13 @@ int calibrateModel(Options& options)
         set.product = pictures.product;
         set.count = pictures.data.items.size();
         set.from = pictures.from;
-        set.image = [&pictures, input](size_t i) {
+        set.image = [&pictures, &masks, input](size_t i) {
             const tools::Item& item = pictures.data.items[i];
             CalibrationImage image;
             image.image = tools::readItem(item, input);
             image.anomalous = item.label == tools::Label::Anomalous;
-            if (item.mask)
-                image.mask = tools::readMask(*item.mask, image.image.size());
+            image.mask = tools::readMaskOf(item, image.image.size());
+            masks.add(item, image.mask);
             return image;
         };
         total += set.count;
@@ -140,15 +145,19 @@ int calibrateModel(Options& options)
         Progress progress("image", "images", static_cast<int>(total), 0, options.asJson);
         options.calibration.keepGoing = [&](size_t done, size_t) {
             progress.update(static_cast<int>(done));
-            return true;
+            return interrupted == 0;
         };
-        calibrate(options.model, sets, options.calibration, out);
+        const InterruptGuard guard;
+        if (!calibrate(options.model, sets, options.calibration, out))
+            throw Interrupted();
     }
+    for (const std::string& note : masks.notes())
+        std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
     const json scores = json::parse(Detector::load(out)->header()).at("scores");
     const json& before = header.at("scores");
     if (options.asJson)
     {
-        std::printf("%s\n", json{{"model", out}, {"images", total}, {"scores", scores}, {"before", before}}.dump().c_str());
+        std::printf("%s\n", jsonText({{"model", out}, {"images", total}, {"scores", scores}, {"before", before}}).c_str());
         return exitOk;
     }
     for (const auto& [key, rule, what] : {std::tuple{"threshold", "threshold_rule", "score"}, {"pixel_threshold", "pixel_threshold_rule", "map"}})
@@ -175,13 +184,15 @@ void addCalibrate(CLI::App& app, Run& run)
         ->allow_extra_args(false);
     command->add_option("--category", options->category, "Class, where --data holds several");
     command->add_option("--split", options->split, "File that says which good images are for training and which for test");
+    command->add_option("--good", options->good, "Name of a folder, or label of a table, that means good; again for another (default: good, ok, normal, pass, false, 0)")
+        ->allow_extra_args(false);
     command->add_flag("--labelled", options->labelled, "Good and defective pictures with labels, and masks for the threshold of the map");
     command->add_option("--rule", options->rule, "tail (default) or quantile; with --labelled f1 (default) or cost")
         ->check(CLI::IsMember({"tail", "quantile", "f1", "cost"}));
     command->add_option("--false-alarms", options->calibration.falseAlarms, "Share of good pictures to be called (default 0.01)")
         ->check(CLI::Range(1e-6, 0.5));
     command->add_option("--cost", options->calibration.missCost, "Of a missed defect, in false alarms (default 10), for --rule cost")
-        ->check(CLI::PositiveNumber);
+        ->check(positiveNumber());
     command->add_option("--out", options->out, "The .agp file to write (default: the model itself)");
     command->add_flag("--json", options->asJson, "One JSON object on stdout, no progress");
     command->callback([options, &run] { run = [options] { return calibrateModel(*options); }; });

@@ -1,6 +1,10 @@
 #include "agpnet/agpnet.hpp"
 #include "apps/agpnet/commands.h"
 #include "apps/agpnet/distance_unit.h"
+#include "apps/agpnet/interrupt.h"
+#include "apps/agpnet/json_output.h"
+#include "apps/agpnet/numbers.h"
+#include "apps/agpnet/output.h"
 #include "apps/agpnet/progress.h"
 #include "apps/agpnet/region.h"
 #include "apps/tools/dataset.h"
@@ -62,8 +66,7 @@ json toJson(const fs::path& path, const Result& result, double seconds)
                            {"area", region.area},
                            {"contour", contour}});
     }
-    return {{"image", path.string()},
-            {"score", result.score},
+    json line = {{"score", result.score},
             {"threshold", result.threshold},
             {"pixel_threshold", result.pixelThreshold},
             {"calibrated", result.calibrated},
@@ -72,6 +75,8 @@ json toJson(const fs::path& path, const Result& result, double seconds)
             {"drift", result.drift < 0 ? json(nullptr) : json(result.drift)},
             {"regions", regions},
             {"seconds", seconds}};
+    setName(line, "image", path.string());
+    return line;
 }
 
 tools::Report reportHead(const Options& options, const Detector& detector)
@@ -173,8 +178,10 @@ int detect(const Options& options)
     size_t anomalous = 0, failed = 0;
     DriftWatch watch(*detector, options.watchStatistics);
     Progress progress("image", "images", static_cast<int>(images.size()), 0, options.asJson || images.size() < 8 || options.out.empty());
+    const InterruptGuard guard;
     for (size_t i = 0; i < images.size(); i++)
     {
+        stopIfInterrupted();
         cv::Mat image, map, mask;
         Result result;
         double seconds = 0;
@@ -205,7 +212,8 @@ int detect(const Options& options)
             json line = toJson(images[i], result, seconds);
             if (options.watchStatistics)
                 line["drifting"] = watch.drifting();
-            std::printf("%s\n", line.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+            std::printf("%s\n", jsonText(line).c_str());
+            flushOutput(); // for whoever reads along, and a full disk is met at the first image
         }
         else if (options.out.empty() || images.size() < 8)
             std::printf("%-9s %9.4f  %s\n", result.anomalous ? "anomalous" : "good", result.score, images[i].c_str());
@@ -273,15 +281,15 @@ void addDetect(CLI::App& app, Run& run)
     command->add_flag("--maps", options->maps, "Into --out: maps");
     command->add_flag("--masks", options->masks, "Into --out: masks");
     command->add_option("--report", options->report, "Write one self-contained HTML page");
-    command->add_option("--sensitivity", options->sensitivity, "Divides the thresholds (default 1)")->check(CLI::PositiveNumber);
-    command->add_option("--threshold", options->threshold, "Of the score, in place of the model's")->check(CLI::PositiveNumber);
-    command->add_option("--pixel-threshold", options->pixelThreshold, "Of the map, likewise")->check(CLI::PositiveNumber);
-    command->add_option("--min-area", options->minimumArea, "Pixels that a region has at least; smaller ones are dropped")->check(CLI::NonNegativeNumber);
+    command->add_option("--sensitivity", options->sensitivity, "Divides the thresholds (default 1)")->check(positiveNumber());
+    command->add_option("--threshold", options->threshold, "Of the score, in place of the model's")->check(positiveNumber());
+    command->add_option("--pixel-threshold", options->pixelThreshold, "Of the map, likewise")->check(positiveNumber());
+    command->add_option("--min-area", options->minimumArea, "Pixels that a region has at least; smaller ones are dropped")->check(nonNegativeNumber());
     command->add_flag("--watch-stats", options->watchStatistics, "Tell when the images' features leave the range of training");
     command->add_option("--drift-window", options->driftWindow, "Images that --watch-stats looks back on (default 32)")->check(CLI::Range(4, 65536));
     command->add_option("--product", options->product, "Take the thresholds of one of the model's products (default: of the one each image is like)");
     command->add_option("--tile", options->tile, "Side in pixels of overlapping tiles; 0: none (default: as the model was trained)")
-        ->check(CLI::NonNegativeNumber);
+        ->check(nonNegativeNumber());
     command->add_option("--tile-overlap", options->tileOverlap, "Share of a tile in common with the next")->check(CLI::Range(0.0, 0.9));
     command->add_option("--roi", options->region, "Region of interest: a mask picture, or points \"x,y x,y x,y\" (shares or pixels; polygons by ;)");
     command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));

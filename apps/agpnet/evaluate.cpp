@@ -2,10 +2,14 @@
 #include "apps/agpnet/commands.h"
 #include "apps/agpnet/distance_unit.h"
 #include "apps/agpnet/evaluation_output.h"
+#include "apps/agpnet/interrupt.h"
+#include "apps/agpnet/json_output.h"
 #include "apps/agpnet/named_folder.h"
+#include "apps/agpnet/numbers.h"
 #include "apps/agpnet/progress.h"
 #include "apps/tools/image_io.h"
 #include "apps/tools/map_folder.h"
+#include "apps/tools/masks.h"
 #include "apps/tools/point_cloud.h"
 #include "common/atomic_file.h"
 #include "common/error.h"
@@ -25,7 +29,7 @@ namespace fs = std::filesystem;
 struct Options
 {
     std::string model, split, maps, saveMaps, share, out, report, precision = "auto", device = "cpu";
-    std::vector<std::string> data, categories;
+    std::vector<std::string> data, categories, good;
     double exactPixels = static_cast<double>(tools::PixelAccumulator::defaultExactPixels);
     int batch = 8, drawings = 1000;
     uint64_t seed = 1;
@@ -57,7 +61,7 @@ std::vector<MeasuredClass> listClasses(const Options& options)
         for (const std::string& category : options.categories.empty() ? std::vector<std::string>{""} : options.categories)
         {
             MeasuredClass each;
-            each.data = tools::listTest(path, {category, options.split});
+            each.data = tools::listTest(path, {category, options.split, options.good});
             each.path = path;
             if (!name.empty())
                 each.data.name = name;
@@ -67,11 +71,6 @@ std::vector<MeasuredClass> listClasses(const Options& options)
         }
     }
     return classes;
-}
-
-cv::Mat maskOf(const tools::Item& item, cv::Size size)
-{
-    return item.mask ? tools::readMask(*item.mask, size) : cv::Mat();
 }
 
 tools::ReportItem reportItem(const tools::Item& item, const std::string& group, const cv::Mat& image, const cv::Mat& mask, const Found& found)
@@ -134,7 +133,10 @@ public:
                 result.warnings.push_back(several_ ? fmt::format("{}: {}", each.data.name, warning) : warning);
             if (detector_)
                 chooseProduct(each, result.warnings);
+            masks_ = {};
             each.figures = detector_ ? measureModel(each.data) : measureMaps(each.data);
+            for (const std::string& note : masks_.notes())
+                result.warnings.push_back(several_ ? fmt::format("{}: {}", each.data.name, note) : note);
             each.hash = tools::datasetHash(each.data);
         }
         std::vector<tools::ClassFigures> figures;
@@ -210,6 +212,7 @@ private:
         Progress progress("image", "images", static_cast<int>(items.size()), 0, options_.asJson);
         for (size_t first = 0; first < items.size(); first += static_cast<size_t>(options_.batch))
         {
+            stopIfInterrupted();
             const size_t count = std::min(static_cast<size_t>(options_.batch), items.size() - first);
             std::vector<cv::Mat> images, maps;
             for (size_t i = 0; i < count; i++)
@@ -232,7 +235,8 @@ private:
         inspect(data,
                 [&](const tools::Item& item, const cv::Mat& image, const Found& found)
                 {
-                    const cv::Mat mask = maskOf(item, image.size());
+                    const cv::Mat mask = tools::readMaskOf(item, image.size());
+                    masks_.add(item, mask);
                     evaluation.add(item, found.score, found.map, mask, found.result->anomalous, found.seconds);
                     if (writer)
                         writer->add(item, found.map, found.score);
@@ -266,12 +270,14 @@ private:
         double low = 0, high = 0;
         for (const tools::Item& item : data.items)
         {
+            stopIfInterrupted();
             const cv::Mat map = maps.read(item);
             double least = 0, greatest = 0;
             cv::minMaxLoc(map, &least, &greatest);
             low = std::min(low, least);
             high = std::max(high, greatest);
-            const cv::Mat mask = item.mask ? maskOf(item, tools::readImage(item.path).size()) : cv::Mat();
+            const cv::Mat mask = item.mask ? tools::readMaskOf(item, tools::readImage(item.path).size()) : cv::Mat();
+            masks_.add(item, mask);
             evaluation.add(item, maps.score(item, map), map, mask);
             progress.update(++done);
         }
@@ -279,11 +285,12 @@ private:
         if (page_) // only now is there a threshold to draw outlines at
             for (const tools::Item& item : data.items)
             {
+                stopIfInterrupted();
                 Found found;
                 found.map = maps.read(item);
                 found.score = maps.score(item, found.map);
                 const cv::Mat image = tools::readImage(item.path);
-                tools::ReportItem entry = reportItem(item, group(data), image, maskOf(item, image.size()), found);
+                tools::ReportItem entry = reportItem(item, group(data), image, tools::readMaskOf(item, image.size()), found);
                 entry.threshold = figures.image.f1Threshold.value_or(found.score);
                 entry.anomalous = found.score >= entry.threshold;
                 if (figures.pixel.f1Threshold)
@@ -363,17 +370,19 @@ private:
     tools::Report report_;
     std::string scoreName_;
     tools::Share share_;
+    tools::MaskCheck masks_; ///< of the class at hand
     bool several_ = false, warm_ = false;
 };
 
 int evaluate(const Options& options)
 {
     Evaluator evaluator(options);
+    const InterruptGuard guard;
     if (!options.share.empty())
     {
         const size_t pictures = evaluator.saveShare();
         if (options.asJson)
-            std::printf("%s\n", json{{"share", options.share}, {"images", pictures}, {"maps", options.saveMaps}}.dump().c_str());
+            std::printf("%s\n", jsonText({{"share", options.share}, {"images", pictures}, {"maps", options.saveMaps}}).c_str());
         else
             std::printf("share %s: %zu images, maps: %s\nwhen all shares are there: agpnet evaluate --maps %s --data ...\n", options.share.c_str(),
                         pictures, options.saveMaps.c_str(), options.saveMaps.c_str());
@@ -382,10 +391,10 @@ int evaluate(const Options& options)
     const Measurement result = evaluator.run();
     const json figures = toJson(result);
     if (!options.out.empty())
-        writeFileAtomically(options.out, figures.dump(2) + "\n");
+        writeFileAtomically(options.out, jsonText(figures, 2) + "\n");
     if (options.asJson)
     {
-        std::printf("%s\n", figures.dump().c_str());
+        std::printf("%s\n", jsonText(figures).c_str());
         return exitOk;
     }
     for (const std::string& warning : result.warnings)
@@ -410,6 +419,8 @@ void addEvaluate(CLI::App& app, Run& run)
         ->allow_extra_args(false); // or a model named after it would be taken for data
     command->add_option("--category", options->categories, "Class, where --data holds several; again for another")->allow_extra_args(false);
     command->add_option("--split", options->split, "File that says which good images are for training and which for test");
+    command->add_option("--good", options->good, "Name of a folder, or label of a table, that means good; again for another (default: good, ok, normal, pass, false, 0)")
+        ->allow_extra_args(false);
     command->add_option("--maps", options->maps, "Measure the maps in this folder: <defect>/<stem>.tiff, perhaps scores.csv");
     command->add_option("--save-maps", options->saveMaps, "Write the model's maps and scores in that layout");
     command->add_option("--share", options->share, "K/N: inspect every N-th image only, from the K-th, for --save-maps; one process each");
@@ -417,11 +428,11 @@ void addEvaluate(CLI::App& app, Run& run)
         ->check(CLI::Range(0.0, 1e12));
     command->add_option("--bootstrap", options->drawings, "Test sets redrawn for the 95 % intervals of image figures")
         ->check(CLI::Range(0, 100000));
-    command->add_option("--seed", options->seed, "Of the redrawing")->check(CLI::NonNegativeNumber);
+    command->add_option("--seed", options->seed, "Of the redrawing")->check(seedNumber());
     command->add_option("--out", options->out, "Write the figures as JSON");
     command->add_option("--report", options->report, "Write one self-contained HTML page");
-    command->add_option("--threshold", options->threshold, "Of the image score, in place of the model's")->check(CLI::PositiveNumber);
-    command->add_option("--sensitivity", options->sensitivity, "Divides the threshold (default 1)")->check(CLI::PositiveNumber);
+    command->add_option("--threshold", options->threshold, "Of the image score, in place of the model's")->check(positiveNumber());
+    command->add_option("--sensitivity", options->sensitivity, "Divides the threshold (default 1)")->check(positiveNumber());
     command->add_option("--batch", options->batch, "Images in one pass")->check(CLI::Range(1, 256));
     command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
     command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");

@@ -1,5 +1,7 @@
 #include "apps/agpnet/evaluation_output.h"
 
+#include "apps/agpnet/json_output.h"
+
 #include <cstdio>
 #include <fmt/format.h>
 
@@ -87,14 +89,14 @@ json classJson(const MeasuredClass& measured)
                                 {"pixel_aupro_0.3", value(defect.pixel.aupro.at(0))},
                                 {"pixel_aupro_0.05", value(defect.pixel.aupro.at(1))}};
     }
+    json data = {{"layout", measured.data.layout},
+                 {"sha256", measured.hash},
+                 {"good", figures.good},
+                 {"anomalous", figures.anomalous},
+                 {"without_mask", figures.withoutMask}};
+    setName(data, "path", measured.path);
     return {{"name", figures.name},
-            {"data",
-             {{"path", measured.path},
-              {"layout", measured.data.layout},
-              {"sha256", measured.hash},
-              {"good", figures.good},
-              {"anomalous", figures.anomalous},
-              {"without_mask", figures.withoutMask}}},
+            {"data", data},
             {"image", imageJson(figures.image, figures.drawings)},
             {"pixel", pixelJson(figures.pixel)},
             {"defects", defects},

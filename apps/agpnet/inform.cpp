@@ -1,7 +1,10 @@
 // What there is: operators, info; and small things to write: export, demo-data.
 #include "agpnet/agpnet.hpp"
 #include "apps/agpnet/commands.h"
+#include "apps/agpnet/interrupt.h"
+#include "apps/agpnet/numbers.h"
 #include "apps/agpnet/progress.h"
+#include "apps/agpnet/threshold_notes.h"
 #include "apps/tools/demo_data.h"
 #include "common/error.h"
 
@@ -128,12 +131,15 @@ int info(const Options& options)
     if (options.verify)
         return verify(options);
     json told = json::parse(buildInformation());
+    std::vector<std::string> notes; // which the file does not hold
     if (!options.model.empty())
     {
         const cv::Ptr<Detector> detector = Detector::load(options.model);
         const json cpu = std::move(told["cpu"]);
         told = json::parse(detector->header());
         told["here"] = {{"cpu", cpu["level"]}, {"precision", detector->precision()}}; // of this machine, not in the file
+        notes = thresholdNotes(told.at("scores"));
+        told["notes"] = notes;
     }
     if (options.asJson)
         std::printf("%s\n", told.dump().c_str());
@@ -141,6 +147,9 @@ int info(const Options& options)
         printBuild(told);
     else
         std::printf("%s\n", told.dump(2).c_str());
+    for (const std::string& note : notes)
+        if (!options.asJson)
+            std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
     return exitOk;
 }
 
@@ -171,7 +180,9 @@ int demoData(Options& options)
         if (!progress)
             progress.emplace("image", "images", static_cast<int>(total));
         progress->update(static_cast<int>(done));
+        stopIfInterrupted();
     };
+    const InterruptGuard guard;
     const size_t count = tools::writeDemoData(options.folder, options.demo);
     progress.reset();
     std::printf("%s: %zu images\n", options.folder.c_str(), count);
@@ -210,7 +221,7 @@ void addExport(CLI::App& app, Run& run)
     kind->require_option(1);
     command->add_flag("--stages", options->stages, "Reconstruct, Residual and Heatmap as nodes instead of one Detect")->needs(graph);
     command->add_option("--size", options->size, "Input HEIGHTxWIDTH of the graph (default: the model's)")->needs(graph);
-    command->add_option("--sensitivity", options->sensitivity, "Attribute of Detect")->check(CLI::PositiveNumber)->needs(graph);
+    command->add_option("--sensitivity", options->sensitivity, "Attribute of Detect")->check(positiveNumber())->needs(graph);
     command->add_option("--precision", options->precision, "Attribute of the graph's nodes")->check(CLI::IsMember({"auto", "fp32", "bf16"}))->needs(graph);
     command->callback([options, &run] { run = [options] { return exportGraph(*options); }; });
 }
@@ -221,11 +232,11 @@ void addDemoData(CLI::App& app, Run& run)
     CLI::App* command = app.add_subcommand("demo-data", "Draw a set of good and defective parts with exact masks");
     command->add_option("folder", options->folder, "Where: one MVTec layout per product")->required();
     command->add_option("--product", options->demo.products, "Which (default: all)");
-    command->add_option("--train", options->demo.train, "Good images to train on, each product")->check(CLI::PositiveNumber);
-    command->add_option("--test-good", options->demo.testGood, "Good test images, each product")->check(CLI::NonNegativeNumber);
-    command->add_option("--test-defective", options->demo.testDefective, "Test images for each kind of defect")->check(CLI::NonNegativeNumber);
+    command->add_option("--train", options->demo.train, "Good images to train on, each product")->check(positiveNumber());
+    command->add_option("--test-good", options->demo.testGood, "Good test images, each product")->check(nonNegativeNumber());
+    command->add_option("--test-defective", options->demo.testDefective, "Test images for each kind of defect")->check(nonNegativeNumber());
     command->add_option("--side", options->demo.side, "Pixels")->check(CLI::Range(32, 4096));
-    command->add_option("--seed", options->demo.seed, "Of the drawing")->check(CLI::NonNegativeNumber);
+    command->add_option("--seed", options->demo.seed, "Of the drawing")->check(seedNumber());
     command->callback([options, &run] { run = [options] { return demoData(*options); }; });
 }
 

@@ -8,6 +8,18 @@ namespace agpnet::app
 
 inline volatile std::sig_atomic_t interrupted = 0;
 
+/// What a command throws that gives up on Ctrl-C: files it had begun are taken away on its way out.
+struct Interrupted
+{
+};
+
+/// Between two images, for a command with an InterruptGuard.
+inline void stopIfInterrupted()
+{
+    if (interrupted)
+        throw Interrupted();
+}
+
 /// While it lives, Ctrl-C and a scheduler's SIGTERM set `interrupted`, so that what is at hand can be finished; a second one ends
 /// the program.
 class InterruptGuard

@@ -1,14 +1,68 @@
 #include "agpnet/version.hpp"
 #include "apps/agpnet/commands.h"
+#include "apps/agpnet/interrupt.h"
+#include "apps/agpnet/numbers.h"
+#include "apps/agpnet/output.h"
 
+#include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <new>
 #include <opencv2/core.hpp>
+#include <string_view>
+#include <unistd.h>
+
+namespace
+{
+
+using namespace agpnet::app;
+
+/// LibTorch's MKL, as it is loaded, ends a process whose working directory has been removed. This runs before that.
+void requireWorkingDirectory()
+{
+    char path[PATH_MAX];
+    constexpr std::string_view sentence = "agpnet: the working directory has been removed; expected to be started in one that is there\n";
+    if (!::getcwd(path, sizeof path) && errno == ENOENT && ::write(STDERR_FILENO, sentence.data(), sentence.size()) >= 0)
+        ::_exit(exitError);
+}
+[[gnu::section(".preinit_array"), gnu::used]] void (*const beforeLibraries)() = &requireWorkingDirectory;
+
+/// The exit code. What goes wrong becomes one sentence.
+template <typename Function>
+int guardedForShell(Function function)
+{
+    try
+    {
+        const int code = function();
+        flushOutput();
+        return code;
+    }
+    catch (const Interrupted&)
+    {
+        std::fprintf(stderr, "agpnet: interrupted\n");
+        return exitInterrupted;
+    }
+    catch (const std::bad_alloc&)
+    {
+        std::fprintf(stderr, "agpnet: not enough memory\n");
+    }
+    catch (const cv::Exception& error) // its what() carries OpenCV's own file and line; the sentence alone is for people
+    {
+        std::fprintf(stderr, "agpnet: %s\n", error.err.c_str());
+    }
+    catch (const std::exception& error)
+    {
+        std::fprintf(stderr, "agpnet: %s\n", error.what());
+    }
+    return exitError;
+}
+
+} // namespace
 
 int main(int argc, char** argv)
 {
-    using namespace agpnet::app;
     CLI::App app("AGPNet: learns from pictures of good parts, then finds what is wrong, and where.", "agpnet");
     app.set_version_flag("--version", agpnet::version());
     app.get_formatter()->column_width(34);
@@ -25,13 +79,14 @@ int main(int argc, char** argv)
     addInfo(app, run);
     addTune(app, run);
     addDemoData(app, run);
+    requireFiniteNumbers(app);
     try
     {
         app.parse(argc, argv);
     }
     catch (const CLI::ParseError& error)
     {
-        return app.exit(error) == 0 ? exitOk : exitUsage;
+        return guardedForShell([&] { return app.exit(error) == 0 ? exitOk : exitUsage; }); // --help and --version print too
     }
     if (!run)
     {
@@ -40,17 +95,5 @@ int main(int argc, char** argv)
     }
     if (!key.empty())
         ::setenv("AGPNET_REQUIRE_SIGNATURE", key.c_str(), 1); // which the library asks for at each model, by whatever way it comes
-    try
-    {
-        return run();
-    }
-    catch (const cv::Exception& error) // its what() carries OpenCV's own file and line; the sentence alone is for people
-    {
-        std::fprintf(stderr, "agpnet: %s\n", error.err.c_str());
-    }
-    catch (const std::exception& error)
-    {
-        std::fprintf(stderr, "agpnet: %s\n", error.what());
-    }
-    return exitError;
+    return guardedForShell(run);
 }

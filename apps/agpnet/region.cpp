@@ -2,6 +2,7 @@
 
 #include "agpnet/detector.hpp"
 #include "apps/tools/image_io.h"
+#include "apps/tools/masks.h"
 #include "common/error.h"
 
 #include <algorithm>
@@ -42,7 +43,7 @@ Polygons readRegion(const std::string& maskOrPolygons, const fs::path& example)
     std::error_code ignored;
     if (fs::is_regular_file(maskOrPolygons, ignored))
     {
-        const Polygons polygons = outlines(tools::readMask(maskOrPolygons, tools::readImage(example).size()));
+        const Polygons polygons = outlines(tools::readMaskFile(maskOrPolygons, tools::readImage(example).size()));
         require(!polygons.empty(), "{}: the mask is black, expected a region of interest that is not", maskOrPolygons);
         return polygons;
     }

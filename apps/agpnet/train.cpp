@@ -2,9 +2,12 @@
 #include "apps/agpnet/backbone_search.h"
 #include "apps/agpnet/commands.h"
 #include "apps/agpnet/interrupt.h"
+#include "apps/agpnet/json_output.h"
 #include "apps/agpnet/named_folder.h"
+#include "apps/agpnet/numbers.h"
 #include "apps/agpnet/progress.h"
 #include "apps/agpnet/region.h"
+#include "apps/agpnet/threshold_notes.h"
 #include "apps/tools/dataset.h"
 #include "apps/tools/image_io.h"
 #include "apps/tools/point_cloud.h"
@@ -17,6 +20,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 namespace agpnet::app
 {
@@ -28,11 +32,11 @@ namespace fs = std::filesystem;
 
 struct Options
 {
-    std::vector<std::string> data, augment;
+    std::vector<std::string> data, augment, good;
     std::string out, backbone, config, size, noise, precision, region, category, split, input, preset, device = "cpu";
     int steps = 0, batch = 0, tile = -1, shots = 0;
     double learningRate = 0, tileOverlap = -1, checkpoint = 60, falseAlarms = 0;
-    int64_t seed = -1;
+    std::optional<uint64_t> seed;
     bool noImageNoise = false, reference = false, resume = false, asJson = false, earlyStop = false, profile = false;
 };
 
@@ -72,7 +76,7 @@ std::vector<Product> readProducts(const Options& options)
         for (const Product& other : products)
             require(other.name != product.name, "two products are called '{}' ({} and {}); name them with --data NAME=FOLDER", product.name, other.path,
                     product.path);
-        product.data = tools::listTraining(product.path, {options.category, options.split});
+        product.data = tools::listTraining(product.path, {options.category, options.split, options.good});
         for (const std::string& warning : product.data.warnings)
             std::fprintf(stderr, "agpnet: note: %s\n", warning.c_str());
         tools::checkFiles(product.data);
@@ -89,7 +93,8 @@ json dataNote(const std::vector<Product>& products)
     json list = json::array();
     for (const Product& product : products)
     {
-        list.push_back({{"path", product.path}, {"layout", product.data.layout}, {"files", product.data.items.size()}, {"sha256", product.hash}});
+        list.push_back({{"layout", product.data.layout}, {"files", product.data.items.size()}, {"sha256", product.hash}});
+        setName(list.back(), "path", product.path);
         if (!product.name.empty())
             list.back()["name"] = product.name;
     }
@@ -116,7 +121,7 @@ void requireSameData(const json& record, const json& data, const std::string& st
         return list;
     };
     require(!record.contains("data") || hashes(record["data"]) == hashes(data), "{}: was begun with other pictures than {}, and cannot go on with them",
-            state, data.dump());
+            state, jsonText(data));
 }
 
 /// Saves the state now and then, so that a power cut costs little. What it costs itself stays below a twentieth of the time.
@@ -190,8 +195,8 @@ std::string configText(const Options& options, const fs::path& example)
         config["batch"] = options.batch;
     if (options.learningRate > 0)
         config["learning_rate"] = options.learningRate;
-    if (options.seed >= 0)
-        config["seed"] = static_cast<uint64_t>(options.seed);
+    if (options.seed)
+        config["seed"] = *options.seed;
     if (!options.noise.empty())
         config["noise"] = options.noise;
     if (!options.precision.empty())
@@ -303,12 +308,13 @@ int train(const Options& options)
     cv::Ptr<Trainer> trainer;
     if (options.resume || (restarted() && fs::exists(state)))
     {
-        trainer = Trainer::resume(state, options.device);
+        trainer = Trainer::resume(state, options.device, options.backbone.empty() ? "" : findBackbone(options.backbone),
+                                  configText(options, products[0].data.items[0].path));
         requireSameData(json::parse(trainer->record()), data, state);
     }
     else
         trainer = Trainer::create(findBackbone(options.backbone), configText(options, products[0].data.items[0].path), options.device);
-    trainer->note("data", data.dump());
+    trainer->note("data", jsonText(data));
     const TrainingProcess process = trainer->joinProcesses();
     const bool speaks = process.rank == 0; // one of all does
 
@@ -361,12 +367,14 @@ int train(const Options& options)
     }
     const json record = json::parse(trainer->record());
     if (record.at("sets").at(0).contains("chosen"))
-        trainer->note("shots", shotsNote(products, record).dump());
+        trainer->note("shots", jsonText(shotsNote(products, record)));
     saveModel(*trainer, options, state);
     std::error_code ignored;
     fs::remove(state, ignored); // it is of no more use
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    const double threshold = trainer->detector()->threshold();
+    const cv::Ptr<Detector> detector = trainer->detector();
+    const double threshold = detector->threshold();
+    const std::vector<std::string> notes = thresholdNotes(json::parse(detector->header()).at("scores"));
     json hashes = products[0].hash;
     if (products.size() > 1)
     {
@@ -375,8 +383,9 @@ int train(const Options& options)
             hashes[product.name] = product.hash;
     }
     if (options.asJson)
-        std::printf("%s\n", json{{"model", options.out}, {"steps", trainer->stepsDone()}, {"loss", loss}, {"seconds", seconds},
-                                 {"threshold", threshold}, {"profile", record.value("profile", json::object())}, {"data_sha256", hashes}}.dump().c_str());
+        std::printf("%s\n", jsonText({{"model", options.out}, {"steps", trainer->stepsDone()}, {"loss", loss}, {"seconds", seconds},
+                                 {"threshold", threshold}, {"profile", record.value("profile", json::object())}, {"data_sha256", hashes},
+                                       {"notes", notes}}).c_str());
     else
     {
         const double trained = record.value("seconds", 0.0);
@@ -387,6 +396,8 @@ int train(const Options& options)
             std::printf("drawn-in defects were no longer told better after step %d\n", record["early_stop"]["seen_at"].get<int>());
         if (options.profile)
             std::printf("%s", profileText(record).c_str());
+        for (const std::string& note : notes)
+            std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
     }
     return exitOk;
 }
@@ -404,32 +415,34 @@ void addTrain(CLI::App& app, Run& run)
         ->allow_extra_args(false);
     command->add_option("--category", options->category, "Class, where --data holds several");
     command->add_option("--split", options->split, "File that says which good images are for training and which for test");
+    command->add_option("--good", options->good, "Name of a folder, or label of a table, that means good; again for another (default: good, ok, normal, pass, false, 0)")
+        ->allow_extra_args(false);
     command->add_option("--out", options->out, "The .agp file to write")->required();
     command->add_option("--backbone", options->backbone, "Weights: safetensors or .pth (default: AGPNET_BACKBONE, or the fetched one)");
     command->add_option("--config", options->config, "JSON file or text; see 'agpnet operators --config'");
     command->add_option("--preset", options->preset, "default, paper (as published), or fast (168 pixels and fewer layers: a third of the time, a little less accurate)")->check(CLI::IsMember({"default", "paper", "fast"}));
     command->add_option("--input", options->input, "rgb, rgb+depth or rgb+normals (MVTec 3D-AD)")->check(CLI::IsMember({"rgb", "rgb+depth", "rgb+normals"}));
-    command->add_option("--steps", options->steps, "Optimisation steps")->check(CLI::PositiveNumber);
-    command->add_option("--batch", options->batch, "Images a step")->check(CLI::PositiveNumber);
+    command->add_option("--steps", options->steps, "Optimisation steps")->check(positiveNumber());
+    command->add_option("--batch", options->batch, "Images a step")->check(positiveNumber());
     command->add_option("--size", options->size, "Input HEIGHTxWIDTH, multiples of the backbone's patch");
-    command->add_option("--lr", options->learningRate, "Learning rate")->check(CLI::PositiveNumber);
-    command->add_option("--seed", options->seed, "Of weights, order and noise")->check(CLI::NonNegativeNumber);
+    command->add_option("--lr", options->learningRate, "Learning rate")->check(positiveNumber());
+    command->add_option("--seed", options->seed, "Of weights, order and noise")->check(seedNumber());
     command->add_option("--noise", options->noise, "guided, uniform or none")->check(CLI::IsMember({"guided", "uniform", "none"}));
     command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
     command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
     command->add_option("--tile", options->tile, "Side in pixels of overlapping tiles that large images are cut into; 0: none")
-        ->check(CLI::NonNegativeNumber);
+        ->check(nonNegativeNumber());
     command->add_option("--tile-overlap", options->tileOverlap, "Share of a tile in common with the next (default 0.25)")->check(CLI::Range(0.0, 0.9));
     command->add_option("--roi", options->region, "Region of interest: a mask picture, or points \"x,y x,y x,y\" (shares or pixels; polygons by ;)");
     command->add_option("--augment", options->augment, "Changes that leave a part normal: names by commas, see docs/training.md; or none")
         ->delimiter(',')
         ->allow_extra_args(false);
-    command->add_option("--shots", options->shots, "Train on so few pictures of each product, chosen by the seed")->check(CLI::PositiveNumber);
+    command->add_option("--shots", options->shots, "Train on so few pictures of each product, chosen by the seed")->check(positiveNumber());
     command->add_flag("--early-stop", options->earlyStop, "End sooner when drawn-in defects are no longer told better; --steps is then the most");
     command->add_option("--false-alarms", options->falseAlarms, "Share of good pictures that the thresholds are to call (default 0.01)")
         ->check(CLI::Range(1e-6, 0.5));
     command->add_option("--checkpoint", options->checkpoint, "Seconds between saved states (default 60; 0: after each step)")
-        ->check(CLI::NonNegativeNumber);
+        ->check(nonNegativeNumber());
     command->add_flag("--no-image-noise", options->noImageNoise, "Noise on features only, which is the default; halves the time of --preset paper");
     command->add_flag("--reference-backbone", options->reference, "Name the backbone by hash instead of embedding it");
     command->add_flag("--resume", options->resume, "Go on from OUT.state, which an interrupted or killed training left");

@@ -1,6 +1,7 @@
 // agpnet tune: which schedules are the fastest on this machine's devices, measured and written as a record.
 #include "agpnet/agpnet.hpp"
 #include "apps/agpnet/commands.h"
+#include "apps/agpnet/numbers.h"
 #include "apps/agpnet/tune_run.h"
 #include "apps/agpnet/tune_worker.h"
 #include "common/error.h"
@@ -116,7 +117,7 @@ void addTune(CLI::App& app, Run& run)
     command->add_option("--trials", options->trials, "--deep: schedules for each problem")->check(CLI::Range(1, 10000));
     command->add_option("--preset", options->preset, "--deep: the file of rows for the winners (default: beside the record)");
     command->add_option("--seed", options->seed, "--deep: of the random choice");
-    command->add_option("--timeout", options->timeout, "Seconds after which a schedule counts as hung")->check(CLI::PositiveNumber);
+    command->add_option("--timeout", options->timeout, "Seconds after which a schedule counts as hung")->check(positiveNumber());
     command->add_flag("--worker", options->isWorker)->group(""); // what this program is for itself
     command->callback(
         [options, &run]

@@ -3,6 +3,8 @@
 #include "apps/agpnet/commands.h"
 #include "apps/agpnet/frame_source.h"
 #include "apps/agpnet/interrupt.h"
+#include "apps/agpnet/numbers.h"
+#include "apps/agpnet/output.h"
 #include "apps/agpnet/screen.h"
 #include "apps/agpnet/video_file.h"
 #include "apps/tools/report.h"
@@ -12,9 +14,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgproc.hpp>
 #include <optional>
 #include <sys/resource.h>
@@ -35,6 +39,7 @@ struct Options
     std::string model, source, out, product, precision = "auto", device = "cpu";
     double sensitivity = 1, fps = 0;
     int frames = 0;
+    Patience patience;
 };
 
 constexpr const char* windowName = "agpnet watch";
@@ -85,11 +90,8 @@ public:
     }
     ~Watcher()
     {
-        stop_ = true;
-        while (!ended_) // push() may be waiting for room
+        while (!stopped(1)) // at the time-out the source gives up
         {
-            StreamResult ignored;
-            stream_->pop(ignored, 0.01);
         }
         reader_.join();
     }
@@ -106,6 +108,18 @@ public:
         waiting_.pop_front();
         return true;
     }
+    /// Has it read no further. False if the source still waits for a frame after so many seconds.
+    bool stopped(double seconds)
+    {
+        stop_ = true;
+        source_.stop();
+        for (const Clock::time_point start = Clock::now(); !ended_ && std::chrono::duration<double>(Clock::now() - start).count() < seconds;)
+        {
+            StreamResult ignored;
+            stream_->pop(ignored, 0.01); // push() may be waiting for room
+        }
+        return ended_;
+    }
     /// All frames were given.
     bool ended() const { return ended_ && stream_->underWay() == 0; }
     int dropped() const { return dropped_; }
@@ -114,11 +128,14 @@ public:
     {
         return error_;
     }
+    /// Why there ought to have been more frames; only once ended().
+    std::string problem() const { return complete_ ? "" : source_.problem(); }
 
 private:
     void read()
     {
-        for (int taken = 0; !stop_ && (most_ == 0 || taken < most_);)
+        int taken = 0;
+        while (!stop_ && (most_ == 0 || taken < most_))
         {
             cv::Mat frame;
             try
@@ -152,6 +169,7 @@ private:
             }
         }
         stream_->close();
+        complete_ = stop_ || (most_ > 0 && taken == most_);
         ended_ = true;
     }
 
@@ -160,7 +178,7 @@ private:
     cv::Ptr<Stream> stream_;
     std::mutex mutex_;
     std::deque<cv::Mat> waiting_; ///< frames under way, in the order of their results
-    std::atomic<bool> stop_ = false, ended_ = false;
+    std::atomic<bool> stop_ = false, ended_ = false, complete_ = false;
     std::atomic<int> dropped_ = 0, unread_ = 0;
     std::string error_;
     std::thread reader_;
@@ -257,6 +275,13 @@ public:
     Window(const Window&) = delete;
     Window& operator=(const Window&) = delete;
 
+    /// While no frame comes. False when the user is done.
+    bool idle()
+    {
+        const int key = screen().key(1);
+        return key != 'q' && key != 27 && !screen().closed(windowName);
+    }
+
     /// Until it is time for the next frame. False when the user is done.
     bool show(const Watched& watched, View& view, double fps)
     {
@@ -291,7 +316,9 @@ int watch(const Options& options)
         screen(); // an Error says why not
     require(!options.out.empty() || displayIsThere(),
             "there is no display to open a window on; --out FILE.avi writes a video instead");
-    FrameSource source(options.source);
+    FrameSource source(options.source, options.patience);
+    if (source.live()) // a frame that does not come is said in a sentence of our own
+        cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_ERROR);
     const cv::Ptr<Detector> detector = Detector::load(options.model, options.precision, options.device);
     const std::string input = json::parse(detector->header()).at("config").at("input").get<std::string>();
     require(input == "rgb", "{}: the model inspects '{}', watch has pictures only", options.model, input);
@@ -315,7 +342,11 @@ int watch(const Options& options)
     for (Watched watched; !interrupted && !watcher.ended();)
     {
         if (!watcher.next(watched, 0.05))
+        {
+            if (window && !window->idle())
+                break;
             continue;
+        }
         pace.tick();
         frames++;
         if (!watched.found.error.empty())
@@ -333,8 +364,11 @@ int watch(const Options& options)
         anomalous += view.anomalous(watched.found);
     }
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    if (watcher.ended())
+    const bool complete = watcher.ended();
+    const std::string problem = complete ? watcher.problem() : "";
+    if (complete)
         require(watcher.error().empty(), "{}: {}", options.source, watcher.error());
+    require(frames > 0 || problem.empty(), "{}", problem);
     if (video)
     {
         require(frames > 0, "{}: there was no frame to write", options.source);
@@ -346,7 +380,16 @@ int watch(const Options& options)
     std::printf("\n");
     if (video)
         std::printf("video: %s\n", options.out.c_str());
-    return failed + watcher.unread() > 0 ? exitError : exitOk;
+    if (!problem.empty())
+        std::fprintf(stderr, "agpnet: %s\n", problem.c_str());
+    const int code = !problem.empty() || failed + watcher.unread() > 0 ? exitError : exitOk;
+    window.reset();
+    if (!watcher.stopped(0.3)) // who has asked for the end does not wait until a frame comes, or the time-out
+    {
+        flushOutput();
+        std::_Exit(code);
+    }
+    return code;
 }
 
 } // namespace
@@ -366,8 +409,12 @@ void addWatch(CLI::App& app, Run& run)
                      "Frames a second of the video, and of files in the window (default: the source's; pictures 5 and 2)")
         ->check(CLI::Range(0.01, 1000.0));
     command->add_option("--frames", options->frames, "Stop after so many (default: at the source's end)")
-        ->check(CLI::PositiveNumber);
-    command->add_option("--sensitivity", options->sensitivity, "Divides the thresholds (default 1)")->check(CLI::PositiveNumber);
+        ->check(positiveNumber());
+    command->add_option("--timeout", options->patience.timeout, "Seconds that an address may take to answer, and each of its frames to come (default 10)")
+        ->check(CLI::Range(0.1, 1e6));
+    command->add_option("--reconnect", options->patience.reconnect, "Times in a row that a camera or address is opened again after it ended or stalled (default 0)")
+        ->check(nonNegativeNumber());
+    command->add_option("--sensitivity", options->sensitivity, "Divides the thresholds (default 1)")->check(positiveNumber());
     command->add_option("--product", options->product, "Take the thresholds of one of the model's products");
     command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
     command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");

@@ -22,33 +22,34 @@ namespace fs = std::filesystem;
 namespace
 {
 
-Dataset readPart(const fs::path& path, const std::string& category, Part part)
+Dataset readPart(const fs::path& path, const ListOptions& options, Part part)
 {
+    const GoodNames good(options.good);
     if (const auto table = findTable(path))
-        return readTable(*table, category, part);
+        return readTable(*table, options.category, part, good);
     requireFolder(path);
-    if (category.empty())
-        return readFolders(path, part);
-    require(isFolder(path / category), "{}: holds no folder '{}', which --category names", path.string(), category);
-    return readFolders(path / category, part);
+    if (options.category.empty())
+        return readFolders(path, part, good);
+    require(isFolder(path / options.category), "{}: holds no folder '{}', which --category names", path.string(), options.category);
+    return readFolders(path / options.category, part, good);
 }
 
 /// Every good picture, once, whatever part its layout puts it in.
-std::vector<Item> allGood(const fs::path& path, const std::string& category)
+std::vector<Item> allGood(const fs::path& path, const ListOptions& options)
 {
     std::vector<Item> good;
     std::set<fs::path> seen;
     for (const Part part : {Part::Train, Part::Validation, Part::Test})
-        for (Item& item : readPart(path, category, part).items)
+        for (Item& item : readPart(path, options, part).items)
             if (item.label == Label::Good && seen.insert(item.path).second)
                 good.push_back(std::move(item));
     return good;
 }
 
-bool sharesGood(const fs::path& path, const std::string& category, const Dataset& test)
+bool sharesGood(const fs::path& path, const ListOptions& options, const Dataset& test)
 {
     std::set<fs::path> trained;
-    for (const Item& item : readPart(path, category, Part::Train).items)
+    for (const Item& item : readPart(path, options, Part::Train).items)
         trained.insert(item.path);
     return std::any_of(test.items.begin(), test.items.end(), [&](const Item& item) { return trained.contains(item.path); });
 }
@@ -113,41 +114,51 @@ size_t Dataset::masks() const
     return static_cast<size_t>(std::count_if(items.begin(), items.end(), [](const Item& item) { return item.mask.has_value(); }));
 }
 
+std::vector<fs::path> maskFiles(const Item& item)
+{
+    if (!item.mask)
+        return {};
+    return isFolder(*item.mask) ? imagesIn(*item.mask) : std::vector<fs::path>{*item.mask};
+}
+
 Dataset listTraining(const fs::path& path, const ListOptions& options)
 {
-    Dataset dataset = readPart(path, options.category, Part::Train);
+    Dataset dataset = readPart(path, options, Part::Train);
     if (!options.split.empty())
     {
-        dataset.items = SplitFile(options.split).choose(allGood(path, options.category), Part::Train);
+        dataset.items = SplitFile(options.split).choose(allGood(path, options), Part::Train);
         dataset.layout += fmt::format(", split by {}", options.split.filename().string());
         require(!dataset.items.empty(), "{}: names no picture to train on", options.split.string());
     }
     if (dataset.items.empty() && isFolder(dataset.root))
-        requireNoCollection(dataset.root);
-    require(!dataset.items.empty(),
-            "{}: holds no good images ({}); a folder of images, one with good/, one with train/good/, or a table was expected",
-            dataset.root.string(), imageExtensionList);
+        requireNoCollection(dataset.root, GoodNames(options.good));
+    if (dataset.items.empty())
+    {
+        const std::string folders = isFolder(dataset.root) ? foldersOfUnknownMeaning(dataset.root) : "";
+        fail("{}: holds no good images ({}); a folder of images, one with good/, one with train/good/, or a table was expected{}", dataset.root.string(),
+             imageExtensionList, folders.empty() ? "" : fmt::format("; --good NAME says which of its folders is good: {}", folders));
+    }
     noteSizes(dataset);
     return dataset;
 }
 
 Dataset listValidation(const fs::path& path, const ListOptions& options)
 {
-    return readPart(path, options.category, Part::Validation);
+    return readPart(path, options, Part::Validation);
 }
 
 Dataset listTest(const fs::path& path, const ListOptions& options)
 {
-    Dataset dataset = readPart(path, options.category, Part::Test);
+    Dataset dataset = readPart(path, options, Part::Test);
     if (!options.split.empty())
     {
-        const std::vector<Item> good = SplitFile(options.split).choose(allGood(path, options.category), Part::Test);
+        const std::vector<Item> good = SplitFile(options.split).choose(allGood(path, options), Part::Test);
         std::erase_if(dataset.items, [](const Item& item) { return item.label == Label::Good; });
         dataset.items.insert(dataset.items.begin(), good.begin(), good.end());
         dataset.layout += fmt::format(", split by {}", options.split.filename().string());
     }
     if (dataset.items.empty() && isFolder(dataset.root))
-        requireNoCollection(dataset.root);
+        requireNoCollection(dataset.root, GoodNames(options.good));
     require(!dataset.items.empty(),
             "{}: holds no labelled test images; test/good/ and test/<defect>/, good/ and <defect>/, or a table expected",
             path.string());
@@ -160,8 +171,10 @@ Dataset listTest(const fs::path& path, const ListOptions& options)
     if (anomalous == 0)
         dataset.warnings.push_back("The test set holds no anomalies: ranking figures such as AUROC do not exist for it.");
     if (anomalous == dataset.items.size())
-        dataset.warnings.push_back("The test set holds no good pictures: ranking figures such as AUROC do not exist for it.");
-    if (options.split.empty() && sharesGood(path, options.category, dataset))
+        dataset.warnings.push_back(fmt::format("The test set holds no good pictures: ranking figures such as AUROC do not exist for it; --good NAME says "
+                                               "which folder or label is good where it is none of {}.",
+                                               goodWords()));
+    if (options.split.empty() && sharesGood(path, options, dataset))
         dataset.warnings.push_back(
             "The good test pictures are those that training takes from the same folder: figures will be too good.");
     noteSizes(dataset);
@@ -189,8 +202,8 @@ void checkFiles(const Dataset& dataset)
     for (const Item& item : dataset.items)
     {
         check(item.path, ReadOptions{}.minSide);
-        if (item.mask)
-            check(*item.mask, 1);
+        for (const fs::path& mask : maskFiles(item))
+            check(mask, 1);
     }
     require(bad != 1, "{}", first);
     require(bad == 0, "{} files cannot be used: {}{}", bad, first, bad > 3 ? "; …" : "");
@@ -203,9 +216,11 @@ std::string datasetHash(const Dataset& dataset)
     for (const Item& item : dataset.items)
     {
         hashFile(hash, dataset.root, item.path, buffer);
-        for (const auto& beside : {item.mask, item.xyz})
-            if (beside)
-                hashFile(hash, dataset.root, *beside, buffer);
+        std::vector<fs::path> beside = maskFiles(item);
+        if (item.xyz)
+            beside.push_back(*item.xyz);
+        for (const fs::path& file : beside)
+            hashFile(hash, dataset.root, file, buffer);
         hash.update(item.defect.data(), item.defect.size()); // a table may say another label of the same file
     }
     return hash.hex();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "apps/tools/folder_listing.h"
+#include "apps/tools/label_words.h"
 
 #include <filesystem>
 #include <optional>
@@ -31,7 +32,7 @@ struct Item
     std::string name; ///< relative to the data set's root, with '/'
     Label label = Label::Good;
     std::string defect;                        ///< the folder's name; "good" for good ones
-    std::optional<std::filesystem::path> mask; ///< ground truth; absent for good ones and where none was found
+    std::optional<std::filesystem::path> mask; ///< ground truth, a folder for the union of its pictures; absent for good ones and where none was found
     std::optional<std::filesystem::path> xyz;  ///< organised point cloud of the same view, where there is one
 };
 
@@ -51,9 +52,13 @@ struct ListOptions
 {
     std::string category;        ///< which class, where `path` holds several
     std::filesystem::path split; ///< split file, see split_file.h; empty: as the layout says
+    std::vector<std::string> good = {}; ///< names of folders or labels that mean good; none: those of label_words.h
 };
 
-/// The good pictures to train on. `path` may be
+/// The files of an item's mask: none, one, or several in a folder.
+std::vector<std::filesystem::path> maskFiles(const Item& item);
+
+/// The good pictures to train on. Folders are known by their names, case aside: "good" stands for every word of label_words.h. `path` may be
 ///   a folder of pictures                           all of them are good
 ///   a folder with good/                            those below it
 ///   a folder with train/good/ (MVTec AD; MVTec 3D-AD has rgb/ and xyz/ below that)
@@ -69,6 +74,8 @@ Dataset listValidation(const std::filesystem::path& path, const ListOptions& opt
 ///   a folder with test/good/ and test/<defect>/, and masks as ground_truth/<defect>/<stem>_mask.* or <stem>.* (MVTec AD),
 ///   or test/<defect>/rgb/ beside test/<defect>/gt/ and xyz/ (MVTec 3D-AD)
 ///   a folder with good/ and <defect>/ and perhaps ground_truth/ in it or beside it
+///   Masks may also lie in masks/, mask/ or gt/, for all kinds of defect together, in the folder of the defect, beside their pictures as
+///   <stem>_mask.*, or several to a picture in a folder <stem>/ (MVTec LOCO AD). What is named as masks are is never inspected.
 ///   VisA's root, a table, or a folder of data sets with a category, as above
 /// A set without anomalies, or without good pictures, is listed with a warning: nothing can then be said of ranking.
 Dataset listTest(const std::filesystem::path& path, const ListOptions& options = {});

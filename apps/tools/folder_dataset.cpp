@@ -4,6 +4,7 @@
 #include "common/error.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -15,23 +16,75 @@ namespace fs = std::filesystem;
 namespace
 {
 
+// What folders are called, as bareWord() has it.
+constexpr std::array trainNames = {"train", "training"};
+constexpr std::array validationNames = {"validation", "val", "valid"};
+constexpr std::array testNames = {"test", "testing"};
+constexpr std::array truthNames = {"groundtruth", "masks", "mask", "gt"}; ///< of masks
+
+constexpr std::array maskEndings = {"_mask", "_gt"}; ///< of a mask's stem, behind its picture's
+
+template <typename Names>
+bool isNamed(const fs::path& folder, const Names& names)
+{
+    return std::find(names.begin(), names.end(), bareWord(folder.filename().string())) != names.end();
+}
+
+/// The folders in it that are called so, in the order of the names.
+template <typename Names>
+std::vector<fs::path> foldersNamed(const fs::path& folder, const Names& names)
+{
+    std::vector<fs::path> found;
+    if (!isFolder(folder))
+        return found;
+    const std::vector<fs::path> all = foldersIn(folder);
+    for (const char* name : names)
+        std::copy_if(all.begin(), all.end(), std::back_inserter(found), [name](const fs::path& path) { return bareWord(path.filename().string()) == name; });
+    return found;
+}
+
+template <typename Names>
+std::optional<fs::path> folderNamed(const fs::path& folder, const Names& names)
+{
+    const std::vector<fs::path> found = foldersNamed(folder, names);
+    return found.empty() ? std::nullopt : std::optional(found.front());
+}
+
+/// Case aside.
+std::optional<fs::path> folderCalled(const fs::path& folder, const std::string& name)
+{
+    if (isFolder(folder / name))
+        return folder / name;
+    return folderNamed(folder, std::array{bareWord(name).c_str()});
+}
+
 /// Finds masks by stem, and remembers which were asked for.
 class MaskFolder
 {
 public:
+    MaskFolder() = default;
     explicit MaskFolder(const fs::path& folder)
     {
         if (!isFolder(folder))
             return;
         for (const fs::path& path : imagesIn(folder))
-            masks_[path.stem().string()].push_back(path);
+            add(path);
         for (auto& [stem, paths] : masks_) // PNG and BMP before what loses: a JPEG mask has a halo
             std::stable_sort(paths.begin(), paths.end(), [](const fs::path& a, const fs::path& b) { return imageExtensionRank(a) < imageExtensionRank(b); });
+        for (const fs::path& path : foldersIn(folder)) // MVTec LOCO AD: one mask for each thing that is wrong
+            if (!imagesIn(path).empty())
+                masks_[path.filename().string()].push_back(path);
     }
+
+    void add(const fs::path& path) { masks_[path.stem().string()].push_back(path); }
 
     std::optional<fs::path> find(const std::string& stem)
     {
-        for (const std::string& name : {stem + "_mask", stem})
+        std::vector<std::string> names;
+        for (const char* ending : maskEndings)
+            names.push_back(stem + ending);
+        names.push_back(stem);
+        for (const std::string& name : names)
             if (const auto found = masks_.find(name); found != masks_.end())
             {
                 used_.insert(name);
@@ -41,11 +94,45 @@ public:
     }
 
     size_t unused() const { return masks_.size() - used_.size(); }
+    bool fits() const { return !used_.empty(); }
 
 private:
     std::map<std::string, std::vector<fs::path>> masks_;
     std::set<std::string> used_;
 };
+
+/// The pictures of a folder, and the masks that lie among them: 7_mask.png beside 7.png.
+struct Pictures
+{
+    std::vector<fs::path> images;
+    MaskFolder masks;
+    size_t maskCount = 0;
+};
+
+Pictures picturesIn(const fs::path& folder)
+{
+    const std::vector<fs::path> all = imagesIn(folder);
+    std::set<std::string> stems;
+    for (const fs::path& path : all)
+        stems.insert(path.stem().string());
+    Pictures pictures;
+    for (const fs::path& path : all)
+    {
+        const std::string stem = path.stem().string();
+        const bool mask = std::any_of(maskEndings.begin(), maskEndings.end(), [&](const std::string& ending) {
+            return stem.ends_with(ending) && stems.contains(stem.substr(0, stem.size() - ending.size()));
+        });
+        if (mask)
+        {
+            pictures.masks.add(path);
+            pictures.maskCount++;
+        }
+        else
+            pictures.images.push_back(path);
+    }
+    return pictures;
+}
+
 /// MVTec 3D-AD keeps the pictures of a class in rgb/, beside the point clouds.
 fs::path pictureFolder(const fs::path& folder)
 {
@@ -63,24 +150,43 @@ Item makeItem(const fs::path& root, const fs::path& path, Label label, std::stri
 
 void addGood(Dataset& dataset, const fs::path& folder)
 {
-    for (const fs::path& image : imagesIn(folder))
+    const Pictures pictures = picturesIn(folder);
+    for (const fs::path& image : pictures.images)
         dataset.items.push_back(makeItem(dataset.root, image, Label::Good, "good"));
+    if (pictures.maskCount > 0)
+        dataset.warnings.push_back(fmt::format("{}: {} pictures are named as masks of others, and were left out.", folder.string(), pictures.maskCount));
 }
 
-void readTraining(Dataset& dataset)
+std::vector<fs::path> goodFolders(const fs::path& folder, const GoodNames& good)
+{
+    std::vector<fs::path> found;
+    for (const fs::path& path : foldersIn(folder))
+        if (good.isSurelyGood(path.filename().string()) && !isNamed(path, truthNames))
+            found.push_back(path);
+    return found;
+}
+
+void readTraining(Dataset& dataset, const GoodNames& good)
 {
     const fs::path& root = dataset.root;
-    if (isFolder(root / "train" / "good"))
+    const std::optional<fs::path> train = folderNamed(root, trainNames);
+    std::vector<fs::path> folders = train ? goodFolders(*train, good) : std::vector<fs::path>();
+    const bool mvtec = !folders.empty();
+    if (!mvtec)
+        folders = goodFolders(root, good);
+    bool is3d = false;
+    std::vector<std::string> places;
+    for (const fs::path& folder : folders)
     {
-        const fs::path folder = pictureFolder(root / "train" / "good");
-        dataset.layout = folder.filename() == "rgb" ? "MVTec 3D-AD (train/good/rgb)" : "MVTec AD (train/good)";
-        addGood(dataset, folder);
+        const fs::path pictures = pictureFolder(folder);
+        is3d |= pictures != folder;
+        places.push_back(pictures.lexically_relative(root).generic_string());
+        addGood(dataset, pictures);
     }
-    else if (isFolder(root / "good"))
-    {
-        dataset.layout = "folder with good/";
-        addGood(dataset, pictureFolder(root / "good"));
-    }
+    if (mvtec)
+        dataset.layout = fmt::format("{} ({})", is3d ? "MVTec 3D-AD" : "MVTec AD", joinNames(places));
+    else if (!folders.empty())
+        dataset.layout = fmt::format("folder with {}/", joinNames(places));
     else
     {
         dataset.layout = "folder of good pictures";
@@ -88,71 +194,175 @@ void readTraining(Dataset& dataset)
     }
 }
 
-void readTest(Dataset& dataset)
+/// A folder that is called as those of masks are, and what of it has fitted.
+struct Truth
 {
-    const fs::path& path = dataset.root;
-    const bool mvtec = isFolder(path / "test");
-    const fs::path root = mvtec ? path / "test" : path;
+    fs::path folder;
+    MaskFolder flat; ///< masks right in it, of pictures of all kinds of defect
+    size_t unused = 0; ///< in its folders
+    bool fits = false;
+};
+
+/// Where masks may lie for the classes in `root`: in it, in the data set, and beside it where it is itself a part of one.
+std::vector<Truth> truthsOf(const fs::path& path, const fs::path& root)
+{
     fs::path self = fs::absolute(path).lexically_normal();
     if (!self.has_filename()) // written with a slash at the end
         self = self.parent_path();
-    const fs::path truth = (isFolder(path / "ground_truth") ? path : self.parent_path()) / "ground_truth";
-    dataset.layout = mvtec ? "MVTec AD (test/<defect>, ground_truth/<defect>)" : "folder with good/ and <defect>/";
+    std::vector<fs::path> folders = foldersNamed(path, truthNames);
+    if (root != path)
+        for (const fs::path& folder : foldersNamed(root, truthNames))
+            folders.push_back(folder);
+    if (folders.empty())
+    {
+        if (isNamed(self, testNames))
+            folders = foldersNamed(self.parent_path(), truthNames);
+        else if (const auto beside = folderNamed(self.parent_path(), std::array{"groundtruth"}))
+            folders = {*beside};
+    }
+    std::vector<Truth> truths;
+    for (const fs::path& folder : folders)
+        truths.push_back({folder, MaskFolder(), 0, false});
+    return truths;
+}
 
-    size_t withoutImage = 0;
+void readTest(Dataset& dataset, const GoodNames& good)
+{
+    const fs::path& path = dataset.root;
+    const std::optional<fs::path> test = folderNamed(path, testNames);
+    const fs::path root = test ? *test : path;
+    std::vector<Truth> truths = truthsOf(path, root);
+    dataset.layout = test ? "MVTec AD (test/<defect>, ground_truth/<defect>)" : "folder with good/ and <defect>/";
+
+    struct Class
+    {
+        fs::path folder;
+        bool is3d;
+        Label label;
+        Pictures pictures;
+    };
+    std::vector<Class> classes;
+    std::map<std::string, int> stems; // of pictures that want a mask
     for (const fs::path& folder : foldersIn(root))
     {
-        const std::string defect = folder.filename().string();
-        if (!mvtec && (defect == "ground_truth" || defect == "train" || defect == "validation"))
+        const std::string name = folder.filename().string();
+        if (!test && (isNamed(folder, trainNames) || isNamed(folder, validationNames)))
+            continue;
+        // a kind of defect may be called "mask" too: it then has masks of its own
+        if (isNamed(folder, truthNames) && std::none_of(truths.begin(), truths.end(), [&](const Truth& truth) { return isFolder(truth.folder / name); }))
             continue;
         const fs::path pictures = pictureFolder(folder);
-        const bool is3d = pictures != folder;
-        if (is3d)
+        Class one{folder, pictures != folder, Label::Good, picturesIn(pictures)};
+        if (one.pictures.images.empty())
+            continue;
+        one.label = good.isGood(name, path.string()) ? Label::Good : Label::Anomalous;
+        if (one.label == Label::Anomalous)
+            for (const fs::path& image : one.pictures.images)
+                stems[image.stem().string()]++;
+        if (one.is3d)
             dataset.layout = "MVTec 3D-AD (test/<defect>/rgb, gt)";
-        const Label label = lowerCase(defect) == "good" || lowerCase(defect) == "ok" ? Label::Good : Label::Anomalous;
-        MaskFolder masks(is3d ? folder / "gt" : truth / defect);
-        for (const fs::path& image : imagesIn(pictures))
+        classes.push_back(std::move(one));
+    }
+    // masks of all classes in one folder say by their names alone whose they are
+    const auto masksOfClass = [&](const Truth& truth, const Class& one) { return folderCalled(truth.folder, one.folder.filename().string()); };
+    for (Truth& truth : truths)
+        for (const fs::path& mask : imagesIn(truth.folder))
+            truth.flat.add(mask);
+
+    size_t ambiguous = 0;
+    for (Class& one : classes)
+    {
+        const std::string name = one.folder.filename().string();
+        std::vector<std::pair<MaskFolder, Truth*>> sources;
+        if (one.label == Label::Anomalous)
         {
-            Item item = makeItem(path, image, label, label == Label::Good ? "good" : defect);
-            if (label == Label::Anomalous)
-                item.mask = masks.find(image.stem().string());
+            for (Truth& truth : truths)
+                if (const auto own = masksOfClass(truth, one))
+                    sources.emplace_back(MaskFolder(*own), &truth);
+            for (const fs::path& inside : foldersNamed(one.folder, truthNames))
+                sources.emplace_back(MaskFolder(inside), nullptr);
+            sources.emplace_back(std::move(one.pictures.masks), nullptr);
+        }
+        for (const fs::path& image : one.pictures.images)
+        {
+            Item item = makeItem(path, image, one.label, one.label == Label::Good ? "good" : name);
+            const std::string stem = image.stem().string();
+            for (auto& [masks, truth] : sources)
+                if (!item.mask && (item.mask = masks.find(stem)) && truth)
+                    truth->fits = true;
+            for (Truth& truth : truths)
+                if (const auto mask = item.mask ? std::nullopt : truth.flat.find(stem))
+                {
+                    if (one.label == Label::Good)
+                        continue; // it is empty anyway
+                    truth.fits = true;
+                    if (stems.at(stem) == 1)
+                        item.mask = mask;
+                    else
+                        ambiguous++;
+                }
             dataset.items.push_back(std::move(item));
         }
-        if (label == Label::Anomalous)
-            withoutImage += masks.unused();
+        for (const auto& [masks, truth] : sources)
+            if (truth)
+                truth->unused += masks.unused();
     }
-    if (withoutImage > 0)
-        dataset.warnings.push_back(fmt::format("{} masks under {} belong to no picture.", withoutImage, truth.string()));
+    for (const Truth& truth : truths)
+        if (!truth.fits && std::any_of(classes.begin(), classes.end(), [](const Class& one) { return one.label == Label::Anomalous; }))
+            dataset.warnings.push_back(fmt::format("{}: is named as masks are, but fits no picture, and was left out.", truth.folder.string()));
+        else if (const size_t unused = truth.unused + (truth.fits ? truth.flat.unused() : 0); unused > 0)
+            dataset.warnings.push_back(fmt::format("{} masks under {} belong to no picture.", unused, truth.folder.string()));
+    if (ambiguous > 0)
+        dataset.warnings.push_back(fmt::format("{} pictures of several folders have names in common, and masks of these names cannot tell whose they are; a "
+                                               "folder of masks for each folder of pictures was expected.",
+                                               ambiguous));
 }
 
 } // namespace
 
-Dataset readFolders(const fs::path& path, Part part)
+Dataset readFolders(const fs::path& path, Part part, const GoodNames& good)
 {
     Dataset dataset;
     dataset.root = path;
     const fs::path self = fs::absolute(path).lexically_normal();
     dataset.name = (self.has_filename() ? self : self.parent_path()).filename().string();
     if (part == Part::Train)
-        readTraining(dataset);
+        readTraining(dataset, good);
     else if (part == Part::Test)
-        readTest(dataset);
-    else if (isFolder(path / "validation" / "good"))
-    {
-        dataset.layout = "validation/good";
-        addGood(dataset, pictureFolder(path / "validation" / "good"));
-    }
+        readTest(dataset, good);
+    else if (const auto validation = folderNamed(path, validationNames))
+        for (const fs::path& folder : goodFolders(*validation, good))
+        {
+            const fs::path pictures = pictureFolder(folder);
+            dataset.layout = pictures == folder ? pictures.lexically_relative(path).generic_string() : "validation/good";
+            addGood(dataset, pictures);
+        }
     return dataset;
 }
 
-void requireNoCollection(const fs::path& path)
+void requireNoCollection(const fs::path& path, const GoodNames& good)
 {
     std::vector<std::string> names;
     for (const fs::path& folder : foldersIn(path))
-        if (isFolder(folder / "train" / "good") || isFolder(folder / "test" / "good"))
-            names.push_back(folder.filename().string());
+        for (const auto& part : {folderNamed(folder, trainNames), folderNamed(folder, testNames)})
+            if (part && !goodFolders(*part, good).empty())
+            {
+                names.push_back(folder.filename().string());
+                break;
+            }
     require(names.empty(), "{}: holds {} data sets ({}); name one of them with --category", path.string(), names.size(),
             joinNames(names));
+}
+
+std::string foldersOfUnknownMeaning(const fs::path& path)
+{
+    std::vector<std::string> names;
+    for (const fs::path& root : {path, folderNamed(path, trainNames).value_or(fs::path())})
+        if (isFolder(root))
+            for (const fs::path& folder : foldersIn(root))
+                if (!imagesIn(folder).empty() && !isNamed(folder, truthNames))
+                    names.push_back(folder.lexically_relative(path).generic_string());
+    return joinNames(names);
 }
 
 } // namespace agpnet::tools

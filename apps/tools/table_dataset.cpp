@@ -39,14 +39,16 @@ Part partOf(const CsvTable& table, size_t row, const std::string& text)
 }
 
 /// "good", or the defect's name. It becomes a folder's name where maps are written, so it must be fit for one.
-std::string defectOf(const CsvTable& table, size_t row, const std::string& label)
+std::string defectOf(const CsvTable& table, size_t row, const std::string& label, const GoodNames& good)
 {
-    const std::string name = lowerCase(label);
-    if (name == "good" || name == "normal" || name == "ok" || name == "0")
-        return "good";
     require(!label.empty() && label != "." && label != ".." && label.find_first_of("/\\") == std::string::npos,
-            "{}: the label is '{}'; good, normal, or a defect's name without slashes expected", table.where(row), label);
-    return name == "1" ? "anomalous" : label;
+            "{}: the label is '{}'; a word for good ({}), or a defect's name without slashes expected", table.where(row), label, goodWords());
+    if (good.isGood(label, table.where(row)))
+        return "good";
+    const std::string name = lowerCase(label);
+    if (name == "good") // of which the user has said that it is another name that means it
+        return "not good";
+    return name == "1" || name == "1.0" || name == "true" ? "anomalous" : label;
 }
 
 std::string chooseClass(const CsvTable& table, std::optional<size_t> column, const std::string& category)
@@ -80,7 +82,7 @@ std::optional<fs::path> findTable(const fs::path& path)
     return fs::is_regular_file(visa, error) ? std::optional(visa) : std::nullopt;
 }
 
-Dataset readTable(const fs::path& file, const std::string& category, Part part)
+Dataset readTable(const fs::path& file, const std::string& category, Part part, const GoodNames& good)
 {
     const CsvTable table(file);
     const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
@@ -102,7 +104,7 @@ Dataset readTable(const fs::path& file, const std::string& category, Part part)
         if (splitColumn ? partOf(table, row, table.at(row, *splitColumn)) != part : part == Part::Validation)
             continue;
         Item item;
-        item.defect = defectOf(table, row, table.at(row, labelColumn));
+        item.defect = defectOf(table, row, table.at(row, labelColumn), good);
         item.label = item.defect == "good" ? Label::Good : Label::Anomalous;
         if (part != Part::Test && item.label == Label::Anomalous)
             continue;

@@ -1,6 +1,6 @@
 // Data sets that are tables. One row is one picture; the columns, in any order and case:
 //   path (or image)    relative to the table's folder
-//   label              good, normal, ok or 0; anything else is the defect's name (1: "anomalous")
+//   label              a word for good (label_words.h), or the defect's name (1, true: "anomalous")
 //   mask, xyz          perhaps: ground truth and point cloud, relative too, empty where there is none
 //   split              perhaps: train, validation (or val), test; without it all rows are for both training and test
 //   class (or object)  perhaps: then one class is chosen
@@ -18,6 +18,6 @@ namespace agpnet::tools
 std::optional<std::filesystem::path> findTable(const std::filesystem::path& path);
 
 /// The rows of `part`; anomalous ones of a training part are left out.
-Dataset readTable(const std::filesystem::path& table, const std::string& category, Part part);
+Dataset readTable(const std::filesystem::path& table, const std::string& category, Part part, const GoodNames& good = GoodNames());
 
 } // namespace agpnet::tools

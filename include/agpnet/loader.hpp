@@ -8,6 +8,7 @@
 
 #include "agpnet/plugin.h"
 
+#include <cerrno>
 #include <cstdlib>
 #include <dlfcn.h>
 #include <opencv2/core.hpp>
@@ -52,6 +53,10 @@ inline std::string loadPlugin(const std::string& path = std::string())
     std::string reasons;
     for (const std::string& candidate : pluginCandidates(path))
     {
+        char directory[4096];
+        if (!::dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD) && !::getcwd(directory, sizeof directory) && errno == ENOENT)
+            CV_Error(cv::Error::StsError, // LibTorch's MKL, as it is loaded, would end the process
+                     "the working directory has been removed; expected one that is there when the AGPNet plugin is loaded");
         void* library = ::dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL);
         if (!library)
         {

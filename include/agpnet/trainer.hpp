@@ -56,6 +56,11 @@ public:
     /// Continues where saveState() left off, on whatever device that was.
     static cv::Ptr<Trainer> resume(const std::string& path, const std::string& device = "cpu");
 
+    /// The same by a caller who says once more what was begun: `backbone` and `config` as create() takes them, either may be empty.
+    /// @throws cv::Exception where they say something else than the state, with the names of all keys that differ; more "steps" are no
+    ///         difference, the training then goes on to these
+    static cv::Ptr<Trainer> resume(const std::string& path, const std::string& device, const std::string& backbone, const std::string& config);
+
     /// One optimisation step on images of normal parts (types as in Detector::detect), as they are: the config's tiles and augmentations
     /// are fit()'s. Returns the loss.
     virtual double step(cv::InputArrayOfArrays images) = 0;

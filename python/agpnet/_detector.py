@@ -25,23 +25,30 @@ class Inspection(NamedTuple):
     anomalous: bool
 
 
+class _Handle(ctypes.c_void_p):
+    """Owns what the library made. An object of its own, so that it is freed once, by whatever way the detectors that hold it came to be."""
+
+    def __del__(self) -> None:
+        if self:
+            _library.library().agpnet_detector_free(self)
+
+
 class Detector:
-    """A trained model. Several threads may inspect at once, as long as none changes the sensitivity; Python's lock is released meanwhile.
+    """A trained model. Several threads may inspect at once, as long as none changes the sensitivity; Python's lock is released meanwhile. It
+    can be neither copied nor pickled: load it once more, or pass it on.
 
     path: the .agp file. precision: "auto", "fp32" or "bf16". device: "cpu", "cuda" or "cuda:N". AgpnetError says what is wrong with one of them.
     """
 
     def __init__(self, path: Union[str, "os.PathLike[str]"], precision: str = "auto", device: str = "cpu") -> None:
-        self._handle = ctypes.c_void_p()
+        handle = _Handle()
+        _library.call("agpnet_detector_load_on", os.fsencode(path), precision.encode(), device.encode(), ctypes.byref(handle))
+        self._handle = handle
         self._sensitivity = 1.0
         self._threads = 0
-        _library.call("agpnet_detector_load_on", os.fsencode(path), precision.encode(), device.encode(), ctypes.byref(self._handle))
 
-    def __del__(self) -> None:
-        handle = getattr(self, "_handle", None)
-        if handle:
-            self._handle = ctypes.c_void_p()
-            _library.library().agpnet_detector_free(handle)
+    def __reduce_ex__(self, protocol: Any) -> Any:  # what copy and pickle ask for
+        raise TypeError("a Detector cannot be copied or pickled: load the model once more, or pass this one on")
 
     @property
     def header(self) -> dict[str, Any]:

@@ -49,9 +49,18 @@ def library_path() -> str:
     return file
 
 
+def require_working_directory() -> None:
+    """LibTorch's MKL, as it is loaded, would end the process otherwise."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise AgpnetError("the working directory has been removed; expected one that is there when the library is loaded") from error
+
+
 @functools.lru_cache(maxsize=None)
 def library() -> ctypes.CDLL:
     path = library_path()
+    require_working_directory()
     try:
         lib = ctypes.CDLL(path)
     except OSError as error:

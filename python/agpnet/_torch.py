@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._library import AgpnetError, library_path
+from ._library import AgpnetError, library_path, require_working_directory
 
 
 def torch_ops() -> Any:
@@ -11,6 +11,7 @@ def torch_ops() -> Any:
 
     It needs the torch that the library was built with, which build_information() names.
     """
+    require_working_directory()
     import torch
 
     path = library_path()

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <gmock/gmock.h>
@@ -291,6 +292,51 @@ TEST_F(StoppedTraining, DoesNotGoOnWithOtherPictures)
     EXPECT_THAT(outcome.text, HasSubstr("was begun with other pictures"));
 }
 
+TEST_F(StoppedTraining, GoesOnWithTheSameOptionsAndMoreSteps)
+{
+    const std::string out = "options.agp";
+    const Arguments begun = {"--preset", "fast", "--no-image-noise", "--precision", "fp32"};
+    Process first(train(out, 2000, begun));
+    first.waitFor("step 1/");
+    first.send(SIGINT);
+    ASSERT_EQ(first.finish().code, 130);
+    const std::string state = test::readBytes(folder->path() / (out + ".state"));
+    const std::string other = test::writeTinyBackbone(*folder, 2);
+
+    const struct
+    {
+        Arguments options;
+        std::vector<std::string> named;
+    } changes[] = {{{"--lr", "0.5"}, {"'learning_rate' is 0.5, was 0.002"}},
+                   {{"--seed", "9", "--size", "16x24"}, {"'seed' is 9, was 0", "'height' is 16, was 32"}},
+                   {{"--steps", "5"}, {"'steps' is 5, was 2000"}},
+                   {{"--augment", "rotate90", "--noise", "none"}, {"'augment' is [\"rotate90\"], was []", "'noise' is \"none\", was \"guided\""}},
+                   {{"--tile", "64", "--false-alarms", "0.2"}, {"'tile' is 64, was 0", "'false_alarms' is 0.2, was 0.01"}},
+                   {{"--preset", "paper"}, {"'prefer' is \"accuracy\", was \"speed\"", "'metric' is \"l2\", was \"scaled\""}},
+                   {{"--backbone", other}, {"the backbone is tiny2, was tiny1"}}};
+    for (const auto& [options, named] : changes)
+    {
+        SCOPED_TRACE(options[0]);
+        Arguments arguments = {"train", "--data", (folder->path() / "nuts").string(), "--out", (folder->path() / out).string(), "--resume"};
+        arguments.insert(arguments.end(), options.begin(), options.end());
+        const Outcome outcome = Process(arguments).finish();
+        EXPECT_EQ(outcome.code, 1);
+        EXPECT_THAT(outcome.text, HasSubstr("was begun with other options"));
+        for (const std::string& part : named)
+            EXPECT_THAT(outcome.text, HasSubstr(part));
+        if (options[0] != "--preset") // which says more than is looked for here
+            EXPECT_EQ(std::count(outcome.text.begin(), outcome.text.end(), ';'), static_cast<ptrdiff_t>(named.size())) << outcome.text;
+    }
+    EXPECT_EQ(test::readBytes(folder->path() / (out + ".state")), state);
+
+    Arguments more = train(out, 2010, begun);
+    more.insert(more.end(), {"--resume", "--json"});
+    const Outcome outcome = Process(more).finish();
+    ASSERT_EQ(outcome.code, 0) << outcome.text;
+    EXPECT_EQ(json::parse(outcome.text).at("steps"), 2010);
+    EXPECT_EQ(headerOf(out)["config"]["steps"], 2010);
+}
+
 /// Two processes that train together, as a launcher would start them.
 class TrainingTogether : public TinyModel
 {
@@ -451,6 +497,166 @@ TEST_F(TinyModel, LearnsSeveralProducts)
     const Outcome twice = Process(train("x.agp", 4, {"--data", nuts})).finish();
     EXPECT_EQ(twice.code, 1);
     EXPECT_THAT(twice.text, HasSubstr("two products are called 'nuts'"));
+}
+
+TEST_F(TinyModel, AFullDiskBehindStandardOutputIsAnError)
+{
+    const std::string model = (folder->path() / "printed.agp").string(), nuts = (folder->path() / "nuts").string();
+    ASSERT_EQ(Process(train("printed.agp", 4)).finish().code, 0);
+    fs::copy(nuts, folder->path() / "labelled/good");
+    fs::copy(nuts, folder->path() / "labelled/bad");
+    for (const std::string& command :
+         {"detect " + model + " " + nuts, "detect --json " + model + " " + nuts, "detect --exit-code --json " + model + " " + nuts,
+          "evaluate --json " + model + " --data " + (folder->path() / "labelled").string(), "info", "info --json", "info " + model, "info --verify " + model, "operators", "operators --json",
+          "operators --config", "calibrate --json " + model + " --data " + nuts, "export " + model + " --onnx-graph " + (folder->path() / "g.onnx").string(),
+          "demo-data " + (folder->path() / "demo").string() + " --product tile --train 1 --test-good 0 --test-defective 0", std::string("tune --list"),
+          std::string("--version"), std::string("--help"), std::string("detect --help")})
+    {
+        const Outcome full = run(std::string("{ ") + AGPNET_PROGRAM + " " + command + " > /dev/full; }");
+        EXPECT_EQ(full.code, 1) << command << full.text;
+        EXPECT_THAT(full.text, HasSubstr("agpnet: standard output: cannot be written: No space left on device")) << command;
+    }
+}
+
+TEST_F(TinyModel, NamesThatAreNotUtf8ComeWithTheirBytes)
+{
+    const fs::path data = folder->path() / "names\xff";
+    for (const char* name : {"good/caf\xe9.png", "bad/1.png"})
+    {
+        fs::create_directories((data / name).parent_path());
+        fs::copy_file(folder->path() / "nuts/0.png", data / name);
+    }
+    Arguments arguments = train("names.agp", 2, {"--json"});
+    arguments[2] = data.string();
+    const Outcome trained = Process(arguments).finish();
+    ASSERT_EQ(trained.code, 0) << trained.text;
+    const auto hex = [](const std::string& text) {
+        std::string bytes;
+        for (const char c : text)
+            bytes += fmt::format("{:02x}", static_cast<unsigned char>(c));
+        return bytes;
+    };
+    EXPECT_EQ(headerOf("names.agp")["training"]["data"]["path_bytes"], hex(fs::canonical(data).string()));
+    const std::string model = (folder->path() / "names.agp").string(), picture = (data / "good/caf\xe9.png").string();
+    const json found = json::parse(run(AGPNET_PROGRAM " detect --json " + shellQuoted(model) + " " + shellQuoted(picture)).text);
+    EXPECT_EQ(found.at("image_bytes"), hex(picture));
+    EXPECT_THAT(found.at("image").get<std::string>(), ::testing::EndsWith("caf\xef\xbf\xbd.png"));
+    const json plain = json::parse(run(AGPNET_PROGRAM " detect --json " + shellQuoted(model) + " " + shellQuoted(folder->path() / "nuts/0.png")).text);
+    EXPECT_FALSE(plain.contains("image_bytes"));
+    const Outcome evaluated = run(AGPNET_PROGRAM " evaluate --json " + shellQuoted(model) + " --data " + shellQuoted(data));
+    ASSERT_EQ(evaluated.code, 0) << evaluated.text;
+    EXPECT_EQ(json::parse(evaluated.text).at("data").at("path_bytes"), hex(data.string()));
+}
+
+TEST_F(TinyModel, ARemovedWorkingDirectoryIsASentence)
+{
+    for (const char* command : {"--version", "info", "operators"})
+    {
+        const Outcome outcome = run("mkdir -p " + shellQuoted(*folder / "gone") + " && cd " + shellQuoted(*folder / "gone") + " && rmdir " +
+                                    shellQuoted(*folder / "gone") + " && exec " AGPNET_PROGRAM " " + command);
+        EXPECT_EQ(outcome.code, 1) << outcome.text;
+        EXPECT_EQ(outcome.text, "agpnet: the working directory has been removed; expected to be started in one that is there\n");
+    }
+}
+
+TEST_F(TinyModel, RefusesNumbersThatAreNoneInAFewWords)
+{
+    const Arguments begin = train("numbers.agp", 4);
+    const std::string nuts = (folder->path() / "nuts").string();
+    const std::pair<Arguments, const char*> refused[] = {
+        {{"--lr", "nan"}, "'nan', expected a number"},
+        {{"--lr", "0"}, "'0', expected a number above 0"},
+        {{"--lr", "inf"}, "'inf', expected a number above 0"},
+        {{"--false-alarms", "nan"}, "'nan', expected a number"},
+        {{"--checkpoint", "nan"}, "'nan', expected a number of at least 0"},
+        {{"--tile-overlap", "-nan"}, "'-nan', expected a number"},
+        {{"--steps", "0"}, "'0', expected a number above 0"},
+        {{"--steps", "1e999"}, "expected a number above 0"},
+        {{"--seed", "18446744073709551616"}, "expected a whole number from 0 to 18446744073709551615"},
+        {{"--seed", "-1"}, "'-1', expected a whole number from 0"},
+        {{"--seed", "1.5"}, "'1.5', expected a whole number from 0"}};
+    for (const auto& [more, part] : refused)
+    {
+        Arguments arguments = begin;
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        const Outcome outcome = Process(arguments).finish();
+        EXPECT_EQ(outcome.code, 2) << more[0] << more[1];
+        EXPECT_THAT(outcome.text, HasSubstr(part));
+        EXPECT_LT(outcome.text.size(), 250u) << outcome.text;
+    }
+    EXPECT_EQ(Process({"evaluate", "x.agp", "--data", nuts, "--threshold", "nan"}).finish().code, 2);
+    EXPECT_EQ(Process({"calibrate", "x.agp", "--data", nuts, "--cost", "nan"}).finish().code, 2);
+    EXPECT_FALSE(exists("numbers.agp"));
+    const Outcome trained = Process(train("seed.agp", 1, {"--seed", "18446744073709551615"})).finish();
+    ASSERT_EQ(trained.code, 0) << trained.text;
+    EXPECT_EQ(headerOf("seed.agp")["config"]["seed"], 18446744073709551615u);
+}
+
+TEST_F(TinyModel, AnInterruptedReportLeavesNoPart)
+{
+    ASSERT_EQ(Process(train("stopped.agp", 2)).finish().code, 0);
+    for (int i = 0; i < 400; i++)
+        for (const char* kind : {"good", "bad"})
+        {
+            fs::create_directories(folder->path() / "many" / kind);
+            fs::copy_file(folder->path() / "nuts/0.png", folder->path() / "many" / kind / (std::to_string(i) + ".png"));
+        }
+    const std::string model = (folder->path() / "stopped.agp").string(), page = (folder->path() / "page.html").string(), many = (folder->path() / "many").string();
+    for (const Arguments& arguments : {Arguments{"detect", model, many + "/good", "--out", (folder->path() / "results").string(), "--report", page},
+                                       {"evaluate", model, "--data", many, "--batch", "1", "--report", page}})
+    {
+        Process running(arguments);
+        running.waitFor("image ");
+        running.send(SIGINT);
+        const Outcome outcome = running.finish();
+        EXPECT_EQ(outcome.code, 130) << outcome.text;
+        EXPECT_THAT(outcome.text, HasSubstr("agpnet: interrupted"));
+        EXPECT_FALSE(exists("page.html"));
+        expectNoParts();
+    }
+}
+
+TEST_F(TinyModel, SaysWhatItsThresholdsRestOn)
+{
+    const char *trained = "are taken from the images that were trained on", *noRate = "no rate of false positives can be stated", *itself = "the threshold is the score of";
+    const struct
+    {
+        const char* name;
+        int images, different;
+        std::vector<const char*> notes;
+    } sets[] = {{"one", 1, 1, {trained, noRate, itself}},
+                {"two", 2, 2, {trained, noRate}},
+                {"copies", 30, 1, {noRate, itself}},
+                {"two-dozen", 24, 24, {noRate}},
+                {"enough", 80, 80, {}}};
+    for (const auto& [name, images, different, notes] : sets)
+    {
+        SCOPED_TRACE(name);
+        const fs::path data = folder->path() / "counts" / name, model = folder->path() / (std::string(name) + ".agp");
+        fs::create_directories(data);
+        for (int i = 0; i < images; i++)
+        {
+            cv::Mat image(40, 48, CV_8UC3);
+            cv::RNG(static_cast<uint64_t>(i % different) + 50).fill(image, cv::RNG::UNIFORM, 0, 256);
+            cv::imwrite((data / (std::to_string(i) + ".png")).string(), image);
+        }
+        Arguments arguments = train(model.filename(), 2);
+        arguments[2] = data.string();
+        const Outcome text = Process(arguments).finish();
+        ASSERT_EQ(text.code, 0) << text.text;
+        arguments.emplace_back("--json");
+        const json told = json::parse(Process(arguments).finish().text).at("notes");
+        const json info = json::parse(Process({"info", "--json", model.string()}).finish().text).at("notes");
+        const Outcome read = Process({"info", model.string()}).finish();
+        EXPECT_EQ(told.size(), notes.size()) << told;
+        EXPECT_EQ(told, info);
+        for (const char* note : {trained, noRate, itself})
+        {
+            const bool expected = std::find(notes.begin(), notes.end(), note) != notes.end();
+            for (const std::string& said : {told.dump(), text.text, read.text})
+                EXPECT_EQ(said.find(note) != std::string::npos, expected) << note << "\n" << said;
+        }
+    }
 }
 
 TEST_F(TinyModel, InfoPrintsEveryCompiledPipeline)
@@ -718,6 +924,161 @@ TEST_F(Watching, SaysWhatIsMissing)
     EXPECT_THAT(watch(place("nuts"), "--out " + shellQuoted(place("x.mp4"))).text, HasSubstr("expected a name that ends in .avi"));
     EXPECT_THAT(watch(place("nuts"), "--out " + shellQuoted(place("none/x.avi"))).text, HasSubstr("none/x.avi: cannot be written: No such file"));
     EXPECT_FALSE(exists("x.avi"));
+    expectNoParts();
+}
+
+TEST_F(Watching, AVideoThatWasCutOffGivesWhatItHasAndSaysSo)
+{
+    constexpr int frames = 40;
+    {
+        cv::VideoWriter writer(place("whole.avi"), cv::VideoWriter::fourcc('M', 'J', 'P', 'G'), 10, {48, 40});
+        cv::Mat frame(40, 48, CV_8UC3);
+        for (int i = 0; i < frames; i++)
+        {
+            cv::RNG(static_cast<uint64_t>(i) + 1).fill(frame, cv::RNG::UNIFORM, 0, 256);
+            writer.write(frame);
+        }
+    }
+    const std::string bytes = test::readBytes(place("whole.avi"));
+    test::writeBytes(place("cut.avi"), bytes.substr(0, bytes.size() * 6 / 10));
+    const Outcome whole = watch(place("whole.avi"), "--out " + shellQuoted(place("x.avi")));
+    EXPECT_EQ(whole.code, 0) << whole.text;
+    EXPECT_THAT(whole.text, HasSubstr("of 40 frames anomalous"));
+    const Outcome cut = watch(place("cut.avi"), "--out " + shellQuoted(place("x.avi")));
+    EXPECT_EQ(cut.code, 1) << cut.text;
+    EXPECT_THAT(cut.text, HasSubstr("of the 40 frames that it promises"));
+    EXPECT_THAT(cut.text, HasSubstr("video: "));
+    const double written = cv::VideoCapture(place("x.avi")).get(cv::CAP_PROP_FRAME_COUNT);
+    EXPECT_GT(written, 15);
+    EXPECT_LT(written, 30);
+}
+
+/// A camera in the network: to each connection it sends so many pictures, and then nothing, or the end.
+class NetworkCamera
+{
+public:
+    NetworkCamera(int frames, bool ends) : frames_(frames), ends_(ends)
+    {
+        listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t length = sizeof address;
+        ::bind(listener_, reinterpret_cast<const sockaddr*>(&address), length);
+        ::listen(listener_, 4);
+        ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &length);
+        port_ = ntohs(address.sin_port);
+        thread_ = std::thread([this] { serve(); });
+    }
+    ~NetworkCamera()
+    {
+        ::shutdown(listener_, SHUT_RDWR); // ends accept()
+        thread_.join();
+        for (const int connection : connections_)
+            ::close(connection);
+        ::close(listener_);
+    }
+    std::string address() const { return fmt::format("http://127.0.0.1:{}/live.mjpg", port_); }
+    void waitUntilSent() const
+    {
+        while (sent_ == 0)
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+
+private:
+    void serve()
+    {
+        for (int connection; (connection = ::accept(listener_, nullptr, nullptr)) >= 0; connections_.push_back(connection))
+        {
+            char request[4096];
+            if (::read(connection, request, sizeof request) <= 0 || frames_ == 0)
+                continue;
+            std::string text = "HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=frame\r\n\r\n";
+            cv::Mat picture(40, 48, CV_8UC3);
+            for (int i = 0; i < frames_; i++)
+            {
+                std::vector<uchar> jpeg;
+                cv::RNG(static_cast<uint64_t>(i) + 1).fill(picture, cv::RNG::UNIFORM, 0, 256);
+                cv::imencode(".jpg", picture, jpeg);
+                text += fmt::format("--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", jpeg.size());
+                text.append(jpeg.begin(), jpeg.end());
+                text += "\r\n";
+            }
+            for (size_t at = 0; at < text.size();)
+            {
+                const ssize_t n = ::send(connection, text.data() + at, text.size() - at, MSG_NOSIGNAL);
+                if (n <= 0)
+                    break;
+                at += static_cast<size_t>(n);
+            }
+            if (ends_)
+                ::shutdown(connection, SHUT_RDWR);
+            sent_++;
+        }
+    }
+
+    const int frames_;
+    const bool ends_;
+    int listener_ = -1, port_ = 0;
+    std::vector<int> connections_;
+    std::atomic<int> sent_ = 0;
+    std::thread thread_;
+};
+
+TEST_F(Watching, SaysWhatIsWrongWithAStream)
+{
+    const std::string out = " --out " + shellQuoted(place("stream.avi"));
+    std::string closed;
+    {
+        closed = NetworkCamera(0, true).address();
+    }
+    const Outcome refused = watch(closed, out);
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_EQ(refused.text, fmt::format("agpnet: {}: cannot be opened: nothing answers at this address, or what it sends is no video that OpenCV can read\n", closed));
+
+    const NetworkCamera silent(0, false);
+    const Outcome unanswered = watch(silent.address(), out + " --timeout 1");
+    EXPECT_EQ(unanswered.code, 1);
+    EXPECT_EQ(unanswered.text, fmt::format("agpnet: {}: no answer within 1 s; --timeout SECONDS waits longer\n", silent.address()));
+    EXPECT_FALSE(exists("stream.avi"));
+
+    const NetworkCamera stalling(100, false), ending(100, true);
+    const Outcome stalled = watch(stalling.address(), out + " --timeout 2");
+    if (stalled.text.find("cannot be opened") != std::string::npos)
+        GTEST_SKIP() << "this OpenCV has no FFmpeg";
+    EXPECT_EQ(stalled.code, 1) << stalled.text;
+    EXPECT_THAT(stalled.text, HasSubstr(stalling.address() + ": no frame came within 2 s, after "));
+    EXPECT_THAT(stalled.text, HasSubstr("video: ")) << "what came is kept";
+    const Outcome ended = watch(ending.address(), out + " --timeout 2");
+    EXPECT_EQ(ended.code, 1) << ended.text;
+    EXPECT_THAT(ended.text, HasSubstr(ending.address() + ": gives no more frames, after 100"));
+    const Outcome enough = watch(ending.address(), out + " --frames 3");
+    EXPECT_EQ(enough.code, 0) << enough.text;
+}
+
+TEST_F(Watching, AnEndedStreamIsOpenedAgain)
+{
+    const NetworkCamera ending(40, true);
+    Process running({"watch", place("watch.agp"), ending.address(), "--out", place("again.avi"), "--timeout", "5", "--reconnect", "2"});
+    running.waitFor("opened again (1 of 2)");
+    running.waitFor("gives no more frames, after 80; opened again");
+    running.send(SIGINT);
+    const Outcome outcome = running.finish();
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr("frames anomalous"));
+}
+
+TEST_F(Watching, CtrlCDoesNotWaitForAFrame)
+{
+    const NetworkCamera stalling(100, false);
+    Process running({"watch", place("watch.agp"), stalling.address(), "--out", place("stopped.avi"), "--timeout", "100000"});
+    stalling.waitUntilSent();
+    std::this_thread::sleep_for(std::chrono::seconds(3)); // then it has inspected them, and waits
+    running.send(SIGINT);
+    const Outcome outcome = running.finish();
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr("video: "));
+    EXPECT_GT(cv::VideoCapture(place("stopped.avi")).get(cv::CAP_PROP_FRAME_COUNT), 0);
     expectNoParts();
 }
 

@@ -1,9 +1,13 @@
 // A picture and the blob a user would make of it are one to the model.
 #include "operators/preprocess.h"
 
+#include "tests/support/temp_folder.h"
+
 #include <ATen/ATen.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <opencv2/dnn.hpp>
+#include <opencv2/imgproc.hpp>
 #include <tuple>
 
 namespace agpnet
@@ -44,6 +48,46 @@ TEST(Picture, OfFourChannelsLosesTheLast)
     cv::RNG(3).fill(image, cv::RNG::UNIFORM, 0, 256);
     cv::mixChannels(std::vector<cv::Mat>{image}, std::vector<cv::Mat>{colour = cv::Mat(40, 30, CV_8UC3)}, {0, 0, 1, 1, 2, 2});
     EXPECT_TRUE(Frame(image).at({16, 16}).equal(Frame(colour).at({16, 16})));
+}
+
+/// The ways in which people make blobs for other networks.
+TEST(Blob, ThatIsNotFrom0To1IsRefused)
+{
+    cv::Mat image(60, 80, CV_8UC3), dim;
+    cv::RNG(5).fill(image, cv::RNG::UNIFORM, 0, 256);
+    image.convertTo(dim, CV_8U, 0.5, 60); // neither black nor white
+    for (int i = 0; i < 8; i++)
+        cv::rectangle(image, {10 * i, 0, 5, 60}, i % 2 ? cv::Scalar::all(0) : cv::Scalar::all(255), cv::FILLED);
+    const cv::Scalar mean(123.675, 116.28, 103.53);
+    const struct
+    {
+        const char* name;
+        cv::Mat blob;
+        bool accepted;
+    } blobs[] = {{"as it should be", cv::dnn::blobFromImage(image, 1 / 255., {}, {}, true), true},
+                 {"0 to 255", cv::dnn::blobFromImage(image, 1, {}, {}, true), false},
+                 {"0 to 255, dim", cv::dnn::blobFromImage(dim, 1, {}, {}, true), false},
+                 {"mean subtracted", cv::dnn::blobFromImage(image, 1 / 255., {}, mean, true), false},
+                 {"mean subtracted, dim", cv::dnn::blobFromImage(dim, 1 / 255., {}, mean, true), false},
+                 {"mean subtracted from 0 to 255", cv::dnn::blobFromImage(dim, 1, {}, mean, true), false},
+                 {"mean subtracted, divided by the deviation", cv::dnn::blobFromImage(dim, 1 / 57., {}, mean, true), false},
+                 {"-1 to 1", cv::dnn::blobFromImage(image, 1 / 127.5, {}, cv::Scalar::all(127.5), true), false}};
+    for (const auto& [name, blob, accepted] : blobs)
+    {
+        const at::Tensor tensor = at::from_blob(blob.data, {1, 3, image.rows, image.cols}, at::kFloat);
+        const auto check = [&] { checkBlob(tensor, "blob"); };
+        if (accepted)
+            EXPECT_NO_THROW(check()) << name;
+        else
+            EXPECT_THAT(test::errorOf(check), ::testing::AllOf(::testing::HasSubstr("blob holds values from"), ::testing::HasSubstr("expected 0 to 1, RGB"))) << name;
+    }
+    cv::Mat floats, larger;
+    image.convertTo(floats, CV_32F, 1 / 255.);
+    cv::resize(floats, larger, {}, 4, 4, cv::INTER_CUBIC); // overshoots at edges
+    double least = 0, most = 0;
+    cv::minMaxLoc(larger.reshape(1), &least, &most);
+    ASSERT_LT(least, -0.02);
+    EXPECT_NO_THROW(Frame{larger});
 }
 
 } // namespace

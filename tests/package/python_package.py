@@ -1,6 +1,11 @@
 """The Python package with the distribution's cv2 and numpy:  python_package.py SITE FOLDER SCORE, of FOLDER/tiny.agp on good/0.png."""
 import concurrent.futures
+import copy
+import gc
+import os
 import pathlib
+import pickle
+import subprocess
 import sys
 import unittest
 
@@ -75,6 +80,76 @@ class Package(unittest.TestCase):
         detector.sensitivity = 2
         self.assertAlmostEqual(detector.inspect(IMAGE).threshold, before / 2)
         self.assertEqual(detector.sensitivity, 2)
+
+    def test_copies(self):
+        detector = agpnet.Detector(MODEL, "fp32")
+        score = detector.detect(IMAGE)[1]
+        for make in copy.copy, copy.deepcopy, pickle.dumps, lambda it: copy.deepcopy({"in": [it]}):
+            with self.assertRaisesRegex(TypeError, "load the model once more"):
+                make(detector)
+        twin = object.__new__(agpnet.Detector)  # as a library of its own may make one
+        twin.__dict__.update(vars(detector))
+        del twin
+        gc.collect()
+        self.assertEqual(detector.detect(IMAGE)[1], score)
+        detector.__init__(MODEL, "fp32")  # the first handle goes, the second works
+        self.assertEqual(detector.detect(IMAGE)[1], score)
+        empty = object.__new__(agpnet.Detector)
+        self.assertRaises(AttributeError, empty.detect, IMAGE)
+
+    def in_a_process(self, code, threads):
+        environment = dict(os.environ, OMP_NUM_THREADS=threads)
+        done = subprocess.run([sys.executable, "-c", code, SITE, str(MODEL), str(FOLDER / "good/0.png")], env=environment, capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.splitlines()
+
+    def test_removed_working_directory(self):
+        code = """
+import os, sys, tempfile
+sys.path.insert(0, sys.argv[1])
+import agpnet
+os.chdir(tempfile.mkdtemp())
+os.rmdir(os.getcwd())
+for use in lambda: agpnet.Detector(sys.argv[2]), agpnet.load_plugin, agpnet.build_information:
+    try:
+        use()
+    except agpnet.AgpnetError as error:
+        print(error)
+os.chdir("/")
+print(agpnet.Detector(sys.argv[2]).sensitivity)
+"""
+        sentence = "the working directory has been removed; expected one that is there when the library is loaded"
+        self.assertEqual(self.in_a_process(code, "1"), [sentence] * 3 + ["1.0"])
+
+    def test_forked(self):
+        code = """
+import multiprocessing, sys
+sys.path.insert(0, sys.argv[1])
+import cv2
+import agpnet
+
+def use(pipe):
+    try:
+        pipe.send(agpnet.Detector(sys.argv[2], "fp32").detect(cv2.imread(sys.argv[3]))[1])
+    except agpnet.AgpnetError as error:
+        pipe.send(str(error))
+
+def in_child():
+    here, there = multiprocessing.get_context("fork").Pipe()
+    child = multiprocessing.get_context("fork").Process(target=use, args=(there,))
+    child.start()
+    answer = here.recv() if here.poll(60) else "hangs"
+    child.kill()
+    return answer
+
+print(in_child())
+print(agpnet.Detector(sys.argv[2], "fp32").detect(cv2.imread(sys.argv[3]))[1])
+print(in_child())
+"""
+        before, own, after = self.in_a_process(code, "2")
+        self.assertEqual(before, own)
+        self.assertIn("forked from one that had computed with AGPNet", after)
+        self.assertEqual(len(set(self.in_a_process(code, "1"))), 1)
 
     def test_threads(self):
         detector = agpnet.Detector(MODEL)
