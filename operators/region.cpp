@@ -19,8 +19,14 @@ cv::Mat RegionOfInterest::at(cv::Size size) const
     cv::Mat inside = cv::Mat::zeros(size, CV_8U);
     if (!mask.empty())
     {
-        cv::resize(mask, inside, size, 0, 0, cv::INTER_NEAREST);
-        inside = inside != 0;
+        // as with polygons, what is touched is inside: a line of one pixel must not vanish, or break into dots
+        const bool shrinks = size.width < mask.cols || size.height < mask.rows;
+        cv::Mat given;
+        cv::Mat(mask != 0).convertTo(given, CV_32F);
+        if (shrinks)
+            cv::resize(given, given, {std::min(size.width, mask.cols), std::min(size.height, mask.rows)}, 0, 0, cv::INTER_AREA);
+        cv::resize(given, inside, size, 0, 0, cv::INTER_NEAREST);
+        inside = inside > 0;
     }
     else
     {

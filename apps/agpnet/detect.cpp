@@ -41,7 +41,7 @@ class OutputNames
 public:
     std::string of(const fs::path& image)
     {
-        const std::string stem = image.stem().string();
+        const std::string stem = image == tools::standardInputName ? "stdin" : image.stem().string();
         std::string name = stem;
         for (int i = 2; !used_.insert(name).second; i++)
             name = fmt::format("{}_{}", stem, i);
@@ -158,7 +158,10 @@ private:
 int detect(const Options& options)
 {
     const cv::Ptr<Detector> detector = Detector::load(options.model, options.precision, options.device);
-    const std::vector<fs::path> images = tools::expandInputs(options.inputs);
+    std::vector<std::string> notes;
+    const std::vector<fs::path> images = tools::expandInputs(options.inputs, &notes);
+    for (const std::string& note : notes)
+        std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
     configure(*detector, options, images[0]);
     if (!options.out.empty())
     {
@@ -188,6 +191,8 @@ int detect(const Options& options)
         try
         {
             const cv::Mat read = tools::readItem(tools::itemOf(images[i]), input);
+            if (const std::string note = tools::pagesNote(images[i]); !note.empty())
+                std::fprintf(stderr, "agpnet: note: %s %s\n", images[i].c_str(), note.c_str());
             const auto start = std::chrono::steady_clock::now();
             result = detector->detect(read, map, mask);
             seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -275,7 +280,7 @@ void addDetect(CLI::App& app, Run& run)
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("detect", "Inspect images with a model");
     command->add_option("model", options->model, "The .agp file")->required();
-    command->add_option("images", options->inputs, "Files, folders, or globs")->required();
+    command->add_option("images", options->inputs, "Files, folders, or globs; - is standard input")->required();
     command->add_option("--out", options->out, "Folder for overlay (PNG), map (32-bit TIFF) and mask (PNG) of each image");
     command->add_flag("--overlays", options->overlays, "Into --out: overlays only, or with --maps, --masks those");
     command->add_flag("--maps", options->maps, "Into --out: maps");

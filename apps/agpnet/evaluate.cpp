@@ -289,7 +289,7 @@ private:
                 Found found;
                 found.map = maps.read(item);
                 found.score = maps.score(item, found.map);
-                const cv::Mat image = tools::readImage(item.path);
+                const cv::Mat image = tools::pictureOf(tools::readImage(item.path));
                 tools::ReportItem entry = reportItem(item, group(data), image, tools::readMaskOf(item, image.size()), found);
                 entry.threshold = figures.image.f1Threshold.value_or(found.score);
                 entry.anomalous = found.score >= entry.threshold;

@@ -29,7 +29,7 @@ bool isNumber(const std::string& text)
 bool holdsPictures(const std::string& source)
 {
     std::error_code ignored;
-    return fs::is_directory(source, ignored) || (fs::is_regular_file(source, ignored) && tools::probeSize(source)) ||
+    return source == tools::standardInputName || fs::is_directory(source, ignored) || (fs::is_regular_file(source, ignored) && tools::probeSize(source)) ||
            (!fs::exists(source, ignored) && source.find("://") == std::string::npos &&
             source.find_first_of("*?[") != std::string::npos);
 }

@@ -21,12 +21,12 @@ struct Patience
 class FrameSource
 {
 public:
-    /// @param source  a camera's number, a folder or glob of pictures, a picture, a video file, or an address that OpenCV can
+    /// @param source  a camera's number, a folder or glob of pictures, a picture ("-" is standard input), a video file, or an address that OpenCV can
     /// open
     /// @throws Error naming it, where there is nothing to be had from it
     explicit FrameSource(const std::string& source, const Patience& patience = {});
 
-    /// 8-bit BGR; false when there are no more. A picture that cannot be read is an Error naming it; the next call gives the one
+    /// BGR as tools::readImage() gives it, of a camera or video 8 bits; false when there are no more. A picture that cannot be read is an Error naming it; the next call gives the one
     /// behind it.
     bool next(cv::Mat& frame);
 

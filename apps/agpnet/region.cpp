@@ -16,22 +16,26 @@ namespace
 namespace fs = std::filesystem;
 using Polygons = std::vector<std::vector<cv::Point2f>>;
 
-/// A pixel's centre lies half a pixel from its corner.
+/// Along the middles of pixels a line of one pixel would have no inside: the outlines are those of the mask at twice its size, a quarter of a pixel within its edge.
 Polygons outlines(const cv::Mat& mask)
 {
+    cv::Mat twice;
+    cv::resize(mask, twice, {}, 2, 2, cv::INTER_NEAREST);
     std::vector<std::vector<cv::Point>> contours;
-    cv::findContours(mask, contours, cv::RETR_CCOMP, cv::CHAIN_APPROX_SIMPLE);
+    cv::findContours(twice, contours, cv::RETR_CCOMP, cv::CHAIN_APPROX_SIMPLE);
     Polygons polygons;
     for (const auto& contour : contours)
     {
         std::vector<cv::Point> corners;
         cv::approxPolyDP(contour, corners, 1, true);
         if (corners.size() < 3)
-            continue; // a speck of one or two pixels
+            corners = contour; // one that is thin as a whole stays as it is
+        if (corners.size() < 3)
+            continue;
         polygons.emplace_back();
         for (const cv::Point& corner : corners)
-            polygons.back().emplace_back((static_cast<float>(corner.x) + 0.5f) / static_cast<float>(mask.cols),
-                                         (static_cast<float>(corner.y) + 0.5f) / static_cast<float>(mask.rows));
+            polygons.back().emplace_back((static_cast<float>(corner.x) + 0.5f) / static_cast<float>(twice.cols),
+                                         (static_cast<float>(corner.y) + 0.5f) / static_cast<float>(twice.rows));
     }
     return polygons;
 }

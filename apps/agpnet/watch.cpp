@@ -7,6 +7,7 @@
 #include "apps/agpnet/output.h"
 #include "apps/agpnet/screen.h"
 #include "apps/agpnet/video_file.h"
+#include "apps/tools/point_cloud.h"
 #include "apps/tools/report.h"
 #include "common/error.h"
 
@@ -223,7 +224,7 @@ public:
             std::clamp(std::min(1280.0 / given.width, 960.0 / given.height), 0.01, std::max(1.0, 640.0 / given.width));
         const cv::Size size(std::max(2, cvRound(given.width * scale) & ~1), std::max(2, cvRound(given.height * scale) & ~1));
         cv::Mat picture;
-        cv::resize(watched.frame, picture, size, 0, 0, scale < 1 ? cv::INTER_AREA : cv::INTER_LINEAR);
+        cv::resize(tools::pictureOf(watched.frame), picture, size, 0, 0, scale < 1 ? cv::INTER_AREA : cv::INTER_LINEAR);
         const StreamResult& found = watched.found;
         const double threshold = found.result.pixelThreshold * factor_;
         if (found.error.empty() && threshold > 0)

@@ -69,6 +69,34 @@ void noteSizes(Dataset& dataset)
     }
 }
 
+/// What lies beside and below the pictures that were listed, and is none of them.
+void noteLeftOut(const fs::path& path, Dataset& dataset)
+{
+    if (findTable(path))
+        return; // which names each
+    std::set<fs::path> folders;
+    for (const Item& item : dataset.items)
+        folders.insert(item.path.parent_path());
+    for (const fs::path& folder : folders)
+        for (std::string& note : leftOut(folder, folders))
+            dataset.warnings.push_back(std::move(note));
+}
+
+void notePages(Dataset& dataset)
+{
+    std::vector<std::string> names;
+    std::string first;
+    for (const Item& item : dataset.items)
+        if (std::string note = pagesNote(item.path); !note.empty())
+        {
+            if (first.empty())
+                first = std::move(note);
+            names.push_back(item.name);
+        }
+    if (!names.empty())
+        dataset.warnings.push_back(fmt::format("{} {} ({} of {} files are such: {}).", names.front(), first, names.size(), dataset.items.size(), joinNames(names)));
+}
+
 void hashNumber(Sha256& hash, uint64_t value)
 {
     std::array<unsigned char, 8> bytes{};
@@ -139,6 +167,8 @@ Dataset listTraining(const fs::path& path, const ListOptions& options)
              imageExtensionList, folders.empty() ? "" : fmt::format("; --good NAME says which of its folders is good: {}", folders));
     }
     noteSizes(dataset);
+    notePages(dataset);
+    noteLeftOut(path, dataset);
     return dataset;
 }
 
@@ -178,6 +208,8 @@ Dataset listTest(const fs::path& path, const ListOptions& options)
         dataset.warnings.push_back(
             "The good test pictures are those that training takes from the same folder: figures will be too good.");
     noteSizes(dataset);
+    notePages(dataset);
+    noteLeftOut(path, dataset);
     return dataset;
 }
 
@@ -226,7 +258,7 @@ std::string datasetHash(const Dataset& dataset)
     return hash.hex();
 }
 
-std::vector<fs::path> expandInputs(std::span<const std::string> arguments)
+std::vector<fs::path> expandInputs(std::span<const std::string> arguments, std::vector<std::string>* notes)
 {
     std::vector<fs::path> files;
     std::set<std::string> seen;
@@ -237,6 +269,11 @@ std::vector<fs::path> expandInputs(std::span<const std::string> arguments)
     };
     for (const std::string& argument : arguments)
     {
+        if (argument == standardInputName)
+        {
+            add(argument);
+            continue;
+        }
         std::error_code error;
         const fs::file_status status = fs::status(argument, error);
         if (status.type() == fs::file_type::directory)
@@ -245,6 +282,9 @@ std::vector<fs::path> expandInputs(std::span<const std::string> arguments)
             require(!images.empty(), "{}: the folder holds no images ({})", argument, imageExtensionList);
             for (const fs::path& image : images)
                 add(image);
+            if (notes)
+                for (std::string& note : leftOut(argument))
+                    notes->push_back(std::move(note));
         }
         else if (status.type() != fs::file_type::not_found && status.type() != fs::file_type::none)
             add(argument); // named outright: whatever its extension, reading it will tell

@@ -89,7 +89,8 @@ void checkFiles(const Dataset& dataset);
 std::string datasetHash(const Dataset& dataset);
 
 /// Files, folders (their pictures, not below) and globs (*, ?, [..]; expanded here, so quotes do no harm) to picture files.
-/// The order of the arguments is kept; within one, natural order; a file named twice comes once.
-std::vector<std::filesystem::path> expandInputs(std::span<const std::string> arguments);
+/// The order of the arguments is kept; within one, natural order; a file named twice comes once. "-" is standard input.
+/// `notes`, if given, receives what folders hold beside, as leftOut() says it.
+std::vector<std::filesystem::path> expandInputs(std::span<const std::string> arguments, std::vector<std::string>* notes = nullptr);
 
 } // namespace agpnet::tools

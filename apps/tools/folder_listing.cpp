@@ -1,5 +1,6 @@
 #include "apps/tools/folder_listing.h"
 
+#include "apps/tools/image_io.h"
 #include "common/error.h"
 
 #include <algorithm>
@@ -13,8 +14,12 @@ namespace fs = std::filesystem;
 namespace
 {
 
-constexpr std::array<const char*, 10> imageExtensions = {".png",  ".bmp",  ".tif", ".tiff", ".jpg",
-                                                         ".jpeg", ".webp", ".pgm", ".ppm",  ".pnm"};
+constexpr std::array imageExtensions = {".png", ".bmp", ".dib",  ".tif", ".tiff", ".pgm",  ".ppm",  ".pnm", ".pbm",
+                                        ".pam", ".jp2", ".j2k", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp"};
+
+/// Pictures that are not read, of which some have no first bytes to be known by.
+constexpr std::array otherPictures = {".gif", ".heic", ".heif", ".avif", ".tga", ".exr", ".hdr", ".pfm", ".raw", ".dng", ".cr2", ".cr3", ".nef",
+                                      ".arw", ".orf", ".rw2", ".psd", ".svg", ".ico", ".jxl", ".jxr", ".j2c", ".jpx", ".ras", ".pcx", ".dcm"};
 
 /// Visible entries in natural order; files with a picture's extension, or folders.
 std::vector<fs::path> entries(const fs::path& folder, bool folders)
@@ -46,6 +51,20 @@ std::vector<fs::path> entries(const fs::path& folder, bool folders)
     std::sort(found.begin(), found.end(),
               [](const fs::path& a, const fs::path& b) { return naturalLess(a.filename().string(), b.filename().string()); });
     return found;
+}
+
+/// Links to folders are not followed: they may lead round.
+size_t picturesBelow(const fs::path& folder)
+{
+    size_t count = 0;
+    std::error_code error;
+    for (fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, error); !error && at != fs::recursive_directory_iterator();
+         at.increment(error))
+    {
+        std::error_code ignored;
+        count += hasImageExtension(at->path()) && !at->path().filename().string().starts_with('.') && at->is_regular_file(ignored);
+    }
+    return count;
 }
 
 } // namespace
@@ -102,6 +121,47 @@ bool hasImageExtension(const fs::path& path)
 std::vector<fs::path> imagesIn(const fs::path& folder)
 {
     return entries(folder, false);
+}
+
+std::vector<fs::path> unreadPicturesIn(const fs::path& folder)
+{
+    std::vector<fs::path> found;
+    std::error_code error;
+    for (fs::directory_iterator at(folder, error); !error && at != fs::directory_iterator(); at.increment(error))
+    {
+        const fs::path& path = at->path();
+        std::error_code ignored;
+        if (path.filename().string().starts_with('.') || hasImageExtension(path) || !at->is_regular_file(ignored))
+            continue;
+        const std::string extension = lowerCase(path.extension().string());
+        if (std::find(otherPictures.begin(), otherPictures.end(), extension) != otherPictures.end() || looksLikeImage(path))
+            found.push_back(path);
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+}
+
+std::vector<std::string> leftOut(const fs::path& folder, const std::set<fs::path>& known)
+{
+    std::vector<std::string> notes, names;
+    for (const fs::path& path : unreadPicturesIn(folder))
+        names.push_back(path.filename().string());
+    if (!names.empty())
+        notes.push_back(fmt::format("{}: {} pictures of kinds that are not read are left out: {}; {} are read.", folder.string(), names.size(), joinNames(names),
+                                    imageExtensionList));
+    size_t below = 0;
+    names.clear();
+    for (const fs::path& each : foldersIn(folder))
+        if (!known.contains(each.lexically_normal()))
+            if (const size_t pictures = picturesBelow(each); pictures > 0)
+            {
+                below += pictures;
+                names.push_back(each.filename().string() + "/");
+            }
+    if (below > 0)
+        notes.push_back(fmt::format("{}: {} pictures in folders below it are left out: {}; of a folder its own pictures are read, not those of the folders in it.",
+                                    folder.string(), below, joinNames(names)));
+    return notes;
 }
 
 std::vector<fs::path> foldersIn(const fs::path& folder)

@@ -1,14 +1,18 @@
 #include "apps/tools/image_io.h"
 
 #include "apps/tools/folder_listing.h"
+#include "apps/tools/pnm.h"
+#include "apps/tools/tiff_pages.h"
 #include "common/atomic_file.h"
 #include "common/error.h"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iostream>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <string_view>
@@ -72,27 +76,7 @@ const char* nameOf(Format format)
     return "unknown";
 }
 
-/// Little- and big-endian reads that answer 0 behind the end: callers compare sizes anyway.
-class Reader
-{
-public:
-    explicit Reader(const Bytes& bytes) : bytes_(bytes) {}
-    size_t size() const { return bytes_.size(); }
-    uint32_t byte(size_t at) const { return at < bytes_.size() ? bytes_[at] : 0u; }
-    uint32_t be16(size_t at) const { return byte(at) << 8 | byte(at + 1); }
-    uint32_t be32(size_t at) const { return be16(at) << 16 | be16(at + 2); }
-    uint32_t le16(size_t at) const { return byte(at) | byte(at + 1) << 8; }
-    uint32_t le32(size_t at) const { return le16(at) | le16(at + 2) << 16; }
-    bool has(size_t at, std::string_view text) const
-    {
-        return at + text.size() <= bytes_.size() && std::memcmp(bytes_.data() + at, text.data(), text.size()) == 0;
-    }
-
-private:
-    const Bytes& bytes_;
-};
-
-Format sniff(const Reader& in)
+Format sniff(const ByteReader& in)
 {
     using namespace std::string_view_literals;
     if (in.has(0, "\xff\xd8\xff"sv))
@@ -120,14 +104,7 @@ Format sniff(const Reader& in)
     return Format::Unknown;
 }
 
-/// 64-bit, because a header may claim anything.
-struct Extent
-{
-    int64_t width = 0;
-    int64_t height = 0;
-};
-
-std::optional<Extent> jpegExtent(const Reader& in)
+std::optional<Extent> jpegExtent(const ByteReader& in)
 {
     for (size_t at = 2; at + 9 < in.size();)
     {
@@ -148,31 +125,14 @@ std::optional<Extent> jpegExtent(const Reader& in)
     return {};
 }
 
-std::optional<Extent> tiffExtent(const Reader& in)
+std::optional<Extent> tiffExtent(const ByteReader& in)
 {
-    const bool little = in.byte(0) == 'I';
-    const auto u16 = [&](size_t at) { return little ? in.le16(at) : in.be16(at); };
-    const auto u32 = [&](size_t at) { return little ? in.le32(at) : in.be32(at); };
-    if (u16(2) != 42) // BigTIFF: libtiff checks it
-        return {};
-    const size_t directory = u32(4);
-    if (directory + 2 > in.size())
-        return {};
-    Extent extent;
-    const uint32_t entries = u16(directory);
-    for (uint32_t i = 0; i < entries && directory + 14 + 12 * i <= in.size(); i++)
-    {
-        const size_t entry = directory + 2 + size_t{12} * i;
-        const uint32_t value = u16(entry + 2) == 3 ? u16(entry + 8) : u32(entry + 8);
-        if (u16(entry) == 256)
-            extent.width = value;
-        else if (u16(entry) == 257)
-            extent.height = value;
-    }
-    return extent.width && extent.height ? std::optional(extent) : std::nullopt;
+    const auto tiff = readTiff(in);
+    const TiffPage* page = tiff ? tiff->largest() : nullptr;
+    return page ? std::optional(page->extent) : std::nullopt;
 }
 
-std::optional<Extent> webpExtent(const Reader& in)
+std::optional<Extent> webpExtent(const ByteReader& in)
 {
     if (in.has(12, "VP8X"))
         return Extent{1 + (in.le32(24) & 0xffffff), 1 + (in.le32(27) & 0xffffff)};
@@ -183,28 +143,38 @@ std::optional<Extent> webpExtent(const Reader& in)
     return {};
 }
 
-std::optional<Extent> pnmExtent(const Reader& in)
+std::optional<Extent> pnmExtent(const ByteReader& in)
 {
-    if (in.byte(1) == '7') // PAM: width and height stand as words
-        return {};
-    std::array<int64_t, 2> numbers{};
-    size_t at = 2;
-    for (int64_t& number : numbers)
+    try
     {
-        while (at < in.size() && !std::isdigit(static_cast<int>(in.byte(at))))
-        {
-            if (in.byte(at) == '#')
-                while (at < in.size() && in.byte(at) != '\n')
-                    at++;
-            at++;
-        }
-        for (; at < in.size() && std::isdigit(static_cast<int>(in.byte(at))) && number < (1LL << 40); at++)
-            number = number * 10 + (in.byte(at) - '0');
+        return readPnmHeader(in).extent;
     }
-    return numbers[0] && numbers[1] ? std::optional(Extent{numbers[0], numbers[1]}) : std::nullopt;
+    catch (const Error&)
+    {
+        return {};
+    }
 }
 
-std::optional<Extent> extentOf(Format format, const Reader& in)
+/// Where a JPEG 2000 codestream says its size: behind its first marker, in a file of boxes somewhere near the beginning. 0: nowhere.
+size_t sizeMarkerOf(const ByteReader& in)
+{
+    using namespace std::string_view_literals;
+    constexpr size_t near = 64 << 10;
+    for (size_t at = 0; at < std::min(in.size(), near); at++)
+        if (in.byte(at) == 0xff && in.has(at, "\xff\x4f\xff\x51"sv))
+            return at + 4;
+    return 0;
+}
+
+std::optional<Extent> jpeg2000Extent(const ByteReader& in)
+{
+    const size_t at = sizeMarkerOf(in);
+    if (at == 0)
+        return {};
+    return Extent{int64_t{in.be32(at + 4)} - in.be32(at + 12), int64_t{in.be32(at + 8)} - in.be32(at + 16)};
+}
+
+std::optional<Extent> extentOf(Format format, const ByteReader& in)
 {
     switch (format)
     {
@@ -222,13 +192,15 @@ std::optional<Extent> extentOf(Format format, const Reader& in)
         return webpExtent(in);
     case Format::Pnm:
         return pnmExtent(in);
+    case Format::Jpeg2000:
+        return jpeg2000Extent(in);
     default:
         return {};
     }
 }
 
 /// The decoder fills what is missing with grey and says so on stderr only: walk the segments to the end marker instead.
-void checkJpeg(const fs::path& path, const Reader& in)
+void checkJpeg(const fs::path& path, const ByteReader& in)
 {
     size_t at = 2;
     bool scan = false;
@@ -279,7 +251,7 @@ uint32_t crc32(const uchar* data, size_t bytes)
     return ~crc;
 }
 
-void checkPng(const fs::path& path, const Bytes& bytes, const Reader& in)
+void checkPng(const fs::path& path, const Bytes& bytes, const ByteReader& in)
 {
     size_t at = 8;
     while (at + 12 <= in.size())
@@ -296,7 +268,7 @@ void checkPng(const fs::path& path, const Bytes& bytes, const Reader& in)
     fail("{}: truncated PNG: the file ends after {} bytes without its end chunk", path.string(), in.size());
 }
 
-void checkBmp(const fs::path& path, const Reader& in)
+void checkBmp(const fs::path& path, const ByteReader& in)
 {
     const bool core = in.le32(14) == 12;
     const uint32_t compression = core ? 0 : in.le32(30);
@@ -309,26 +281,78 @@ void checkBmp(const fs::path& path, const Reader& in)
     require(wanted <= in.size(), "{}: truncated BMP: {} bytes, {} expected", path.string(), in.size(), wanted);
 }
 
-/// True for what libtiff tells as IEEE floats, in the first directory.
-bool isFloatTiff(const Reader& in)
+/// What stands for the sample of a PNM, so that a file that is cut short is told, and not filled up.
+PnmHeader checkPnm(const fs::path& path, const ByteReader& in)
 {
-    const bool little = in.byte(0) == 'I';
-    const auto u16 = [&](size_t at) { return little ? in.le16(at) : in.be16(at); };
-    const size_t directory = little ? in.le32(4) : in.be32(4);
-    for (uint32_t i = 0; u16(2) == 42 && directory + 2 <= in.size() && i < u16(directory); i++)
+    PnmHeader header;
+    try
     {
-        const size_t entry = directory + 2 + size_t{12} * i;
-        if (u16(entry) == 339)
-        {
-            const bool inlined = (little ? in.le32(entry + 4) : in.be32(entry + 4)) <= 2;
-            return u16(inlined ? entry + 8 : (little ? in.le32(entry + 8) : in.be32(entry + 8))) == 3;
-        }
+        header = readPnmHeader(in);
     }
-    return false;
+    catch (const Error& error)
+    {
+        fail("{}: damaged PNM: {}", path.string(), error.what());
+    }
+    require(header.pixels + header.bytes() <= in.size(), "{}: truncated PNM: {} bytes, {} expected", path.string(), in.size(),
+            header.pixels + header.bytes());
+    return header;
+}
+
+/// Where EXIF data begins in a WebP; 0: nowhere.
+size_t exifOfWebp(const ByteReader& in)
+{
+    using namespace std::string_view_literals;
+    for (size_t at = 12; at + 8 <= in.size(); at += 8 + size_t{in.le32(at + 4)} + (in.le32(at + 4) & 1))
+        if (in.has(at, "EXIF"sv))
+            return at + 8 + (in.has(at + 8, "Exif\0\0"sv) ? 6 : 0);
+    return 0;
+}
+
+uint32_t orientationOfWebp(const ByteReader& in)
+{
+    const size_t exif = exifOfWebp(in);
+    const auto tiff = exif ? readTiff(in, exif) : std::nullopt;
+    return tiff && !tiff->pages.empty() ? tiff->pages.front().orientation : 1;
+}
+
+/// As EXIF numbers them; what is no such number turns nothing.
+void turn(cv::Mat& image, uint32_t orientation)
+{
+    if (orientation >= 5 && orientation <= 8)
+        cv::transpose(image, image);
+    if (orientation == 2 || orientation == 6)
+        cv::flip(image, image, 1);
+    else if (orientation == 3 || orientation == 7)
+        cv::flip(image, image, -1);
+    else if (orientation == 4 || orientation == 8)
+        cv::flip(image, image, 0);
+}
+
+/// All of it, once: what asks again is given the same.
+const Bytes& standardInput(int64_t maxBytes)
+{
+    static const Bytes all = [maxBytes]
+    {
+        Bytes bytes;
+        std::array<char, 65536> part{};
+        while (std::cin.read(part.data(), part.size()) || std::cin.gcount() > 0)
+        {
+            bytes.insert(bytes.end(), part.begin(), part.begin() + std::cin.gcount());
+            require(bytes.size() <= static_cast<uint64_t>(maxBytes), "-: standard input holds more than the limit of {} bytes", maxBytes);
+        }
+        return bytes;
+    }();
+    return all;
 }
 
 Bytes readBytes(const fs::path& path, int64_t maxBytes)
 {
+    if (path == standardInputName)
+    {
+        const Bytes& bytes = standardInput(maxBytes);
+        require(!bytes.empty(), "-: standard input is empty, an image was expected");
+        return bytes;
+    }
     std::error_code error;
     const fs::file_status status = fs::status(path, error);
     require(status.type() != fs::file_type::not_found, "{}: no such file", path.string());
@@ -348,38 +372,68 @@ Bytes readBytes(const fs::path& path, int64_t maxBytes)
     return bytes;
 }
 
-Format check(const fs::path& path, const Bytes& bytes, const ReadOptions& options)
+/// What the header says, and the decoder has to be told or relieved of.
+struct Header
 {
-    const Reader in(bytes);
-    const Format format = sniff(in);
+    Format format = Format::Unknown;
+    std::optional<Tiff> tiff;
+    std::optional<PnmHeader> pnm;
+
+    const TiffPage* page() const { return tiff ? tiff->largest() : nullptr; }
+};
+
+void checkExtent(const fs::path& path, Format format, const Extent& extent, const ReadOptions& options)
+{
+    require(extent.width > 0 && extent.height > 0, "{}: damaged {}: its size is {}x{}", path.string(), nameOf(format), extent.width, extent.height);
+    // divided, not multiplied: the product of two claims may not fit
+    require(extent.width <= options.maxPixels / extent.height, "{}: {}x{} pixels are more than the limit of {}; {} raises it", path.string(), extent.width,
+            extent.height, options.maxPixels, pixelLimitVariable);
+    require(std::min(extent.width, extent.height) >= options.minSide, "{}: {}x{} pixels are too small, at least {} on each side expected", path.string(),
+            extent.width, extent.height, options.minSide);
+}
+
+Header check(const fs::path& path, const Bytes& bytes, const ReadOptions& options)
+{
+    const ByteReader in(bytes);
+    Header header;
+    const Format format = header.format = sniff(in);
     require(!in.has(0, "version https://git-lfs"), "{}: is a Git LFS pointer, not the image itself; run 'git lfs pull'",
             path.string());
     require(format != Format::Unknown, "{}: is not an image: its first bytes are those of no known format", path.string());
-    require(format != Format::Gif && format != Format::Heif,
+    require((format != Format::Gif && format != Format::Heif) || cv::haveImageReader(path.string()),
             "{}: {} is not supported; PNG, JPEG, BMP, TIFF, WebP or PNM expected", path.string(), nameOf(format));
-    require(options.floats || (format != Format::Exr && format != Format::Hdr && !(format == Format::Tiff && isFloatTiff(in))),
-            "{}: holds floating-point values, which have no agreed range; 8 or 16 bits expected", path.string());
+    if (format == Format::Tiff)
+        header.tiff = readTiff(in);
+    const bool floats = format == Format::Exr || format == Format::Hdr || (header.page() && header.page()->floats);
+    require(options.floats || !floats, "{}: holds floating-point values, which have no agreed range; 8 or 16 bits expected", path.string());
     if (const auto extent = extentOf(format, in))
-    {
-        require(extent->width > 0 && extent->height > 0, "{}: damaged {}: its size is {}x{}", path.string(), nameOf(format),
-                extent->width, extent->height);
-        // divided, not multiplied: the product of two claims may not fit
-        require(extent->width <= options.maxPixels / extent->height, "{}: {}x{} pixels are more than the limit of {}",
-                path.string(), extent->width, extent->height, options.maxPixels);
-        require(std::min(extent->width, extent->height) >= options.minSide,
-                "{}: {}x{} pixels are too small, at least {} on each side expected", path.string(), extent->width, extent->height,
-                options.minSide);
-    }
+        checkExtent(path, format, *extent, options);
     if (format == Format::Jpeg)
         checkJpeg(path, in);
     else if (format == Format::Png)
         checkPng(path, bytes, in);
     else if (format == Format::Bmp)
         checkBmp(path, in);
+    else if (format == Format::Pnm)
+        header.pnm = checkPnm(path, in);
     else if (format == Format::Webp)
         require(uint64_t{in.le32(4)} + 8 <= in.size(), "{}: truncated WebP: {} bytes, {} expected", path.string(), in.size(),
                 uint64_t{in.le32(4)} + 8);
-    return format;
+    return header;
+}
+
+/// The greatest sample that OpenCV can give of the file, where the header says so and it is not that of the samples' type; else 0.
+double mostOf(const Header& header, const ByteReader& in)
+{
+    if (header.pnm && !header.pnm->bits() && header.pnm->most != 255 && header.pnm->most != 65535)
+        return static_cast<double>(header.pnm->most);
+    if (const TiffPage* page = header.page(); page && page->bits > 8 && page->bits < 16)
+        return ((1 << page->bits) - 1) << (16 - page->bits); // OpenCV moves packed samples up
+    if (header.format == Format::Jpeg2000)
+        if (const size_t at = sizeMarkerOf(in))
+            if (const uint32_t bits = (in.byte(at + 38) & 0x7f) + 1; bits > 8 && bits < 16)
+                return (1 << bits) - 1;
+    return 0;
 }
 
 cv::Mat decodeAs(const fs::path& path, const Bytes& bytes, Format format, int mode)
@@ -398,16 +452,46 @@ cv::Mat decodeAs(const fs::path& path, const Bytes& bytes, Format format, int mo
     return image;
 }
 
+/// A TIFF begins with its largest page from here on.
+void present(Bytes& bytes, const Header& header)
+{
+    if (const TiffPage* page = header.page(); page && (page != header.tiff->pages.data() || negative(*page)))
+        presentTiffPage(bytes, *header.tiff, *page);
+}
+
+/// Samples to the whole range of 8 bits, or to 0 to 1: of the file's range nothing is left to guess.
+void scale(const fs::path& path, cv::Mat& image, double most)
+{
+    double greatest = 0;
+    cv::minMaxLoc(image.reshape(1), nullptr, &greatest);
+    require(greatest <= most, "{}: holds a value of {}, and its header says that {} is the greatest", path.string(), greatest, most);
+    if (image.depth() == CV_8U)
+        image.convertTo(image, CV_8U, 255 / most);
+    else
+        image.convertTo(image, CV_32F, 1 / most);
+}
+
 cv::Mat decode(const fs::path& path, const ReadOptions& options)
 {
-    const Bytes bytes = readBytes(path, options.maxFileBytes);
-    const Format format = check(path, bytes, options);
-    // not IMREAD_UNCHANGED: that one leaves EXIF rotation, CMYK and palettes to the caller
-    cv::Mat image = decodeAs(path, bytes, format, cv::IMREAD_COLOR | cv::IMREAD_ANYDEPTH);
+    Bytes bytes = readBytes(path, options.maxFileBytes);
+    const Header header = check(path, bytes, options);
+    const double most = mostOf(header, ByteReader(bytes));
+    const uint32_t orientation = header.format == Format::Webp ? orientationOfWebp(ByteReader(bytes)) : 1;
+    if (header.pnm)
+        bytes = plainPnm(bytes, *header.pnm);
+    present(bytes, header);
+    // not IMREAD_UNCHANGED: that one leaves EXIF rotation, CMYK and palettes to the caller. Not every OpenCV turns WebP
+    const int turned = header.format == Format::Webp ? cv::IMREAD_IGNORE_ORIENTATION : 0;
+    cv::Mat image = decodeAs(path, bytes, header.format, cv::IMREAD_COLOR | cv::IMREAD_ANYDEPTH | turned);
     require(std::min(image.rows, image.cols) >= options.minSide,
             "{}: {}x{} pixels are too small, at least {} on each side expected", path.string(), image.cols, image.rows,
             options.minSide);
     CV_Assert(image.channels() == 3);
+    turn(image, orientation);
+    if (header.page() && negative(*header.page()))
+        cv::subtract(cv::Scalar::all(most > 0 ? most : 65535), image, image);
+    if (most > 0)
+        scale(path, image, most);
     return image;
 }
 
@@ -417,11 +501,12 @@ cv::Mat decodeValues(const fs::path& path, bool png)
     ReadOptions options;
     options.minSide = 1;
     options.floats = true;
-    const Bytes bytes = readBytes(path, options.maxFileBytes);
-    const Format format = check(path, bytes, options);
-    require(format == Format::Tiff || (png && format == Format::Png), "{}: is {}; TIFF{} expected", path.string(), nameOf(format),
+    Bytes bytes = readBytes(path, options.maxFileBytes);
+    const Header header = check(path, bytes, options);
+    require(header.format == Format::Tiff || (png && header.format == Format::Png), "{}: is {}; TIFF{} expected", path.string(), nameOf(header.format),
             png ? " of 32-bit floats or grey PNG" : "");
-    return decodeAs(path, bytes, format, cv::IMREAD_UNCHANGED);
+    present(bytes, header);
+    return decodeAs(path, bytes, header.format, cv::IMREAD_UNCHANGED);
 }
 
 void writeEncoded(const fs::path& path, const cv::Mat& image, const std::string& extension)
@@ -445,13 +530,23 @@ void writeEncoded(const fs::path& path, const cv::Mat& image, const std::string&
 
 } // namespace
 
+int64_t pixelLimit()
+{
+    const char* given = std::getenv(pixelLimitVariable);
+    if (!given || !*given)
+        return 1LL << 28;
+    char* end = nullptr;
+    errno = 0;
+    const long long limit = std::strtoll(given, &end, 10);
+    require(errno == 0 && *end == 0 && limit > 0, "{} is '{}', expected a number of pixels", pixelLimitVariable, given);
+    return limit;
+}
+
 cv::Mat readImage(const fs::path& path, const ReadOptions& options)
 {
     cv::Mat image = decode(path, options);
-    if (image.depth() == CV_16U)
-        image.convertTo(image, CV_8U, 1.0 / 257);
-    require(image.depth() == CV_8U, "{}: holds {} values, 8 or 16 bits without sign expected", path.string(),
-            cv::depthToString(image.depth()));
+    require(image.depth() == CV_8U || image.depth() == CV_16U || image.depth() == CV_32F, "{}: holds {} values, 8 or 16 bits without sign expected",
+            path.string(), cv::depthToString(image.depth()));
     return image;
 }
 
@@ -492,15 +587,45 @@ cv::Mat readMap(const fs::path& path, int* storedDepth)
 
 std::optional<cv::Size> probeSize(const fs::path& path)
 {
-    std::ifstream in(path, std::ios::binary);
-    Bytes bytes(256 << 10); // behind an embedded thumbnail and profile the size still lies within
-    in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-    bytes.resize(static_cast<size_t>(std::max<std::streamsize>(0, in.gcount())));
-    const Reader reader(bytes);
-    const auto extent = extentOf(sniff(reader), reader);
+    const ByteReader in(path);
+    const auto extent = extentOf(sniff(in), in);
     if (!extent || extent->width > INT_MAX || extent->height > INT_MAX)
         return {};
     return cv::Size(static_cast<int>(extent->width), static_cast<int>(extent->height));
+}
+
+bool looksLikeImage(const fs::path& path)
+{
+    return sniff(ByteReader(path)) != Format::Unknown;
+}
+
+std::string pagesNote(const fs::path& path)
+{
+    const ByteReader in(path);
+    switch (sniff(in))
+    {
+    case Format::Tiff:
+        if (const auto tiff = readTiff(in); tiff && tiff->largest() && (tiff->pictures() > 1 || tiff->largest() != tiff->pages.data()))
+            return fmt::format("holds {} pages; the largest, page {}, is read", tiff->pages.size(), tiff->largest() - tiff->pages.data() + 1);
+        break;
+    case Format::Png:
+        for (size_t at = 8; at + 12 <= in.size() && !in.has(at + 4, "IDAT"); at += 12 + size_t{in.be32(at)})
+            if (in.has(at + 4, "acTL") && in.be32(at + 8) > 1)
+                return fmt::format("is an animation of {} frames; the first is read", in.be32(at + 8));
+        break;
+    case Format::Webp:
+        if (in.has(12, "VP8X") && (in.byte(20) & 2))
+            return "is an animation; the first frame is read";
+        break;
+    case Format::Pnm:
+        if (pnmExtent(in))
+            if (const size_t pictures = picturesInPnm(in); pictures > 1)
+                return fmt::format("holds {} pictures; the first is read", pictures);
+        break;
+    default:
+        break;
+    }
+    return "";
 }
 
 void checkImageFile(const fs::path& path, const ReadOptions& options)

@@ -1,38 +1,57 @@
 // Reading and writing pictures: always one kind of Mat, or an Error that names the file.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <opencv2/core.hpp>
 #include <optional>
+#include <string>
 
 namespace agpnet::tools
 {
 
+/// As a path: what standard input holds.
+inline constexpr const char* standardInputName = "-";
+
+/// OpenCV's own variable for the pixels that it decodes at most; what we decode at most too, where it is set.
+inline constexpr const char* pixelLimitVariable = "OPENCV_IO_MAX_IMAGE_PIXELS";
+int64_t pixelLimit(); ///< 2^28, or what the variable says
+
 struct ReadOptions
 {
-    int minSide = 8;                  ///< a picture with a shorter side is refused
-    int64_t maxPixels = 1LL << 28;    ///< width × height, checked in the header, before anything is decoded
-    int64_t maxFileBytes = 1LL << 30; ///< a larger file is not read into memory
-    bool floats = false;              ///< let floating-point values pass
+    int minSide = 8;                     ///< a picture with a shorter side is refused
+    int64_t maxPixels = pixelLimit();    ///< width × height, checked in the header, before anything is decoded
+    int64_t maxFileBytes = std::max<int64_t>(1LL << 30, 8 * std::min<int64_t>(maxPixels, 1LL << 50)); ///< a larger file is not read into memory
+    bool floats = false;                 ///< let floating-point values pass
 };
 
-/// 8-bit, 3 channels, BGR, whatever the file holds:
+/// 3 channels, BGR, whatever the file holds:
+/// - 8 bits: as they are; never stretched, because brightness must compare between pictures
+/// - 16 bits: CV_16U, as they are: what their greatest value is, the file does not say (it may hold the 12 bits of a camera)
+/// - where the header says a greatest value (maxval of PNM, packed TIFF, precision of JPEG 2000): 8 bits from 0 to 255, or CV_32F from 0 to 1
+/// - TIFF with white as zero: as one with black as zero
 /// - grey: the same value in B, G and R
-/// - 16 bits: divided by 257, so 0..65535 becomes 0..255; never stretched, because brightness must compare between pictures
 /// - alpha: dropped, colours are taken as stored
 /// - CMYK JPEG: converted
 /// - EXIF rotation: applied
+/// - several pages or frames: the largest page, the first frame; pagesNote() tells
 /// - float: refused, there is no agreed range
-/// A damaged file is an Error, never half a picture: JPEG must reach its end marker, PNG's checksums must hold, BMP must
-/// hold all its rows.
+/// A damaged file is an Error, never half a picture: JPEG must reach its end marker, PNG's checksums must hold, BMP and PNM must
+/// hold all their rows.
 cv::Mat readImage(const std::filesystem::path& path, const ReadOptions& options = {});
 
 /// 8-bit, one channel, 255 where any colour channel of the file is above 0, else 0; alpha does not count. The size must be
 /// that of the picture it belongs to.
 cv::Mat readMask(const std::filesystem::path& path, cv::Size expected);
 
-/// Width and height as stored (EXIF rotation not applied), read from the first bytes; nothing where they do not tell.
+/// Width and height as stored (EXIF rotation not applied) of what readImage() reads, from the header; nothing where it does not tell.
 std::optional<cv::Size> probeSize(const std::filesystem::path& path);
+
+/// Whether the first bytes are those of a picture, whatever the name says and whether or not it can be read.
+bool looksLikeImage(const std::filesystem::path& path);
+
+/// What a user should know of a file of which but a part is read, as "holds 3 pages; the largest, page 2, is read"; else "".
+std::string pagesNote(const std::filesystem::path& path);
 
 /// What readImage checks before it decodes: present, a known format, sane size, whole. Throws Error.
 void checkImageFile(const std::filesystem::path& path, const ReadOptions& options = {});

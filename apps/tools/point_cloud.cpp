@@ -141,8 +141,10 @@ cv::Mat surfaceNormals(const cv::Mat& cloud, double sigma)
 
 cv::Mat readRgbAndGeometry(const fs::path& rgb, const fs::path& xyz, Geometry geometry)
 {
-    cv::Mat colours;
-    readImage(rgb).convertTo(colours, CV_32F, 1.0 / 255);
+    cv::Mat colours = readImage(rgb);
+    const bool deep = colours.depth() == CV_16U; // what its greatest value is, is not known here: it stays
+    if (!deep)
+        colours.convertTo(colours, CV_32F, colours.depth() == CV_8U ? 1.0 / 255 : 1);
     const cv::Mat cloud = readPointCloud(xyz);
     require(cloud.size() == colours.size(), "{}: the point cloud has {}x{} points, but its picture has {}x{}", xyz.string(), cloud.cols,
             cloud.rows, colours.cols, colours.rows);
@@ -151,6 +153,8 @@ cv::Mat readRgbAndGeometry(const fs::path& rgb, const fs::path& xyz, Geometry ge
         cv::cvtColor(depthImage(cloud), shape, cv::COLOR_GRAY2BGR);
     else
         surfaceNormals(cloud).convertTo(shape, CV_32F, 0.5, 0.5);
+    if (deep)
+        shape.convertTo(shape, CV_16U, 65535);
     cv::Mat both;
     cv::merge(std::array<cv::Mat, 2>{colours, shape}.data(), 2, both);
     return both;
@@ -166,15 +170,17 @@ Input inputOf(const std::string& name)
     return Input::RgbNormals;
 }
 
-cv::Mat pictureOf(const cv::Mat& read)
+cv::Mat pictureOf(const cv::Mat& read, int bits)
 {
-    if (read.channels() != 6)
-        return read;
-    std::array<cv::Mat, 2> parts{cv::Mat(read.size(), CV_32FC3), cv::Mat(read.size(), CV_32FC3)};
-    const int order[] = {0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5};
-    cv::mixChannels(&read, 1, parts.data(), parts.size(), order, 6);
-    cv::Mat picture;
-    parts[0].convertTo(picture, CV_8U, 255);
+    cv::Mat picture = read;
+    if (read.channels() == 6)
+    {
+        picture.create(read.size(), CV_MAKETYPE(read.depth(), 3));
+        const int order[] = {0, 0, 1, 1, 2, 2};
+        cv::mixChannels(&read, 1, &picture, 1, order, 3);
+    }
+    if (picture.depth() != CV_8U)
+        picture.convertTo(picture, CV_8U, picture.depth() == CV_16U ? 255.0 / ((1 << (bits > 0 ? bits : 16)) - 1) : 255);
     return picture;
 }
 

@@ -39,14 +39,14 @@ cv::Mat depthImage(const cv::Mat& cloud);
 cv::Mat surfaceNormals(const cv::Mat& cloud, double sigma = 2);
 
 /// CV_32FC6, 0 to 1, at the picture's size: BGR, then three channels of geometry (depth three times, or the normals n as
-/// (n + 1) / 2). Error where the cloud has another size than the picture.
+/// (n + 1) / 2). CV_16UC6 where readImage() gives 16 bits: BGR as it is, geometry from 0 to 65535. Error where the cloud has another size than the picture.
 cv::Mat readRgbAndGeometry(const std::filesystem::path& rgb, const std::filesystem::path& xyz, Geometry geometry);
 
 /// By its name in a model's config: rgb, rgb+depth or rgb+normals.
 Input inputOf(const std::string& name);
 
-/// The picture alone, for people, of what readItem() gave: 8-bit BGR.
-cv::Mat pictureOf(const cv::Mat& read);
+/// The picture alone, for people, of what readItem() gave: 8-bit BGR. `bits`: of 16-bit pictures, as in a model's config; 0: all 16.
+cv::Mat pictureOf(const cv::Mat& read, int bits = 0);
 
 /// A picture named on a command line; with its point cloud, where xyz/ lies beside its folder rgb/.
 Item itemOf(const std::filesystem::path& path);

@@ -9,6 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
                                  [&]
                                  {
                                      agpnet::tools::probeSize(file.path());
+                                     agpnet::tools::pagesNote(file.path());
                                      agpnet::tools::checkImageFile(file.path());
                                  });
 }

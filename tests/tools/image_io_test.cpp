@@ -59,28 +59,27 @@ TEST(ReadImage, LosslessFormatsComeBackEqual)
     }
 }
 
-TEST(ReadImage, SixteenBitsAreScaledNotClipped)
+/// Their range is not in the file: who reads them for a model knows it.
+TEST(ReadImage, SixteenBitsStayAsTheyAre)
 {
     const TempFolder folder;
     cv::Mat grey(16, 16, CV_16U, cv::Scalar(0));
     grey.at<ushort>(0, 1) = 65535;
     grey.at<ushort>(0, 2) = 257 * 100;
     grey.at<ushort>(0, 3) = 4095;
-    for (const char* extension : {".png", ".tiff"})
+    for (const char* extension : {".png", ".tiff", ".pgm"})
     {
         const auto path = folder / (std::string("grey") + extension);
         writeBytes(path, encoded(extension, grey));
         const cv::Mat image = readImage(path);
-        ASSERT_EQ(image.type(), CV_8UC3);
-        EXPECT_EQ(image.at<cv::Vec3b>(0, 0), cv::Vec3b(0, 0, 0));
-        EXPECT_EQ(image.at<cv::Vec3b>(0, 1), cv::Vec3b(255, 255, 255));
-        EXPECT_EQ(image.at<cv::Vec3b>(0, 2), cv::Vec3b(100, 100, 100));
-        EXPECT_EQ(image.at<cv::Vec3b>(0, 3), cv::Vec3b(16, 16, 16));
+        ASSERT_EQ(image.type(), CV_16UC3);
+        for (int x = 0; x < 4; x++)
+            EXPECT_EQ(image.at<cv::Vec3w>(0, x), cv::Vec3w::all(grey.at<ushort>(0, x))) << extension;
     }
     cv::Mat colour;
     picture().convertTo(colour, CV_16U, 257);
     writeBytes(folder / "colour.png", encoded(".png", colour));
-    EXPECT_EQ(difference(readImage(folder / "colour.png"), picture()), 0);
+    EXPECT_EQ(difference(readImage(folder / "colour.png"), colour), 0);
 }
 
 TEST(ReadImage, GreyAndAlphaBecomeThreeChannels)
@@ -134,7 +133,7 @@ TEST(ReadImage, ExifRotationIsApplied)
 TEST(ReadImage, EveryTruncationIsAnErrorThatNamesTheFile)
 {
     const TempFolder folder;
-    for (const char* extension : {".jpg", ".png", ".bmp", ".tiff", ".webp"})
+    for (const char* extension : {".jpg", ".png", ".bmp", ".tiff", ".webp", ".ppm", ".jp2"})
     {
         const auto whole = encoded(extension, picture(120, 160));
         for (const double share : {0.02, 0.2, 0.5, 0.9, 0.999})
@@ -181,7 +180,7 @@ TEST(ReadImage, RandomDamageNeverEscapes)
             probeSize(path);
             try
             {
-                EXPECT_EQ(readImage(path).type(), CV_8UC3);
+                EXPECT_EQ(readImage(path).channels(), 3);
             }
             catch (const Error& error)
             {
