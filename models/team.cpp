@@ -323,9 +323,9 @@ struct Sleepers
 
 } // namespace
 
-BriefWaiting::BriefWaiting()
+BriefWaiting::BriefWaiting() : needed_(GOMP_parallel && Team::size() > 1)
 {
-    if (!GOMP_parallel)
+    if (!needed_)
         return;
     Sleepers& sleepers = Sleepers::get();
     const std::lock_guard lock(sleepers.mutex);
@@ -343,7 +343,7 @@ BriefWaiting::BriefWaiting()
 
 BriefWaiting::~BriefWaiting()
 {
-    if (!GOMP_parallel)
+    if (!needed_)
         return;
     Sleepers& sleepers = Sleepers::get();
     const std::lock_guard lock(sleepers.mutex);

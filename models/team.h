@@ -49,7 +49,8 @@ void requireThreadCount(int threads);
 
 /// While it lives, OpenMP's threads in this process fall asleep a few microseconds after they have nothing to do, instead of after some milliseconds. For what
 /// LibTorch alone can divide: training, and convolutional networks. GNU's OpenMP, which LibTorch has, waits so briefly when it manages more threads than there
-/// are CPUs: this keeps as many threads asleep. Others, and where the environment sets the waiting, are left as they are.
+/// are CPUs: this keeps as many threads asleep. Nothing where LibTorch would use one thread; others, and what the environment says of waiting, are left as
+/// they are.
 class BriefWaiting
 {
 public:
@@ -57,6 +58,9 @@ public:
     ~BriefWaiting();
     BriefWaiting(const BriefWaiting&) = delete;
     BriefWaiting& operator=(const BriefWaiting&) = delete;
+
+private:
+    bool needed_;
 };
 
 /// The contrary of a Scope, within one: what LibTorch computes uses as many of OpenMP's threads as the scope has. For networks whose layers only
