@@ -56,7 +56,8 @@ public:
     /// Continues where saveState() left off, on whatever device that was.
     static cv::Ptr<Trainer> resume(const std::string& path, const std::string& device = "cpu");
 
-    /// One optimisation step on images of normal parts (types as in Detector::detect), as they are: the config's tiles and augmentations
+    /// One optimisation step on images of normal parts (types as in Detector::detect; of 16 bits, the first batch that has such tells how many are used, unless
+    /// the config's `bits` does), as they are: the config's tiles and augmentations
     /// are fit()'s. Returns the loss.
     virtual double step(cv::InputArrayOfArrays images) = 0;
 
