@@ -28,6 +28,7 @@ void forEachField(ConfigType& c, Visit visit)
     visit("height", c.height);
     visit("width", c.width);
     visit("input", c.input);
+    visit("bits", c.bits);
     visit("layers", c.layers);
     visit("target", c.target);
     visit("decoder_depth", c.decoderDepth);
@@ -310,6 +311,7 @@ void validate(const Config& c)
         }
     }
     checkChoice("input", c.input, {"rgb", "rgb+depth", "rgb+normals"});
+    require(c.bits == 0 || (c.bits >= 8 && c.bits <= 16), "config: 'bits' is {}, expected 0 (found in the training's images) or 8 to 16", c.bits);
     checkChoice("target", c.target, {"standardised", "layernorm"});
     checkRange("decoder_width", c.decoderWidth, 0, 8192);
     checkRange("decoder_depth", c.decoderDepth, 1, 64);

@@ -32,6 +32,7 @@ struct Config
     int height = 0;             ///< input height, a multiple of the backbone's patch; 0: the one nearest to 252, for speed to 168
     int width = 0;              ///< input width, likewise
     std::string input = "rgb";  ///< rgb: 3 channels; rgb+depth, rgb+normals: 6, the geometry goes through the backbone as a second picture
+    int bits = 0;               ///< of the values in 16-bit images, 8 to 16: 12 means 0 to 4095; 0: found in the training's images
     LayerGroups layers;         ///< empty: what the backbone's family proposes, for speed the first half of it. JSON: [3,6,9,12] is one sum, [[6],[9]] two groups
     std::string target = "standardised"; ///< F_clean from tokens as they are, each channel to mean 0 and deviation 1 over normal
                                          ///< images; or layernorm: each token normed over its channels, as published

@@ -338,6 +338,12 @@ const Config& Training::config() const
     return impl_->config;
 }
 
+void Training::setBits(int bits)
+{
+    impl_->config.bits = bits;
+    validate(impl_->config);
+}
+
 const Backbone& Training::backbone() const
 {
     return impl_->backbone;

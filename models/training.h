@@ -63,6 +63,7 @@ public:
     double noiseUnit() const; ///< RMS of F_clean; 0 before measure()
     const FeatureScale& scale() const;
     const Config& config() const;
+    void setBits(int bits); ///< the config's, found in images: nothing here is computed from it
     const Backbone& backbone() const;
     at::Device device() const;
     ComputeType compute() const; ///< of the matrix products

@@ -243,7 +243,7 @@ bool calibrate(const std::string& model, const std::vector<CalibrationSet>& sets
                             "picture {} is anomalous, but the rule takes thresholds from normal ones alone", i);
                     require(image.mask.empty() || image.mask.type() == CV_8UC1,
                             "the mask of picture {} is of type {}, expected CV_8UC1", i, cv::typeToString(image.mask.type()));
-                    const Inspected found = inference.inspect({Frame(image.image)}, inspection)[0];
+                    const Inspected found = inference.inspect({Frame(image.image, "image", inference.range())}, inspection)[0];
                     image.anomalous ? scores.addAnomalous(found, image.mask) : scores.addNormal(found);
                     done++;
                     if (options.keepGoing && !options.keepGoing(done, total))

@@ -147,7 +147,7 @@ OperatorEntry detectOperator()
 {
     OperatorSchema schema{"Detect",
                           "Anomaly map and image score of images by a trained model; the whole path in one operator.",
-                          {{"image", "[N,3,H,W]", "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImage(image, 1/255., size, Scalar(), true) makes; resized to the model, or cut into tiles that are", false}},
+                          {{"image", "[N,3,H,W]", "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImage(image, 1/255., size, Scalar(), true) makes of 8 bits (of 12 bits divide by 4095); resized to the model, or cut into tiles that are", false}},
                           {{"map", "[N,1,H,W]", "anomaly map at the image's size, 0 upward", false},
                            {"score", "[N,1]", "image score, taken at the model's input size or at the scale of its tiles", false},
                            {"mask", "[N,1,H,W]", "1 where the map exceeds the pixel threshold divided by sensitivity, else 0", true},

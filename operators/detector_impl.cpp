@@ -83,7 +83,7 @@ void DetectorImpl::remember(const Result& result) const
 
 Result DetectorImpl::detectOnDevice(const stages::Device& openCl, const cv::UMat& image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const
 {
-    const Inference::OnDevice found = inference_->inspect(openCl, Frame(image));
+    const Inference::OnDevice found = inference_->inspect(openCl, Frame(image, "image", inference_->range()));
     Result result = decided(found);
     // made in the caller's own memory where that is on the device
     const auto into = [](cv::OutputArray target, const auto& make) {
@@ -163,6 +163,7 @@ std::vector<DetectorImpl::Image> DetectorImpl::run(const std::vector<Frame>& ima
         Image& image = results[i];
         image.map = size == MAP_IMAGE ? mapAt(found[i].map, images[i].size(), inspection_.region) : found[i].map;
         image.result = decided(found[i]);
+        image.result.warning = images[i].warning();
         remember(image.result);
         if (wantMask || image.result.anomalous)
         {
@@ -197,7 +198,8 @@ Result DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv::Outpu
                     failure = error.what(); // what is wrong with the image itself, the host will say again
                 }
         }
-        const std::vector<Frame> frames = image.isGpuMat() ? framesOf({gpuMatOf(image)}, net.device()) : framesOf({image.getMat()});
+        const std::vector<Frame> frames = image.isGpuMat() ? framesOf({gpuMatOf(image)}, net.device(), inference_->range())
+                                                            : framesOf({image.getMat()}, inference_->range());
         const MapOutput maps = MapOutput::ofOne(map), masks = MapOutput::ofOne(mask);
         if (image.isGpuMat() && inOnePiece(frames[0].size()))
         {
@@ -222,9 +224,9 @@ std::vector<Result> DetectorImpl::detectBatch(cv::InputArrayOfArrays images, cv:
         const at::Device device = inference_->net().device();
         std::vector<Frame> frames;
         if (images.isGpuMatVector())
-            frames = framesOf(gpuMatsOf(images), device);
+            frames = framesOf(gpuMatsOf(images), device, inference_->range());
         else if (const std::vector<cv::Mat> mats = matsOf(images); !mats.empty())
-            frames = framesOf(mats);
+            frames = framesOf(mats, inference_->range());
         std::vector<Result> results;
         if (frames.empty())
             return results;

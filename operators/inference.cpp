@@ -34,6 +34,15 @@ ComputeType chosenType(const ModelFile& file, const std::string& precision, at::
     return type;
 }
 
+/// Files of before say nothing: all 16 bits, as they were trained.
+ValueRange rangeOf(const ModelFile& file)
+{
+    ValueRange range{file.config.bits, 0};
+    if (const auto values = file.record.find(valuesNote); values != file.record.end() && values->is_object() && values->contains("least") && (*values)["least"].is_number_integer())
+        range.least = (*values)["least"].get<int>();
+    return range;
+}
+
 /// Path, size and time of a file: another model when any of them changes.
 std::string identity(const std::string& path)
 {
@@ -191,7 +200,7 @@ std::vector<Inspected> inspected(const AgpNet& net, const std::function<Findings
 Inference::Inference(const ModelFile& file, const std::string& precision, at::Device device)
     : net_(file.config, file.backbone, file.scale, Decoder(decoderShape(file.config, file.backbone.config), file.decoder),
            chosenType(file, precision, device), device),
-      scores_(file.scores), products_(file.products), drift_(file.drift),
+      range_(rangeOf(file)), scores_(file.scores), products_(file.products), drift_(file.drift),
       replay_([this](const at::Tensor& images) -> std::vector<at::Tensor> {
           const auto [maps, evidence] = findingsIn(net_, images);
           return {maps.maps, maps.scoredMaps, maps.scores, evidence};

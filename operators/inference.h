@@ -71,6 +71,7 @@ public:
 
     const AgpNet& net() const { return net_; }
     const Config& config() const { return net_.config(); }
+    const ValueRange& range() const { return range_; }
     const ScoreStatistics& scores() const { return scores_; }
     const ScoreStatistics& scores(const std::string& product) const; ///< "": of all together; refuses an unknown name
     const std::vector<ProductScores>& products() const { return products_; }
@@ -85,6 +86,7 @@ public:
 
 private:
     AgpNet net_;
+    ValueRange range_;
     ScoreStatistics scores_;
     std::vector<ProductScores> products_;
     DriftRange drift_;

@@ -36,25 +36,27 @@ void prepareOnHost(const cv::Mat& image, const at::Tensor& out)
 
 } // namespace
 
-Frame::Frame(const cv::Mat& image, const std::string& what) : image_(image)
+Frame::Frame(const cv::Mat& image, const std::string& what, const ValueRange& range) : range_(range), image_(image)
 {
     checkImage(image, what);
+    warning_ = misfit(range, image, what);
     if (image.depth() == CV_32F) // any strides will do
         checkBlob(at::from_blob(image.data, {1, image.rows, image.cols, image.channels()},
                                 {0, static_cast<int64_t>(image.step1()), image.channels(), 1}, at::kFloat),
                   what.c_str());
 }
 
-Frame::Frame(const cv::UMat& image, const std::string& what)
+Frame::Frame(const cv::UMat& image, const std::string& what, const ValueRange& range) : range_(range)
 {
     checkImage(image, what);
     if (image.depth() != CV_32F && openClDevice().api == stages::Api::OpenCL)
         onDevice_ = image;
     else
-        *this = Frame(image.getMat(cv::ACCESS_READ), what);
+        *this = Frame(image.getMat(cv::ACCESS_READ), what, range);
 }
 
-Frame::Frame(const cv::cuda::GpuMat& image, at::Device device, const std::string& what) : onCuda_(image), cuda_(device)
+Frame::Frame(const cv::cuda::GpuMat& image, at::Device device, const std::string& what, const ValueRange& range)
+    : range_(range), onCuda_(image), cuda_(device)
 {
     checkImage(image, what);
     if (image.depth() == CV_32F)
@@ -75,14 +77,27 @@ cv::Size Frame::size() const
 at::Tensor Frame::at(const cv::Rect& part, cv::Size size) const
 {
     if (!onDevice_.empty())
-        return preparedOnDevice(openClDevice(), onDevice_(part), size);
+        return inRange(preparedOnDevice(openClDevice(), onDevice_(part), size), onDevice_.depth());
     if (!onCuda_.empty())
-        return preparedOnCuda(onCuda_(part), cuda_, size);
+        return inRange(preparedOnCuda(onCuda_(part), cuda_, size), onCuda_.depth());
     if (image_.empty())
         return resized(blob_.narrow(2, part.y, part.height).narrow(3, part.x, part.width), size);
     const at::Tensor tensor = at::empty({1, image_.channels() == 6 ? 6 : 3, size.height, size.width}, at::kFloat);
     prepareOnHost(image_(part), tensor);
-    return tensor;
+    return inRange(tensor, image_.depth());
+}
+
+at::Tensor Frame::inRange(at::Tensor prepared, int depth) const
+{
+    constexpr double all = 65535;
+    if (depth != CV_16U || range_.most() == static_cast<int>(all))
+        return prepared;
+    const double factor = all / range_.most();
+    if (prepared.size(1) == 3)
+        return prepared.mul(factor); // not in place: it may lie in a device's memory that is mapped for reading
+    at::Tensor scaled = prepared.clone();
+    scaled.narrow(1, 0, 3).mul_(factor); // geometry has a range of its own
+    return scaled;
 }
 
 at::Tensor resized(const at::Tensor& images, cv::Size size)
@@ -109,28 +124,28 @@ at::Tensor resized(const at::Tensor& images, cv::Size size)
     return to;
 }
 
-std::vector<Frame> framesOf(const std::vector<cv::Mat>& images)
+std::vector<Frame> framesOf(const std::vector<cv::Mat>& images, const ValueRange& range)
 {
     require(!images.empty(), "no images given, expected at least one");
     std::vector<Frame> frames;
     for (size_t i = 0; i < images.size(); i++)
-        frames.emplace_back(images[i], images.size() == 1 ? "image" : fmt::format("image {}", i));
+        frames.emplace_back(images[i], images.size() == 1 ? "image" : fmt::format("image {}", i), range);
     return frames;
 }
 
-std::vector<Frame> framesOf(const std::vector<cv::cuda::GpuMat>& images, at::Device device)
+std::vector<Frame> framesOf(const std::vector<cv::cuda::GpuMat>& images, at::Device device, const ValueRange& range)
 {
     require(!device.is_cpu(), "image is a cv::cuda::GpuMat, but the model is on the {}, expected it on the image's device: see Detector::load()", device.str());
     std::vector<Frame> frames;
     for (size_t i = 0; i < images.size(); i++)
-        frames.emplace_back(images[i], device, images.size() == 1 ? "image" : fmt::format("image {}", i));
+        frames.emplace_back(images[i], device, images.size() == 1 ? "image" : fmt::format("image {}", i), range);
     return frames;
 }
 
-at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size)
+at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size, const ValueRange& range)
 {
     std::vector<at::Tensor> batch;
-    for (const Frame& frame : framesOf(images))
+    for (const Frame& frame : framesOf(images, range))
         batch.push_back(frame.at(size));
     return batch.size() == 1 ? batch[0] : at::cat(batch);
 }

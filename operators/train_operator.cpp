@@ -54,7 +54,7 @@ OperatorEntry trainOperator()
     OperatorSchema schema{"Train",
                           "One optimisation step on a batch of images of normal parts; the state belongs to the operator. After the last step "
                           "the model is written, with thresholds from the last images seen.",
-                          {{"images", "[N,3,H,W]", "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImages(images, 1/255., size, Scalar(), true) makes; resized to the model, neither tiled nor augmented", false}},
+                          {{"images", "[N,3,H,W]", "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImages(images, 1/255., size, Scalar(), true) makes of 8 bits (of 12 bits divide by 4095); resized to the model, neither tiled nor augmented", false}},
                           {{"loss", "[1,1]", "of this step", false}},
                           {requiredText("model", "path of the .agp file to write"),
                            requiredText("backbone", "path of the frozen backbone: safetensors, or a .pth state dict"),

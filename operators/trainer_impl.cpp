@@ -79,7 +79,12 @@ void requireSame(Training& training, const std::string& path, const std::string&
 
 } // namespace
 
-TrainerImpl::TrainerImpl(Training training, nlohmann::json record) : training_(std::move(training)), record_(std::move(record)) {}
+TrainerImpl::TrainerImpl(Training training, nlohmann::json record)
+    : training_(std::move(training)), record_(std::move(record)), range_{training_.config().bits, 0}
+{
+    if (record_.contains(valuesNote)) // of a training that goes on
+        range_.least = record_[valuesNote].value("least", 0);
+}
 
 TrainerImpl::~TrainerImpl() = default;
 
@@ -122,7 +127,18 @@ double TrainerImpl::step(cv::InputArrayOfArrays images)
 {
     return guarded([&] {
         requireThreads();
-        return stepBatch(imagesToBatch(matsOf(images), inputSize()));
+        const std::vector<cv::Mat> mats = matsOf(images);
+        std::vector<int> values;
+        for (const cv::Mat& mat : mats)
+            if (mat.depth() == CV_16U && !mat.empty())
+                values.push_back(greatestValue(mat));
+        if (!values.empty() && !record_.contains(valuesNote))
+            settleRange(values);
+        else if (!values.empty()) // batches come one by one: what was found in the first holds for all
+            require(*std::max_element(values.begin(), values.end()) <= range_.most(),
+                    "an image holds values up to {}, more than the {} bits of the first batch; the config's 'bits' says what they are",
+                    *std::max_element(values.begin(), values.end()), range_.bits);
+        return stepBatch(imagesToBatch(mats, inputSize(), range_));
     });
 }
 
@@ -142,13 +158,49 @@ bool TrainerImpl::fit(size_t count, const std::function<cv::Mat(size_t)>& image,
     return fit({{"", count, image}}, keepGoing);
 }
 
-bool TrainerImpl::fit(const std::vector<ImageSet>& products, const std::function<bool(const TrainProgress&)>& keepGoing)
+void TrainerImpl::settleRange(const std::vector<int>& greatestValues)
+{
+    const auto [least, greatest] = std::minmax_element(greatestValues.begin(), greatestValues.end());
+    const bool given = training_.config().bits > 0;
+    if (!given)
+        training_.setBits(bitsFor(*greatest));
+    range_ = {training_.config().bits, *least};
+    const auto above = std::count_if(greatestValues.begin(), greatestValues.end(), [&](int value) { return value > range_.most(); });
+    record_[valuesNote] = {{"bits", range_.bits}, {"given", given},  {"images", greatestValues.size()},
+                           {"least", *least},     {"greatest", *greatest}, {"above", above}};
+}
+
+void TrainerImpl::findRange(const std::vector<ImageSet>& products, const TrainingOrder& order)
+{
+    std::vector<int> values;
+    for (size_t i = 0; i < products.size(); i++)
+        for (const std::vector<size_t>* part : {&order.splits()[i].trained, &order.splits()[i].heldBack})
+            for (const size_t image : *part)
+                if (const cv::Mat read = products[i].image(image); read.depth() == CV_16U && !read.empty())
+                    values.push_back(greatestValue(read));
+    settleRange(values);
+}
+
+bool TrainerImpl::fit(const std::vector<ImageSet>& given, const std::function<bool(const TrainProgress&)>& keepGoing)
 {
     return guarded([&] {
         requireThreads();
-        TrainingOrder order = orderOf(products);
+        TrainingOrder order = orderOf(given);
+        // when the first 16-bit image is met: what was computed before was of others, which have no need of it
+        bool found = record_.contains(valuesNote);
+        std::vector<ImageSet> products = given;
+        for (ImageSet& product : products)
+            product.image = [this, &given, &order, &found, read = product.image](size_t i) {
+                cv::Mat image = read(i);
+                if (!found && image.depth() == CV_16U && !image.empty())
+                {
+                    findRange(given, order);
+                    found = true;
+                }
+                return image;
+            };
         recordImages(products, order);
-        TrainingPictures pictures(products, order, training_);
+        TrainingPictures pictures(products, order, training_, range_);
         const World& world = training_.world();
         require(batchSize() % world.size() == 0, "config: 'batch' is {}, expected a multiple of the {} processes that train together", batchSize(), world.size());
         if (!training_.measured())
@@ -235,7 +287,7 @@ double TrainerImpl::stepOn(TrainingPictures& pictures)
         for (size_t i = 0; i < size; i++)
             batch.push_back(augmented(pictures.read(views[i]), config.augment, AugmentFor::Training, config.seed,
                                       static_cast<uint64_t>(stepsDone()), first + i));
-        images = imagesToBatch(batch, inputSize());
+        images = imagesToBatch(batch, inputSize(), range_);
     }
     const Features features = config.augment.empty() ? pictures.features(views) : training_.features(images);
     const double loss = training_.step(features, images);
@@ -304,15 +356,15 @@ std::vector<TrainerImpl::Normals> TrainerImpl::normalsOf(const std::vector<Image
             // nothing could be held back: copies changed in ways that training has not shown
             const size_t shots = split.trained.size();
             const std::vector<std::string> names = config.augment.empty() ? std::vector<std::string>{"few-shot"} : config.augment;
-            normals.push_back({products[i].name, "augmented", std::min(mostCalibrated, copiesOfShot * shots), [&read, &split, &config, names, shots](size_t n) {
-                                   return Frame(augmented(read(split.trained[n % shots]), names, AugmentFor::Thresholds, config.seed, n / shots, n % shots));
+            normals.push_back({products[i].name, "augmented", std::min(mostCalibrated, copiesOfShot * shots), [this, &read, &split, &config, names, shots](size_t n) {
+                                   return Frame(augmented(read(split.trained[n % shots]), names, AugmentFor::Thresholds, config.seed, n / shots, n % shots), "image", range_);
                                }});
             continue;
         }
         const bool held = !split.heldBack.empty();
         const std::vector<size_t>& images = held ? split.heldBack : split.trained;
         normals.push_back({products[i].name, held ? "held-back" : "training", std::min(images.size(), mostCalibrated),
-                           [&read, &images](size_t n) { return Frame(read(images[n])); }});
+                           [this, &read, &images](size_t n) { return Frame(read(images[n]), "image", range_); }});
     }
     return normals;
 }
@@ -322,7 +374,7 @@ void TrainerImpl::calibrate(size_t count, const std::function<cv::Mat(size_t)>& 
     guarded([&] {
         requireThreads();
         require(count > 0, "no images to take thresholds from, expected at least one");
-        calibrateOn({{"", heldBack ? "held-back" : "training", count, [&](size_t i) { return Frame(image(i)); }}},
+        calibrateOn({{"", heldBack ? "held-back" : "training", count, [&](size_t i) { return Frame(image(i), "image", range_); }}},
                     inspectionOf(training_.config()));
     });
 }

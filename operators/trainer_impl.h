@@ -54,6 +54,10 @@ private:
     double stepBatch(const at::Tensor& batch); ///< at the input size
     double recorded(double loss, double seconds, int64_t images);
 
+    /// The range of 16-bit images is found in them, or given by the config. Says in the record what was found.
+    void settleRange(const std::vector<int>& greatestValues);
+    void findRange(const std::vector<ImageSet>& products, const TrainingOrder& order); ///< in all of them, once
+
     // the parts of fit()
     TrainingOrder orderOf(const std::vector<ImageSet>& products) const;
     void recordImages(const std::vector<ImageSet>& products, const TrainingOrder& order);
@@ -72,6 +76,7 @@ private:
     mutable std::vector<ProductScores> products_;
     mutable DriftRange drift_;
     mutable double bf16Error_ = -1;
+    ValueRange range_; ///< of 16-bit images; all 16 bits until one is met
     std::unique_ptr<DefectCheck> check_; ///< made when first needed
     std::deque<at::Tensor> recent_;      ///< the last images, should nobody calibrate
 };

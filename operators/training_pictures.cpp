@@ -9,8 +9,8 @@
 namespace agpnet
 {
 
-TrainingPictures::TrainingPictures(const std::vector<ImageSet>& products, TrainingOrder& order, const Training& training)
-    : products_(products), order_(order), training_(training), tiling_(inspectionOf(training.config()).tiling),
+TrainingPictures::TrainingPictures(const std::vector<ImageSet>& products, TrainingOrder& order, const Training& training, const ValueRange& range)
+    : products_(products), order_(order), training_(training), range_(range), tiling_(inspectionOf(training.config()).tiling),
       store_(static_cast<int64_t>(training.config().cacheMiB) << 20)
 {
 }
@@ -63,7 +63,7 @@ Features TrainingPictures::featuresOf(const View& view)
     // One by one, never with its neighbours of the batch: those that are not known yet are others after a resumed start, and the
     // last bit of a matrix product may depend on the number of its rows.
     const Config& config = training_.config();
-    const at::Tensor picture = imagesToBatch({read(view)}, {config.width, config.height});
+    const at::Tensor picture = imagesToBatch({read(view)}, {config.width, config.height}, range_);
     const TimeInto time(times_.backbone);
     const Features fresh = training_.features(picture);
     store_.keep(view, fresh, 0);

@@ -6,15 +6,16 @@
 #include "operators/feature_store.h"
 #include "operators/tiles.h"
 #include "operators/training_order.h"
+#include "operators/value_range.h"
 
 namespace agpnet
 {
 
-/// Borrows what it is given. Reads a picture only where its features are not known, or when asked to.
+/// Borrows what it is given; `range` may become known when a picture is read. Reads a picture only where its features are not known, or when asked to.
 class TrainingPictures
 {
 public:
-    TrainingPictures(const std::vector<ImageSet>& products, TrainingOrder& order, const Training& training);
+    TrainingPictures(const std::vector<ImageSet>& products, TrainingOrder& order, const Training& training, const ValueRange& range);
 
     size_t trained() const; ///< pictures that are trained on
 
@@ -40,6 +41,7 @@ private:
     const std::vector<ImageSet>& products_;
     TrainingOrder& order_;
     const Training& training_;
+    const ValueRange& range_;
     Tiling tiling_;
     FeatureStore store_;
     Times times_;

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <exception>
 #include <string>
+#include <type_traits>
 
 struct agpnet_detector
 {
@@ -25,7 +26,7 @@ namespace
 using agpnet::answer;
 using agpnet::require;
 
-/// Runs it; what it throws becomes a code and a sentence.
+/// Runs it; what it throws becomes a code and a sentence. A text that it returns is a warning.
 template <typename Function>
 int guardedForC(char* message, size_t size, Function function) noexcept
 {
@@ -33,8 +34,12 @@ int guardedForC(char* message, size_t size, Function function) noexcept
     {
         if (!message && size > 0)
             return AGPNET_E_ARGUMENT;
-        function();
-        return answer(AGPNET_OK, "", message, size);
+        std::string warning;
+        if constexpr (std::is_void_v<decltype(function())>)
+            function();
+        else
+            warning = function();
+        return answer(AGPNET_OK, warning.c_str(), message, size);
     }
     catch (const cv::Exception& error) // its what() has OpenCV's own file and line
     {
@@ -144,6 +149,7 @@ extern "C"
                                    agpnet_result whole{result->size, found.score, found.threshold, found.anomalous ? 1 : 0};
                                    std::memcpy(result, &whole, std::min(result->size, sizeof whole));
                                }
+                               return found.warning;
                            });
     }
 

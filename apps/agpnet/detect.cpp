@@ -73,6 +73,7 @@ json toJson(const fs::path& path, const Result& result, double seconds)
             {"anomalous", result.anomalous},
             {"product", result.product.empty() ? json(nullptr) : json(result.product)},
             {"drift", result.drift < 0 ? json(nullptr) : json(result.drift)},
+            {"warning", result.warning.empty() ? json(nullptr) : json(result.warning)},
             {"regions", regions},
             {"seconds", seconds}};
     setName(line, "image", path.string());
@@ -177,8 +178,9 @@ int detect(const Options& options)
     const bool all = !options.overlays && !options.maps && !options.masks;
 
     const tools::Input input = tools::inputOf(json::parse(detector->header()).at("config").at("input"));
+    const int bits = json::parse(detector->header()).at("config").value("bits", 0);
     OutputNames names;
-    size_t anomalous = 0, failed = 0;
+    size_t anomalous = 0, failed = 0, doubtful = 0;
     DriftWatch watch(*detector, options.watchStatistics);
     Progress progress("image", "images", static_cast<int>(images.size()), 0, options.asJson || images.size() < 8 || options.out.empty());
     const InterruptGuard guard;
@@ -196,7 +198,7 @@ int detect(const Options& options)
             const auto start = std::chrono::steady_clock::now();
             result = detector->detect(read, map, mask);
             seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-            image = tools::pictureOf(read);
+            image = tools::pictureOf(read, bits);
         }
         catch (const cv::Exception& error) // one bad image must not cost the others
         {
@@ -211,6 +213,8 @@ int detect(const Options& options)
             continue;
         }
         anomalous += result.anomalous;
+        if (!result.warning.empty() && doubtful++ == 0) // the others are counted: such a thing comes to all images of a camera
+            std::fprintf(stderr, "agpnet: note: %s: %s\n", images[i].c_str(), result.warning.c_str());
         watch.after(result);
         if (options.asJson)
         {
@@ -263,6 +267,8 @@ int detect(const Options& options)
         if (page && failed < images.size())
             std::printf("report: %s\n", options.report.c_str());
     }
+    if (doubtful > 1)
+        std::fprintf(stderr, "agpnet: note: the values of %zu of %zu images do not fit those of training\n", doubtful, images.size() - failed);
     if (failed > 0)
     {
         std::fprintf(stderr, "agpnet: %zu of %zu images could not be inspected\n", failed, images.size());

@@ -139,6 +139,8 @@ public:
                 result.warnings.push_back(several_ ? fmt::format("{}: {}", each.data.name, note) : note);
             each.hash = tools::datasetHash(each.data);
         }
+        if (doubtful_ > 0)
+            result.warnings.push_back(fmt::format("{} ({} images are such)", firstDoubt_, doubtful_));
         std::vector<tools::ClassFigures> figures;
         for (const MeasuredClass& each : result.classes)
             figures.push_back(each.figures);
@@ -221,6 +223,9 @@ private:
             const std::vector<Result> results = detector_->detectBatch(images, maps, cv::noArray(), MAP_MODEL);
             const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(count);
             for (size_t i = 0; i < count; i++)
+                if (!results[i].warning.empty() && doubtful_++ == 0)
+                    firstDoubt_ = fmt::format("{}: {}", items[first + i]->name, results[i].warning);
+            for (size_t i = 0; i < count; i++)
                 take(*items[first + i], images[i], Found{maps[i], static_cast<float>(results[i].score), results[i], seconds});
             progress.update(static_cast<int>(first + count));
         }
@@ -242,7 +247,7 @@ private:
                         writer->add(item, found.map, found.score);
                     if (page_)
                     {
-                        tools::ReportItem entry = reportItem(item, group(data), tools::pictureOf(image), mask, found);
+                        tools::ReportItem entry = reportItem(item, group(data), tools::pictureOf(image, header_.at("config").value("bits", 0)), mask, found);
                         entry.threshold = found.result->threshold;
                         entry.mapThreshold = found.result->pixelThreshold;
                         entry.anomalous = found.result->anomalous;
@@ -372,6 +377,8 @@ private:
     tools::Share share_;
     tools::MaskCheck masks_; ///< of the class at hand
     bool several_ = false, warm_ = false;
+    size_t doubtful_ = 0;    ///< images whose values do not fit those of training
+    std::string firstDoubt_; ///< what the first of them is told
 };
 
 int evaluate(const Options& options)

@@ -34,7 +34,7 @@ struct Options
 {
     std::vector<std::string> data, augment, good;
     std::string out, backbone, config, size, noise, precision, region, category, split, input, preset, device = "cpu";
-    int steps = 0, batch = 0, tile = -1, shots = 0;
+    int steps = 0, batch = 0, tile = -1, shots = 0, bits = 0;
     double learningRate = 0, tileOverlap = -1, checkpoint = 60, falseAlarms = 0;
     std::optional<uint64_t> seed;
     bool noImageNoise = false, reference = false, resume = false, asJson = false, earlyStop = false, profile = false;
@@ -203,6 +203,8 @@ std::string configText(const Options& options, const fs::path& example)
         config["precision"] = options.precision;
     if (!options.input.empty())
         config["input"] = options.input;
+    if (options.bits > 0)
+        config["bits"] = options.bits;
     if (options.falseAlarms > 0)
         config["false_alarms"] = options.falseAlarms;
     if (!options.preset.empty())
@@ -262,6 +264,20 @@ std::string profileText(const json& record)
         if (const double seconds = profile.value(key, 0.0); seconds > 0)
             out += fmt::format("{:>9.2f} s {:>5.1f} %  {}\n", seconds, 100 * seconds / all, text);
     return out;
+}
+
+/// What was found in 16-bit images, or does not fit what was given of them.
+void sayValues(const json& values, bool asJson)
+{
+    const int bits = values.at("bits"), images = values.at("images"), above = values.at("above"), greatest = values.at("greatest");
+    const int most = (1 << bits) - 1;
+    if (!asJson)
+        std::fprintf(stderr, "%d images of 16 bits hold values up to %d: taken as %d bits, 0 to %d%s\n", images, greatest, bits, most,
+                     values.at("given").get<bool>() ? ", as given" : ", as found; --bits says otherwise");
+    if (above > 0)
+        std::fprintf(stderr, "agpnet: note: %d of %d images of 16 bits hold values above %d, the greatest of %d bits: up to %d\n", above, images, most, bits, greatest);
+    else if (values.at("given").get<bool>() && greatest <= most / 4)
+        std::fprintf(stderr, "agpnet: note: the images of 16 bits hold values up to %d only, and %d bits are 0 to %d: they are dark, or of fewer bits\n", greatest, bits, most);
 }
 
 /// Writes the model. Where that fails, the training is not lost.
@@ -366,6 +382,9 @@ int train(const Options& options)
         return exitInterrupted;
     }
     const json record = json::parse(trainer->record());
+    const json values = record.value("values", json());
+    if (!values.is_null())
+        sayValues(values, options.asJson);
     if (record.at("sets").at(0).contains("chosen"))
         trainer->note("shots", jsonText(shotsNote(products, record)));
     saveModel(*trainer, options, state);
@@ -384,7 +403,7 @@ int train(const Options& options)
     }
     if (options.asJson)
         std::printf("%s\n", jsonText({{"model", options.out}, {"steps", trainer->stepsDone()}, {"loss", loss}, {"seconds", seconds},
-                                 {"threshold", threshold}, {"profile", record.value("profile", json::object())}, {"data_sha256", hashes},
+                                 {"threshold", threshold}, {"values", values}, {"profile", record.value("profile", json::object())}, {"data_sha256", hashes},
                                        {"notes", notes}}).c_str());
     else
     {
@@ -422,6 +441,7 @@ void addTrain(CLI::App& app, Run& run)
     command->add_option("--config", options->config, "JSON file or text; see 'agpnet operators --config'");
     command->add_option("--preset", options->preset, "default, paper (as published), or fast (168 pixels and fewer layers: a third of the time, a little less accurate)")->check(CLI::IsMember({"default", "paper", "fast"}));
     command->add_option("--input", options->input, "rgb, rgb+depth or rgb+normals (MVTec 3D-AD)")->check(CLI::IsMember({"rgb", "rgb+depth", "rgb+normals"}));
+    command->add_option("--bits", options->bits, "Of the values in 16-bit images, 8 to 16: 12 means 0 to 4095 (default: found in the images)")->check(CLI::Range(8, 16));
     command->add_option("--steps", options->steps, "Optimisation steps")->check(positiveNumber());
     command->add_option("--batch", options->batch, "Images a step")->check(positiveNumber());
     command->add_option("--size", options->size, "Input HEIGHTxWIDTH, multiples of the backbone's patch");

@@ -217,6 +217,8 @@ public:
         return found.error.empty() && found.result.score > found.result.threshold * factor_;
     }
 
+    explicit View(int bits) : bits_(bits) {}
+
     cv::Mat draw(const Watched& watched, double fps)
     {
         const cv::Size given = watched.frame.size();
@@ -224,7 +226,7 @@ public:
             std::clamp(std::min(1280.0 / given.width, 960.0 / given.height), 0.01, std::max(1.0, 640.0 / given.width));
         const cv::Size size(std::max(2, cvRound(given.width * scale) & ~1), std::max(2, cvRound(given.height * scale) & ~1));
         cv::Mat picture;
-        cv::resize(tools::pictureOf(watched.frame), picture, size, 0, 0, scale < 1 ? cv::INTER_AREA : cv::INTER_LINEAR);
+        cv::resize(tools::pictureOf(watched.frame, bits_), picture, size, 0, 0, scale < 1 ? cv::INTER_AREA : cv::INTER_LINEAR);
         const StreamResult& found = watched.found;
         const double threshold = found.result.pixelThreshold * factor_;
         if (found.error.empty() && threshold > 0)
@@ -260,6 +262,7 @@ public:
     }
 
 private:
+    int bits_; ///< of 16-bit frames
     double factor_ = 1;
     cv::Size canvas_;
 };
@@ -321,14 +324,15 @@ int watch(const Options& options)
     if (source.live()) // a frame that does not come is said in a sentence of our own
         cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_ERROR);
     const cv::Ptr<Detector> detector = Detector::load(options.model, options.precision, options.device);
-    const std::string input = json::parse(detector->header()).at("config").at("input").get<std::string>();
+    const json config = json::parse(detector->header()).at("config");
+    const std::string input = config.at("input").get<std::string>();
     require(input == "rgb", "{}: the model inspects '{}', watch has pictures only", options.model, input);
     detector->setProduct(options.product);
     detector->setSensitivity(options.sensitivity);
 
     std::signal(SIGXFSZ, SIG_IGN); // a limit on file sizes is then an error with a sentence, like a full disk
     const InterruptGuard guard;
-    View view;
+    View view(config.value("bits", 0));
     Pace pace;
     std::optional<VideoFile> video;
     std::optional<Window> window;
@@ -337,7 +341,7 @@ int watch(const Options& options)
     else
         video.emplace(options.out, options.fps > 0 ? options.fps : (source.fps() > 0 ? source.fps() : 5));
 
-    int frames = 0, anomalous = 0, failed = 0;
+    int frames = 0, anomalous = 0, failed = 0, doubtful = 0;
     const Clock::time_point start = Clock::now();
     Watcher watcher(detector, source, options.frames);
     for (Watched watched; !interrupted && !watcher.ended();)
@@ -350,6 +354,8 @@ int watch(const Options& options)
         }
         pace.tick();
         frames++;
+        if (!watched.found.result.warning.empty() && doubtful++ == 0)
+            std::fprintf(stderr, "agpnet: note: frame %d: %s\n", frames, watched.found.result.warning.c_str());
         if (!watched.found.error.empty())
         {
             failed++;

@@ -386,8 +386,8 @@ void checkExtent(const fs::path& path, Format format, const Extent& extent, cons
 {
     require(extent.width > 0 && extent.height > 0, "{}: damaged {}: its size is {}x{}", path.string(), nameOf(format), extent.width, extent.height);
     // divided, not multiplied: the product of two claims may not fit
-    require(extent.width <= options.maxPixels / extent.height, "{}: {}x{} pixels are more than the limit of {}; {} raises it", path.string(), extent.width,
-            extent.height, options.maxPixels, pixelLimitVariable);
+    require(extent.width <= options.maxPixels / extent.height, "{}: {}x{} pixels are more than the limit of {}; OPENCV_IO_MAX_IMAGE_PIXELS raises it", path.string(),
+            extent.width, extent.height, options.maxPixels);
     require(std::min(extent.width, extent.height) >= options.minSide, "{}: {}x{} pixels are too small, at least {} on each side expected", path.string(),
             extent.width, extent.height, options.minSide);
 }

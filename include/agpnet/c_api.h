@@ -31,7 +31,7 @@ typedef struct agpnet_detector agpnet_detector;
 enum
 {
     AGPNET_UINT8 = 0,  /**< 0 to 255 */
-    AGPNET_UINT16 = 1, /**< 0 to 65535 */
+    AGPNET_UINT16 = 1, /**< 0 to 65535, or to the greatest value of the bits that the model was trained with: `bits` of the header's config, 0 means all 16 */
     AGPNET_FLOAT32 = 2 /**< 0 to 1 */
 };
 
@@ -83,7 +83,7 @@ AGPNET_EXPORT void agpnet_detector_free(agpnet_detector *detector);
  * @param map           height x width floats without gaps, or null: the anomaly map at the image's size, 0 upward
  * @param mask          height x width bytes without gaps, or null: 255 where the map exceeds the pixel threshold, else 0
  * @param result        or null
- * @param message       receives one sentence
+ * @param message       receives one sentence; with AGPNET_OK it is empty, or a warning that the values of a 16-bit image do not fit those of training
  * @param message_size  its bytes */
 AGPNET_EXPORT int agpnet_detector_detect(const agpnet_detector *detector, const agpnet_image *image, float *map, uint8_t *mask,
                                          agpnet_result *result, char *message, size_t message_size);

@@ -37,6 +37,8 @@ struct Result
     double drift = -1;     ///< how far the image's features as a whole are from those of normal images: up to 1 within the range of training; -1: not known
     std::vector<Region> regions; ///< greatest peak first; filled when the image is anomalous, or a mask was asked for in a cv::Mat (they are found on the host)
     std::string deviceFailure; ///< why the device of a UMat could not do it and the host did, see Detector::setHostFallback(); else empty
+    std::string warning;   ///< where a 16-bit image in a cv::Mat has values that do not fit those of training, a sentence that says so: the score is then of little
+                           ///< worth; else empty
 };
 
 /// Where map and mask are to be given.
@@ -82,7 +84,8 @@ public:
     /// there; only the model's input and its residual pass to the model and back. Not so with tiles or a region of interest. A cv::cuda::GpuMat, on the device
     /// that the model was loaded on, stays there altogether; what was enqueued on a cv::cuda::Stream other than the default one has to be done. With tiles, a region
     /// of interest or a minimum area, map and mask are put together on the host, and go from there to where they are wanted.
-    /// @param image  8-bit, 16-bit or float (0 to 1); 1 (grey), 3 (BGR) or 4 (BGRA, alpha ignored) channels; any size from 8x8
+    /// @param image  8-bit, 16-bit (from 0 to the greatest value of the bits that the model was trained with: `bits` of the header's config, 0 means all 16; see
+    ///               Result::warning) or float (0 to 1); 1 (grey), 3 (BGR) or 4 (BGRA, alpha ignored) channels; any size from 8x8
     /// @param map    anomaly map, CV_32F, one channel: the distance of features from their reconstruction, 0 upward
     /// @param mask   CV_8U, 255 where the map exceeds the pixel threshold
     /// @throws cv::Exception for an empty image, another type, or values that are not finite

@@ -61,7 +61,8 @@ public:
     ///         difference, the training then goes on to these
     static cv::Ptr<Trainer> resume(const std::string& path, const std::string& device, const std::string& backbone, const std::string& config);
 
-    /// One optimisation step on images of normal parts (types as in Detector::detect), as they are: the config's tiles and augmentations
+    /// One optimisation step on images of normal parts (types as in Detector::detect; of 16 bits, the first batch that has such tells how many are used, unless
+    /// the config's `bits` does), as they are: the config's tiles and augmentations
     /// are fit()'s. Returns the loss.
     virtual double step(cv::InputArrayOfArrays images) = 0;
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import warnings
 from typing import Any, NamedTuple, Union
 
 import numpy as np
@@ -78,8 +79,8 @@ class Detector:
     def detect(self, image: Pixels) -> tuple[npt.NDArray[np.float32], float]:
         """The anomaly map, [height, width], and the image's score.
 
-        image: [height, width] or [height, width, channels], 1 (grey), 3 (BGR, as cv2 has it) or 4 channels (BGRA, alpha ignored); uint8, uint16, or
-        float32 from 0 to 1.
+        image: [height, width] or [height, width, channels], 1 (grey), 3 (BGR, as cv2 has it) or 4 channels (BGRA, alpha ignored); uint8, uint16 (of the bits
+        that the model was trained with, header["config"]["bits"], 0 for all 16; a RuntimeWarning says where the values do not fit), or float32 from 0 to 1.
         """
         anomaly_map, _, result = self._run(image, with_mask=False)
         return anomaly_map, result.score
@@ -103,6 +104,8 @@ class Detector:
         anomaly_map = np.empty((height, width), np.float32)
         mask = np.empty((height, width) if with_mask else (0, 0), np.uint8)
         result = _library.Result(ctypes.sizeof(_library.Result))
-        _library.call("agpnet_detector_detect", self._handle, ctypes.byref(given), anomaly_map.ctypes.data,
-                      mask.ctypes.data if with_mask else None, ctypes.byref(result))
+        warning = _library.call("agpnet_detector_detect", self._handle, ctypes.byref(given), anomaly_map.ctypes.data,
+                                mask.ctypes.data if with_mask else None, ctypes.byref(result))
+        if warning:
+            warnings.warn(warning, RuntimeWarning, stacklevel=3)
         return anomaly_map, mask, result

@@ -82,6 +82,25 @@ TEST_F(CApi, GivesWhatTheDetectorGives)
     EXPECT_THAT(agpnet_build_information(), HasSubstr("\"opencv\""));
 }
 
+/// The model has seen 8 bits alone: it takes all 16.
+TEST_F(CApi, WarnsOfValuesThatDoNotFit)
+{
+    cv::Mat deep;
+    agpnet_image given = image();
+    given.type = AGPNET_UINT16;
+    const auto sentence = [&](double most)
+    {
+        pixels.convertTo(deep, CV_16U, most / 255);
+        given.data = deep.data;
+        given.stride = static_cast<int64_t>(deep.step);
+        const auto [status, message] = detect(detector, &given, nullptr);
+        EXPECT_EQ(status, AGPNET_OK);
+        return message;
+    };
+    EXPECT_EQ(sentence(65535), "");
+    EXPECT_THAT(sentence(4095), HasSubstr("it is dark, or of 12 bits"));
+}
+
 TEST_F(CApi, RefusesByCodeAndSentence)
 {
     agpnet_result result{};

@@ -825,6 +825,85 @@ TEST_F(TinyModel, LooksWhereItIsTold)
     }
 }
 
+TEST_F(TinyModel, ARegionMayBeAThinLine)
+{
+    cv::Mat across = cv::Mat::zeros(40, 48, CV_8U), down = across.clone(), speck = across.clone();
+    across.row(17) = 255;
+    down.col(31) = 255;
+    speck.at<uchar>(5, 7) = 255;
+    const std::string image = (folder->path() / "nuts/1.png").string(), out = (folder->path() / "out").string();
+    ASSERT_EQ(Process(train("line.agp", 4)).finish().code, 0);
+    for (const auto& [name, mask] : {std::pair{"across.png", across}, {"down.png", down}, {"speck.png", speck}})
+    {
+        cv::imwrite(*folder / name, mask);
+        const Outcome found = Process({"detect", (folder->path() / "line.agp").string(), image, "--out", out, "--maps", "--roi", (folder->path() / name).string()}).finish();
+        ASSERT_EQ(found.code, 0) << found.text;
+        const cv::Mat map = cv::imread(out + "/1_map.tiff", cv::IMREAD_UNCHANGED);
+        EXPECT_EQ(cv::countNonZero((map > 0) != mask), 0) << name;
+    }
+}
+
+TEST_F(TinyModel, ADashIsStandardInput)
+{
+    ASSERT_EQ(Process(train("dash.agp", 4)).finish().code, 0);
+    const std::string model = shellQuoted((folder->path() / "dash.agp").string()), image = shellQuoted((folder->path() / "nuts/1.png").string());
+    const json file = json::parse(run(std::string(AGPNET_PROGRAM) + " detect " + model + " " + image + " --json").text);
+    const json piped = json::parse(run("cat " + image + " | " AGPNET_PROGRAM " detect " + model + " - --json").text);
+    EXPECT_EQ(piped.at("score"), file.at("score"));
+    EXPECT_EQ(piped.at("image"), "-");
+    const Outcome empty = run(AGPNET_PROGRAM " detect " + model + " - < /dev/null");
+    EXPECT_EQ(empty.code, 1);
+    EXPECT_THAT(empty.text, HasSubstr("standard input is empty, an image was expected"));
+}
+
+TEST_F(TinyModel, BitsOfACameraAreFoundSaidAndKept)
+{
+    for (int i = 0; i < 6; i++)
+    {
+        const cv::Mat image = cv::imread((folder->path() / fmt::format("nuts/{}.png", i)).string());
+        for (const int bits : {10, 12})
+        {
+            cv::Mat deep;
+            image.convertTo(deep, CV_16U, ((1 << bits) - 1) / 255.0);
+            cv::imwrite(*folder / fmt::format("deep{}/{}.png", bits, i), deep);
+        }
+    }
+    const auto trainDeep = [&](const std::string& data, const std::string& out, const Arguments& more = {})
+    {
+        Arguments arguments = {"train", "--data", (folder->path() / data).string(), "--out", (folder->path() / out).string(), "--backbone", backbone, "--reference-backbone",
+                               "--config", test::tinyConfig(4)};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return Process(arguments).finish();
+    };
+    const auto score = [&](const std::string& model, const std::string& image)
+    { return json::parse(Process({"detect", (folder->path() / model).string(), (folder->path() / image).string(), "--json"}).finish().text).at("score").get<double>(); };
+    ASSERT_EQ(Process(train("eight.agp", 4)).finish().code, 0);
+    const double expected = score("eight.agp", "nuts/3.png");
+    for (const int bits : {10, 12})
+    {
+        const std::string data = fmt::format("deep{}", bits), model = data + ".agp";
+        const Outcome trained = trainDeep(data, model);
+        ASSERT_EQ(trained.code, 0) << trained.text;
+        EXPECT_THAT(trained.text, HasSubstr(fmt::format("6 images of 16 bits hold values up to {}: taken as {} bits, 0 to {}, as found", (1 << bits) - 1, bits, (1 << bits) - 1)));
+        EXPECT_EQ(headerOf(model)["config"]["bits"], bits);
+        EXPECT_NEAR(score(model, data + "/3.png"), expected, 0.02 * expected);
+        EXPECT_THAT(Process({"info", (folder->path() / model).string()}).finish().text, HasSubstr(fmt::format("\"bits\": {}", bits)));
+    }
+    const Outcome above = Process({"detect", (folder->path() / "deep10.agp").string(), (folder->path() / "deep12").string()}).finish();
+    EXPECT_EQ(above.code, 0);
+    EXPECT_THAT(above.text, HasSubstr("0.png: image holds values up to 4095, and the model takes those of 10 bits, 0 to 1023"));
+    EXPECT_THAT(above.text, HasSubstr("the values of 6 of 6 images do not fit those of training"));
+    const Outcome below = Process({"detect", (folder->path() / "eight.agp").string(), (folder->path() / "deep12/1.png").string()}).finish();
+    EXPECT_THAT(below.text, HasSubstr("it is dark, or of 12 bits"));
+
+    const Outcome given = trainDeep("deep12", "given.agp", {"--bits", "10"});
+    ASSERT_EQ(given.code, 0) << given.text;
+    EXPECT_THAT(given.text, HasSubstr("taken as 10 bits, 0 to 1023, as given"));
+    EXPECT_THAT(given.text, HasSubstr("note: 6 of 6 images of 16 bits hold values above 1023, the greatest of 10 bits: up to 4095"));
+    EXPECT_EQ(headerOf("given.agp")["config"]["bits"], 10);
+    EXPECT_NE(trainDeep("deep12", "x.agp", {"--bits", "7"}).code, 0);
+}
+
 class Watching : public TinyModel
 {
 protected:

@@ -90,5 +90,74 @@ TEST(Blob, ThatIsNotFrom0To1IsRefused)
     EXPECT_NO_THROW(Frame{larger});
 }
 
+/// 16-bit images of fewer bits are the floats that one gets by dividing by their greatest value; geometry is not concerned.
+class Bits : public ::testing::TestWithParam<std::tuple<int, int, cv::Size>>
+{
+};
+
+TEST_P(Bits, AreScaledByTheirGreatestValue)
+{
+    const auto [bits, channels, size] = GetParam();
+    const ValueRange range{bits, 0};
+    cv::Mat image(61, 83, CV_MAKETYPE(CV_16U, channels)), unit;
+    cv::RNG(3).fill(image, cv::RNG::UNIFORM, 0, range.most() + 1);
+    image.convertTo(unit, CV_32F, 1.0 / range.most());
+    if (channels == 6)
+        for (int y = 0; y < image.rows; y++)
+            for (int i = 0; i < image.cols * 6; i++)
+                if (i % 6 >= 3)
+                    unit.ptr<float>(y)[i] = static_cast<float>(image.ptr<ushort>(y)[i]) / 65535;
+    const at::Tensor wanted = Frame(unit).at(size), got = Frame(image, "image", range).at(size);
+    EXPECT_LT((wanted - got).abs().max().item<float>(), 1e-6f);
+    EXPECT_LT((wanted - imagesToBatch({image}, size, range)).abs().max().item<float>(), 1e-6f);
+    cv::UMat device;
+    image.copyTo(device);
+    EXPECT_LT((wanted - Frame(device, "image", range).at(size)).abs().max().item<float>(), 1e-5f);
+    EXPECT_EQ(Frame(image, "image", range).warning(), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(, Bits,
+                         ::testing::Combine(::testing::Values(8, 10, 12, 14, 16), ::testing::Values(1, 3, 4, 6),
+                                            ::testing::Values(cv::Size(28, 42), cv::Size(83, 61), cv::Size(90, 30))));
+
+TEST(BitsFor, IsTheSmallestThatACameraHas)
+{
+    const std::pair<int, int> cases[] = {{0, 8}, {255, 8}, {256, 10}, {1023, 10}, {1024, 12}, {4095, 12}, {4096, 14}, {16383, 14}, {16384, 16}, {65535, 16}};
+    for (const auto& [greatest, bits] : cases)
+        EXPECT_EQ(bitsFor(greatest), bits) << greatest;
+}
+
+TEST(Misfit, SaysWhatDoesNotFit)
+{
+    struct Case
+    {
+        ValueRange range;
+        int greatest;
+        const char* sentence; ///< a part of it; "" for none
+    };
+    const Case cases[] = {{{12, 3000}, 4095, ""},
+                          {{12, 3000}, 4096, "image holds values up to 4096, and the model takes those of 12 bits, 0 to 4095"},
+                          {{12, 3000}, 1023, "image holds values up to 1023 only, and the model takes those of 12 bits, 0 to 4095: it is dark, or of 10 bits"},
+                          {{12, 3000}, 1024, ""},
+                          {{12, 1100}, 900, ""}, // as dark as training's darkest, nearly
+                          {{16, 40000}, 4095, "it is dark, or of 12 bits"},
+                          {{0, 0}, 4095, "values up to 4095 only, and the model takes those of 16 bits, 0 to 65535: it is dark, or of 12 bits"},
+                          {{0, 0}, 4096, ""},
+                          {{8, 200}, 256, "those of 8 bits"}};
+    for (const Case& each : cases)
+        for (const int channels : {1, 3, 4, 6})
+        {
+            cv::Mat image(20, 20, CV_MAKETYPE(CV_16U, channels), cv::Scalar::all(0));
+            image.ptr<ushort>(7)[5 * channels] = static_cast<ushort>(each.greatest);
+            if (channels == 6)
+                image.ptr<ushort>(7)[5 * channels + 4] = 65535; // geometry does not count
+            const std::string sentence = misfit(each.range, image, "image");
+            EXPECT_EQ(sentence.empty(), each.sentence[0] == 0) << each.range.bits << " " << each.greatest << " " << sentence;
+            EXPECT_NE(sentence.find(each.sentence), std::string::npos) << sentence;
+        }
+    EXPECT_EQ(misfit({8, 0}, cv::Mat(20, 20, CV_8UC3, cv::Scalar::all(255)), "image"), "");
+    EXPECT_EQ(misfit({8, 0}, cv::Mat(20, 20, CV_32FC3, cv::Scalar::all(1)), "image"), "");
+}
+
 } // namespace
 } // namespace agpnet

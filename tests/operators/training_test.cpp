@@ -103,6 +103,111 @@ TEST_F(Fit, SeveralProductsGetThresholdsOfTheirOwn)
     EXPECT_EQ(scores.at("count"), 7);
 }
 
+/// The pictures of set(), with values of so many bits in 16.
+ImageSet deepSet(size_t count, uint64_t seed, int bits)
+{
+    return {"", count, [=](size_t i) {
+                cv::Mat deep;
+                noise(seed + i).convertTo(deep, CV_16U, ((1 << bits) - 1) / 255.0);
+                return deep;
+            }};
+}
+
+cv::Mat deepNoise(uint64_t seed, int bits)
+{
+    return deepSet(1, seed, bits).image(0);
+}
+
+TEST_F(Fit, TheBitsOfSixteenBitImagesAreFoundAndKept)
+{
+    const auto eight = trainer(4);
+    eight->fit({set("", 12, 0)});
+    const double score = eight->detector()->detect(noise(100)).score;
+    for (const int bits : {10, 12, 14, 16})
+    {
+        const auto model = trainer(4);
+        model->fit({deepSet(12, 0, bits)});
+        EXPECT_EQ(json::parse(model->config()).at("bits"), bits);
+        model->save(folder_ / "deep.agp");
+        const auto detector = Detector::load(folder_ / "deep.agp");
+        const json header = json::parse(detector->header()), values = header.at("training").at("values");
+        EXPECT_EQ(header.at("config").at("bits"), bits);
+        EXPECT_EQ(values.at("bits"), bits);
+        EXPECT_EQ(values.at("given"), false);
+        EXPECT_EQ(values.at("images"), 12);
+        EXPECT_EQ(values.at("above"), 0);
+        EXPECT_EQ(values.at("greatest"), (1 << bits) - 1);
+        // the same pictures in finer steps: nearly the same training, whatever the bits
+        const Result found = detector->detect(deepNoise(100, bits));
+        EXPECT_NEAR(found.score, score, 0.02 * score) << bits;
+        EXPECT_EQ(found.warning, "");
+        EXPECT_NEAR(detector->detect(noise(100)).score, score, 0.02 * score) << "8-bit images go on as they are";
+        std::vector<cv::Mat> maps;
+        EXPECT_EQ(detector->detectBatch(std::vector<cv::Mat>{deepNoise(100, bits), noise(100)}, maps)[0].score, found.score);
+        if (bits < 16)
+        {
+            EXPECT_THAT(detector->detect(deepNoise(100, 16)).warning, HasSubstr("holds values up to 65535, and the model takes those of " + std::to_string(bits) + " bits"));
+        }
+        if (bits > 10)
+        {
+            EXPECT_THAT(detector->detect(deepNoise(100, bits - 4)).warning, HasSubstr("it is dark, or of"));
+        }
+    }
+    // a model that has seen 8 bits alone takes all 16
+    EXPECT_NEAR(eight->detector()->detect(deepNoise(100, 16)).score, score, 0.02 * score);
+    EXPECT_THAT(eight->detector()->detect(deepNoise(100, 12)).warning, HasSubstr("it is dark, or of 12 bits"));
+    EXPECT_FALSE(json::parse(eight->detector()->header()).at("training").contains("values"));
+}
+
+TEST_F(Fit, BitsThatAreGivenHold)
+{
+    const auto model = trainer(2, R"(,"bits":12)");
+    model->fit({deepSet(8, 0, 14)});
+    const json values = json::parse(model->record()).at("values");
+    EXPECT_EQ(json::parse(model->config()).at("bits"), 12);
+    EXPECT_EQ(values.at("given"), true);
+    EXPECT_EQ(values.at("above"), 8);
+    EXPECT_THAT(model->detector()->detect(deepNoise(0, 14)).warning, HasSubstr("12 bits"));
+    EXPECT_THAT(sentenceOf([&] { trainer(2, R"(,"bits":7)"); }), HasSubstr("'bits' is 7, expected 0 (found in the training's images) or 8 to 16"));
+    EXPECT_THAT(sentenceOf([&] { trainer(2, R"(,"bits":17)"); }), HasSubstr("'bits' is 17"));
+}
+
+/// Some of 8 bits, some of 12, the first deep one late: as if all were of 8.
+TEST_F(Fit, BitsAreFoundAmongPicturesOfOtherDepths)
+{
+    const auto model = trainer(4);
+    model->fit({{"", 12, [](size_t i) { return i % 3 == 2 ? deepNoise(i, 12) : noise(i); }}});
+    EXPECT_EQ(json::parse(model->config()).at("bits"), 12);
+    const auto eight = trainer(4);
+    eight->fit({set("", 12, 0)});
+    const double score = eight->detector()->detect(noise(100)).score;
+    EXPECT_NEAR(model->detector()->detect(noise(100)).score, score, 0.02 * score);
+}
+
+TEST_F(Fit, AResumedTrainingKeepsTheBits)
+{
+    const auto whole = trainer(4);
+    whole->fit({deepSet(8, 0, 10)});
+    const auto begun = trainer(4);
+    EXPECT_FALSE(begun->fit({deepSet(8, 0, 10)}, [](const TrainProgress& at) { return at.step < 2; }));
+    begun->saveState(folder_ / "state");
+    const auto resumed = Trainer::resume(folder_ / "state");
+    EXPECT_EQ(json::parse(resumed->config()).at("bits"), 10);
+    EXPECT_TRUE(resumed->fit({deepSet(8, 0, 10)}));
+    EXPECT_EQ(json::parse(resumed->record()).at("values"), json::parse(whole->record()).at("values"));
+    EXPECT_EQ(resumed->detector()->detect(deepNoise(50, 10)).score, whole->detector()->detect(deepNoise(50, 10)).score);
+}
+
+TEST_F(Fit, StepsTakeTheBitsOfTheFirstBatch)
+{
+    const auto model = trainer(3);
+    model->step(std::vector<cv::Mat>{deepNoise(0, 12), deepNoise(1, 12)});
+    EXPECT_EQ(json::parse(model->config()).at("bits"), 12);
+    EXPECT_THAT(sentenceOf([&] { model->step(std::vector<cv::Mat>{deepNoise(0, 14)}); }),
+                HasSubstr("an image holds values up to 16383, more than the 12 bits of the first batch"));
+    EXPECT_EQ(model->stepsDone(), 1);
+}
+
 TEST_F(Fit, OneProductNeedsNoName)
 {
     const auto model = trainer(1);

@@ -53,6 +53,10 @@ class Package(unittest.TestCase):
         self.assertAlmostEqual(detector.detect(grey)[1], detector.detect(cv2.merge([grey] * 3))[1], delta=1e-3)
         self.assertEqual(detector.detect(grey[:, :, np.newaxis])[1], detector.detect(grey)[1])
 
+    def test_warns_of_values_that_do_not_fit(self):
+        with self.assertWarnsRegex(RuntimeWarning, "it is dark, or of 12 bits"):
+            agpnet.Detector(MODEL).detect(IMAGE.astype(np.uint16) * 16)
+
     def test_refuses_with_a_sentence(self):
         detector = agpnet.Detector(MODEL)
         for image, part in [
