@@ -41,7 +41,7 @@ struct Scratch
 #define AGPNET_ROWS 6
 #include "models/attention_float_kind.h"
 #define AGPNET_KIND avx512 // 32
-#define AGPNET_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")))
+#define AGPNET_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
 #define AGPNET_LANES 16
 #define AGPNET_PANEL 4
 #define AGPNET_ROWS 6

@@ -39,7 +39,7 @@ struct Kernels
 #define AGPNET_LANES 8
 #include "models/row_kernels_kind.h"
 #define AGPNET_KIND avx512
-#define AGPNET_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")))
+#define AGPNET_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
 #define AGPNET_LANES 16
 #include "models/row_kernels_kind.h"
 #endif

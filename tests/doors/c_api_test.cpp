@@ -140,6 +140,8 @@ TEST_F(CApi, RefusesByCodeAndSentence)
     EXPECT_EQ(agpnet_detector_load(nullptr, "auto", &none, little, sizeof little), AGPNET_E_ARGUMENT);
     EXPECT_STREQ(little, "path");
     EXPECT_EQ(agpnet_detector_set_sensitivity(detector, -1, message, sizeof message), AGPNET_E_FAILED);
+    EXPECT_EQ(agpnet_detector_set_threads(detector, -1, message, sizeof message), AGPNET_E_FAILED);
+    EXPECT_EQ(agpnet_detector_set_threads(detector, 1, message, sizeof message), AGPNET_OK) << message;
     EXPECT_EQ(agpnet_detector_header(nullptr), nullptr);
     agpnet_detector_free(nullptr);
 }

@@ -178,6 +178,22 @@ TEST_F(WithModel, BatchAgreesWithSingle)
     EXPECT_TRUE(detector->detectBatch(std::vector<cv::Mat>{}).empty());
 }
 
+TEST_F(WithModel, ThreadsDoNotChangeWhatIsFound)
+{
+    const auto detector = Detector::load(model, "fp32");
+    EXPECT_EQ(detector->threads(), 0);
+    cv::Mat one, several;
+    detector->setThreads(1);
+    const double alone = detector->detect(picture(1), one).score;
+    detector->setThreads(3);
+    EXPECT_EQ(detector->threads(), 3);
+    EXPECT_NEAR(detector->detect(picture(1), several).score, alone, 1e-5 * alone);
+    EXPECT_LT(cv::norm(one, several, cv::NORM_INF), 1e-4);
+    EXPECT_THAT(messageOf([&] { detector->setThreads(-1); }), HasSubstr("threads is -1, expected 0"));
+    EXPECT_THAT(messageOf([&] { detector->setThreads(257); }), HasSubstr("threads is 257"));
+    EXPECT_EQ(detector->threads(), 3);
+}
+
 TEST_F(WithModel, SensitivityAndRegions)
 {
     const auto detector = Detector::load(model, "fp32");

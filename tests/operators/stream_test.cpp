@@ -48,6 +48,8 @@ public:
     std::string product() const override { return real_->product(); }
     void setSensitivity(double sensitivity) override { real_->setSensitivity(sensitivity); }
     double sensitivity() const override { return real_->sensitivity(); }
+    void setThreads(int threads) override { real_->setThreads(threads); }
+    int threads() const override { return real_->threads(); }
     void setThreshold(double threshold) override { real_->setThreshold(threshold); }
     void setPixelThreshold(double threshold) override { real_->setPixelThreshold(threshold); }
     double threshold() const override { return real_->threshold(); }

@@ -88,7 +88,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Place{"OtherCase", "Test", {"Ground Truth/CUT/0.png", "Ground Truth/CUT/1.png", "Ground Truth/Dent/2.png"}},
                       Place{"InTheFolderOfTheDefect", ".", {"cut/masks/0.png", "cut/masks/1.png", "dent/masks/2.png"}},
                       Place{"AmongThePictures", ".", {"cut/0_mask.png", "cut/1_mask.png", "dent/2_mask.png"}}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& place) { return std::string(place.param.name); });
 
 TEST(MaskFolders, ThatFitNoPictureAreLeftOutWithANote)
 {
