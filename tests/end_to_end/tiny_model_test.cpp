@@ -325,7 +325,9 @@ TEST_F(StoppedTraining, GoesOnWithTheSameOptionsAndMoreSteps)
         for (const std::string& part : named)
             EXPECT_THAT(outcome.text, HasSubstr(part));
         if (options[0] != "--preset") // which says more than is looked for here
+        {
             EXPECT_EQ(std::count(outcome.text.begin(), outcome.text.end(), ';'), static_cast<ptrdiff_t>(named.size())) << outcome.text;
+        }
     }
     EXPECT_EQ(test::readBytes(folder->path() / (out + ".state")), state);
 
@@ -503,18 +505,19 @@ TEST_F(TinyModel, AFullDiskBehindStandardOutputIsAnError)
 {
     const std::string model = (folder->path() / "printed.agp").string(), nuts = (folder->path() / "nuts").string();
     ASSERT_EQ(Process(train("printed.agp", 4)).finish().code, 0);
+    fs::create_directories(folder->path() / "labelled");
     fs::copy(nuts, folder->path() / "labelled/good");
     fs::copy(nuts, folder->path() / "labelled/bad");
-    for (const std::string& command :
-         {"detect " + model + " " + nuts, "detect --json " + model + " " + nuts, "detect --exit-code --json " + model + " " + nuts,
+    for (const std::string& command : Arguments{
+          "detect " + model + " " + nuts, "detect --json " + model + " " + nuts, "detect --exit-code --json " + model + " " + nuts,
           "evaluate --json " + model + " --data " + (folder->path() / "labelled").string(), "info", "info --json", "info " + model, "info --verify " + model, "operators", "operators --json",
           "operators --config", "calibrate --json " + model + " --data " + nuts, "export " + model + " --onnx-graph " + (folder->path() / "g.onnx").string(),
-          "demo-data " + (folder->path() / "demo").string() + " --product tile --train 1 --test-good 0 --test-defective 0", std::string("tune --list"),
-          std::string("--version"), std::string("--help"), std::string("detect --help")})
+          "demo-data " + (folder->path() / "demo").string() + " --product tile --train 1 --test-good 0 --test-defective 0", "tune --list",
+          "--version", "--help", "detect --help"})
     {
         const Outcome full = run(std::string("{ ") + AGPNET_PROGRAM + " " + command + " > /dev/full; }");
         EXPECT_EQ(full.code, 1) << command << full.text;
-        EXPECT_THAT(full.text, HasSubstr("agpnet: standard output: cannot be written: No space left on device")) << command;
+        EXPECT_THAT(full.text, HasSubstr("agpnet: standard output: cannot be written: ")) << command;
     }
 }
 
