@@ -14,7 +14,9 @@ import tempfile
 CPU_SHOWN, AGPNET, OLD_CLIENT, PLUGIN, OPENCV_VERSION, STAGES_TEST, MAKE_TINY_SET = sys.argv[1:]
 QEMU = os.environ.get("AGPNET_QEMU") or shutil.which("qemu-x86_64")
 LEVELS = {"Haswell-noTSX": "avx2", "Nehalem": "baseline", "qemu64": "baseline"}  # qemu's names, and ours
-STAGES = "*.EqualsReference/baseline:*.EqualsReference/avx2"  # of each stage, in what every CPU has of schedules
+# In what every CPU has of schedules; the other stages take minutes. Those for AVX2 load masked, where qemu 7.2 reads beyond the end of an array: the tests
+# labelled avx2 run them, at full speed.
+STAGES = "*Residual.EqualsReference/baseline:*Perturb.EqualsReference/baseline"
 SKIPPED = 77
 
 
