@@ -77,8 +77,13 @@ void noteLeftOut(const fs::path& path, Dataset& dataset)
     std::set<fs::path> folders;
     for (const Item& item : dataset.items)
         folders.insert(item.path.parent_path());
+    std::set<fs::path> known = folders;
+    for (const Item& item : dataset.items)
+        if (item.mask) // read too: the folder of masks, or of one image's
+            for (fs::path at = item.mask->lexically_normal(); at.has_relative_path() && at != path.lexically_normal(); at = at.parent_path())
+                known.insert(at);
     for (const fs::path& folder : folders)
-        for (std::string& note : leftOut(folder, folders))
+        for (std::string& note : leftOut(folder, known))
             dataset.warnings.push_back(std::move(note));
 }
 

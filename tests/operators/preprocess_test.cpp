@@ -81,8 +81,9 @@ TEST(Blob, ThatIsNotFrom0To1IsRefused)
         else
             EXPECT_THAT(test::errorOf(check), ::testing::AllOf(::testing::HasSubstr("blob holds values from"), ::testing::HasSubstr("expected 0 to 1, RGB"))) << name;
     }
-    cv::Mat floats, larger;
-    image.convertTo(floats, CV_32F, 1 / 255.);
+    cv::Mat floats(60, 80, CV_32FC3, cv::Scalar::all(0.5)), larger;
+    cv::rectangle(floats, {10, 10, 20, 20}, cv::Scalar::all(0), cv::FILLED);
+    cv::rectangle(floats, {50, 10, 20, 20}, cv::Scalar::all(1), cv::FILLED);
     cv::resize(floats, larger, {}, 4, 4, cv::INTER_CUBIC); // overshoots at edges
     double least = 0, most = 0;
     cv::minMaxLoc(larger.reshape(1), &least, &most);
