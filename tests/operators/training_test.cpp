@@ -161,15 +161,15 @@ TEST_F(Fit, TheBitsOfSixteenBitImagesAreFoundAndKept)
 
 TEST_F(Fit, BitsThatAreGivenHold)
 {
-    const auto model = trainer(2, R"(,"bits":12)");
+    const auto model = trainer(2, R"("bits":12)");
     model->fit({deepSet(8, 0, 14)});
     const json values = json::parse(model->record()).at("values");
     EXPECT_EQ(json::parse(model->config()).at("bits"), 12);
     EXPECT_EQ(values.at("given"), true);
     EXPECT_EQ(values.at("above"), 8);
     EXPECT_THAT(model->detector()->detect(deepNoise(0, 14)).warning, HasSubstr("12 bits"));
-    EXPECT_THAT(sentenceOf([&] { trainer(2, R"(,"bits":7)"); }), HasSubstr("'bits' is 7, expected 0 (found in the training's images) or 8 to 16"));
-    EXPECT_THAT(sentenceOf([&] { trainer(2, R"(,"bits":17)"); }), HasSubstr("'bits' is 17"));
+    EXPECT_THAT(sentenceOf([&] { trainer(2, R"("bits":7)"); }), HasSubstr("'bits' is 7, expected 0 (found in the training's images) or 8 to 16"));
+    EXPECT_THAT(sentenceOf([&] { trainer(2, R"("bits":17)"); }), HasSubstr("'bits' is 17"));
 }
 
 /// Some of 8 bits, some of 12, the first deep one late: as if all were of 8.
