@@ -320,6 +320,7 @@ int watch(const Options& options)
         screen(); // an Error says why not
     require(!options.out.empty() || displayIsThere(),
             "there is no display to open a window on; --out FILE.avi writes a video instead");
+    ::setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", 0); // FFmpeg would say of its own what is said in a sentence; unless the user wants to hear it
     FrameSource source(options.source, options.patience);
     if (source.live()) // a frame that does not come is said in a sentence of our own
         cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_ERROR);
