@@ -54,7 +54,7 @@ Setting setting(const std::string& path)
     s.model.config = completed(config, s.backbone.config);
     s.model.backbone = s.backbone;
     s.model.decoder = Decoder(decoderShape(s.model.config, s.backbone.config), 0).parameters();
-    s.model.bf16Error = 0;
+    s.model.fewerBits.bf16Error = 0;
     return s;
 }
 

@@ -156,11 +156,12 @@ at::Tensor asGrid(const at::Tensor& tokens, int rows, int columns)
 }
 
 AgpNet::AgpNet(const Config& config, const Backbone& backbone, const FeatureScale& scale, const Decoder& decoder, ComputeType compute,
-               at::Device device)
+               at::Device device, const NetRanges& ranges)
     : config_(config), compute_(compute), device_(device),
-      extractor_(makeExtractor(backbone.config, backbone.weights, {.compute = compute, .device = device, .copied = [&] { forgetPages(backbone.mapped); }})),
+      extractor_(makeExtractor(backbone.config, backbone.weights,
+                               {.compute = compute, .device = device, .ranges = ranges.backbone, .copied = [&] { forgetPages(backbone.mapped); }})),
       scale_(scale.on(device)),
-      decoder_(decoder, scalarType(compute), device)
+      decoder_(decoder, compute, device, ranges.decoder)
 {
 }
 

@@ -58,12 +58,19 @@ struct Reconstruction
     at::Tensor product;       ///< whose scale each image was given, [N]; of Training::reconstruct() undefined
 };
 
+/// Of what goes into the layers of both transformers. A backbone that is none has none.
+struct NetRanges
+{
+    Ranges backbone, decoder;
+};
+
 /// Immutable after construction; every method may be called from several threads.
 class AgpNet
 {
 public:
+    /// @param ranges  wanted for products of 8 bits
     AgpNet(const Config& config, const Backbone& backbone, const FeatureScale& scale, const Decoder& decoder, ComputeType compute,
-           at::Device device = at::kCPU);
+           at::Device device = at::kCPU, const NetRanges& ranges = {});
 
     /// images as in extractFeatures, on the model's device, as are the results. Nothing waits for a device.
     Reconstruction reconstruct(const at::Tensor& images) const;

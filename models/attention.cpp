@@ -1,6 +1,8 @@
 #include "models/attention.h"
 
+#include "common/error.h"
 #include "models/attention_bf16.h"
+#include "models/attention_bytes.h"
 #include "models/attention_float.h"
 #include "models/row_kernels.h"
 #include "models/team.h"
@@ -46,6 +48,7 @@ KeysValues::KeysValues(const at::Tensor& like, int64_t batch, int64_t tokens, in
     : batch_(batch), tokens_(tokens), heads_(heads), width_(like.size(-1) / heads / 3),
       kind_(!like.is_cpu()                              ? Kind::Whole
             : like.scalar_type() == at::kFloat          ? Kind::Float
+            : like.scalar_type() == at::kByte           ? Kind::Bytes
             : like.scalar_type() != at::kBFloat16       ? Kind::Whole
             : canAttendBf16(width_)                     ? Kind::Bf16
                                                         : Kind::Products)
@@ -55,6 +58,12 @@ KeysValues::KeysValues(const at::Tensor& like, int64_t batch, int64_t tokens, in
     {
         keys_ = room(floatKeysSize(tokens_, width_));
         values_ = room(floatValuesSize(tokens_, width_));
+    }
+    else if (kind_ == Kind::Bytes)
+    {
+        require(tokens_ <= mostTokensOfBytes, "attention in 8 bits is of {} tokens, expected at most {}", tokens_, mostTokensOfBytes);
+        keys_ = room(byteKeysSize(tokens_, width_));
+        values_ = room(byteValuesSize(tokens_, width_));
     }
     else if (kind_ == Kind::Bf16)
     {
@@ -89,6 +98,12 @@ void KeysValues::put(const at::Tensor& qkv, int64_t image, int64_t first)
             putFloat({tokens_, width_, keys_.mutable_data_ptr<float>() + at, values_.mutable_data_ptr<float>() + valuesAt}, keys, keys + channels,
                      stride, first, rows);
         }
+        else if (kind_ == Kind::Bytes)
+        {
+            const uint8_t* const keys = qkv.const_data_ptr<uint8_t>() + channels + head * width_;
+            putBytes({tokens_, width_, keys_.mutable_data_ptr<uint8_t>() + at, values_.mutable_data_ptr<uint8_t>() + valuesAt}, keys, keys + channels,
+                     stride, first, rows);
+        }
         else
         {
             const uint16_t* const keys = bits(qkv) + channels + head * width_;
@@ -97,7 +112,7 @@ void KeysValues::put(const at::Tensor& qkv, int64_t image, int64_t first)
     }
 }
 
-at::Tensor KeysValues::attend(const at::Tensor& qkv, int64_t image) const
+at::Tensor KeysValues::attend(const at::Tensor& qkv, int64_t image, const BytesOfHeads& meaning) const
 {
     const int64_t rows = qkv.size(0), stride = qkv.size(1), channels = heads_ * width_;
     if (kind_ == Kind::Whole)
@@ -117,6 +132,12 @@ at::Tensor KeysValues::attend(const at::Tensor& qkv, int64_t image) const
         if (kind_ == Kind::Float)
             attendFloat({tokens_, width_, keys_.mutable_data_ptr<float>() + at, values_.mutable_data_ptr<float>() + valuesAt},
                         qkv.const_data_ptr<float>() + head * width_, stride, rows, out.mutable_data_ptr<float>() + head * width_, channels);
+        else if (kind_ == Kind::Bytes)
+            attendBytes({tokens_, width_, keys_.mutable_data_ptr<uint8_t>() + at, values_.mutable_data_ptr<uint8_t>() + valuesAt},
+                        qkv.const_data_ptr<uint8_t>() + head * width_, stride, rows,
+                        {meaning.scale.const_data_ptr<float>()[head], meaning.factor.const_data_ptr<float>() + head * width_,
+                         meaning.shift.const_data_ptr<float>() + head * width_},
+                        out.mutable_data_ptr<uint8_t>() + head * width_, channels);
         else
             attendBf16({tokens_, bits(keys_) + at, bits(values_) + valuesAt}, bits(qkv) + head * width_, stride, rows, bits(out) + head * width_,
                        channels);
@@ -132,7 +153,7 @@ at::Tensor attend(const at::Tensor& given)
     if (!keysValues.divides())
         return keysValues.attend(qkv.view({batch * tokens, 3 * channels}), 0).view({batch, tokens, channels});
     at::Tensor result = at::empty({batch, tokens, channels}, qkv.options());
-    constexpr int64_t rowsAtOnce = 5 * KeysValues::multiple;
+    constexpr int64_t rowsAtOnce = 80;
     const int64_t parts = (tokens + rowsAtOnce - 1) / rowsAtOnce;
     const auto forEachPart = [&](const auto& use) {
         Team::forEach(batch * parts, [&](int64_t i) {

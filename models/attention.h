@@ -6,13 +6,19 @@
 namespace agpnet
 {
 
+/// What bytes mean, of each head; see ByteMeaning.
+struct BytesOfHeads
+{
+    at::Tensor scale;         ///< [heads], float32
+    at::Tensor factor, shift; ///< [heads * width], float32
+};
+
 /// Keys and values of a batch of images, laid out for products by the rows that several threads compute, then read by all of them. Inference only. On the
-/// CPU, in float32 and bfloat16, these are kernels of this library: at a few hundred tokens LibTorch's are bound by the passes between two products, and
+/// CPU, in float32, bfloat16 and bytes, these are kernels of this library: at a few hundred tokens LibTorch's are bound by the passes between two products, and
 /// divide their work by themselves. Elsewhere it is at::scaled_dot_product_attention, of a whole batch.
 class KeysValues
 {
 public:
-    static constexpr int64_t multiple = 16; ///< where rows may be divided
 
     /// @param like  what qkv will be: [..., 3 * heads * width], its type and device
     KeysValues(const at::Tensor& like, int64_t batch, int64_t tokens, int64_t heads);
@@ -20,18 +26,23 @@ public:
     /// Whether rows come and go in parts. Otherwise put() takes all rows of a batch, and does nothing.
     bool divides() const { return kind_ != Kind::Whole; }
 
+    /// Where rows may be divided.
+    int64_t multiple() const { return kind_ == Kind::Bf16 ? 16 : kind_ == Kind::Bytes ? 4 : 1; }
+
     /// @param qkv    rows of one image, [rows, 3 * heads * width], contiguous
-    /// @param first  its first token, a multiple of `multiple`; rows is one too, or they reach the last token
+    /// @param first  its first token, a multiple of multiple(); rows is one too, or they reach the last token
     void put(const at::Tensor& qkv, int64_t image, int64_t first);
 
     /// softmax(q k^T / sqrt(width)) v for the queries of such rows, [rows, heads * width]. All rows of the image have been put.
-    at::Tensor attend(const at::Tensor& qkv, int64_t image) const;
+    /// Of bytes, what they mean must be given.
+    at::Tensor attend(const at::Tensor& qkv, int64_t image, const BytesOfHeads& meaning = {}) const;
 
 private:
     enum class Kind
     {
         Float,
         Bf16,
+        Bytes,
         Products, ///< two of LibTorch's products with our softmax between
         Whole
     };

@@ -49,6 +49,27 @@ AGPNET_INLINE Floats powerOfTwo(Floats x)
     return p * reinterpret_cast<Floats>((reinterpret_cast<Words>(shifted) + 127U) << 23); // the integer, made an exponent
 }
 
+/// All elements, by halves that are joined: one by one it would take as long as the row's products.
+template <typename Join>
+AGPNET_INLINE float reduced(Floats value, const Join& join)
+{
+#ifdef __clang__
+    float all = value[0];
+    for (int i = 1; i < lanes; i++)
+        all = join(Floats{all}, Floats{value[i]})[0];
+    return all;
+#else
+    for (int half = lanes / 2; half > 0; half /= 2)
+    {
+        Words other;
+        for (int i = 0; i < lanes; i++)
+            other[i] = static_cast<uint32_t>(i ^ half);
+        value = join(value, __builtin_shuffle(value, other));
+    }
+    return value[0];
+#endif
+}
+
 // Both right factors, keys (depth: the head's channels) and values (depth: the tokens), are laid out in panels of panelWidth registers of columns, the
 // last of them as narrow as it can be: [panels][depth][columns of the panel].
 
@@ -137,9 +158,7 @@ AGPNET_INLINE float weigh(float* logits, int64_t tokens, int64_t padded, float s
         const Floats value = load(logits + i);
         most = value > most ? value : most;
     }
-    float largest = most[0];
-    for (int i = 1; i < lanes; i++)
-        largest = most[i] > largest ? most[i] : largest;
+    const float largest = reduced(most, [](Floats a, Floats b) AGPNET_TARGET { return a > b ? a : b; });
     Floats sums = all(0);
     for (int64_t i = 0; i < padded; i += lanes)
     {
@@ -147,10 +166,7 @@ AGPNET_INLINE float weigh(float* logits, int64_t tokens, int64_t padded, float s
         store(logits + i, weight);
         sums += weight;
     }
-    float sum = 0;
-    for (int i = 0; i < lanes; i++)
-        sum += sums[i];
-    return sum;
+    return reduced(sums, [](Floats a, Floats b) AGPNET_TARGET { return a + b; });
 }
 
 AGPNET_TARGET void attend(const FloatHead& head, const float* queries, int64_t stride, int64_t rows, const Scratch& scratch, float* out,

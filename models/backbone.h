@@ -4,6 +4,7 @@
 
 #include "models/onnx_writer.h"
 #include "models/precision.h"
+#include "models/quantisation.h"
 #include "models/state_dict.h"
 
 #include <array>
@@ -33,6 +34,7 @@ struct ExtractorOptions
     /// Lay weights out for oneDNN once, where the backbone and this LibTorch can. Costs a copy of the weights.
     bool prepack = true;
     at::Device device = at::kCPU;
+    Ranges ranges = {}; ///< of a transformer's blocks. Another network computes in float32 where Int8 is asked for
     /// Called now and then: the weights read so far have been copied.
     std::function<void()> copied = [] {};
 };

@@ -2,7 +2,10 @@
 // The backbone has them, and so has the decoder.
 #pragma once
 
+#include "models/attention.h"
 #include "models/linear.h"
+#include "models/precision.h"
+#include "models/quantisation.h"
 
 #include <ATen/core/Tensor.h>
 #include <cstdint>
@@ -25,14 +28,19 @@ struct LearntBlock
     at::Tensor qkvWeight, qkvBias, projectionWeight, projectionBias, hiddenWeight, hiddenBias, outputWeight, outputBias;
 };
 
+struct FrozenOptions
+{
+    ComputeType compute = ComputeType::Float32; ///< of the linear layers' products
+    int64_t packedFor = 0;                      ///< rows of input to lay the weights out for; 0: they stay as they are
+    Ranges ranges = {};
+};
+
 class FrozenBlocks
 {
 public:
     /// @param heads       of the attention
     /// @param activation  of the MLP
-    /// @param type        of the products: float32 or bfloat16
-    /// @param packedFor   rows of input to lay the weights out for; 0: they stay as they are
-    FrozenBlocks(int64_t heads, Linear::Then activation, at::ScalarType type, int64_t packedFor);
+    FrozenBlocks(int64_t heads, Linear::Then activation, FrozenOptions options);
 
     void add(const LearntBlock& block);
 
@@ -48,7 +56,7 @@ public:
     {
         std::function<void(const Rows&)> before;                ///< fills x
         std::function<void(const Rows&, int64_t blocks)> after; ///< so many blocks are in x
-        /// In the block of this number, from 1. qkv: [rows, 3, heads, D]
+        /// In the block of this number, from 1. qkv: [rows, 3, heads, D]. Not in 8 bits
         std::function<void(const Rows&, const at::Tensor& qkv, int64_t block)> attends = nullptr;
     };
 
@@ -65,13 +73,16 @@ private:
     {
         FrozenNorm norm1, norm2;
         Linear qkv, projection, hidden, output;
+        BytesOfHeads bytes = {}; ///< of queries, keys and values; Int8
     };
+
+    Block quantised(const LearntBlock& learnt) const; ///< the next one
 
     void forward(const at::Tensor& x, int64_t firstRow, int64_t count, const Around& around) const;
 
-    int64_t heads_, packedFor_;
+    int64_t heads_;
     Linear::Then activation_;
-    at::ScalarType type_;
+    FrozenOptions options_;
     std::vector<Block> blocks_;
 };
 

@@ -4,6 +4,7 @@
 #include "models/row_kernels.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/addcmul.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/InferenceMode.h>
 #include <map>
@@ -17,19 +18,25 @@ constexpr double eps = 1e-5; // LibTorch's own
 
 } // namespace
 
-FrozenDecoder::FrozenDecoder(const Decoder& decoder, at::ScalarType compute, at::Device device)
-    : shape_(decoder.shape()), compute_(compute), positions_(decoder.positions().to(device)),
-      frozen_(shape_.heads, Linear::Then::Gelu, compute, device.is_cpu() ? static_cast<int64_t>(shape_.rows) * shape_.columns : 0)
+FrozenDecoder::FrozenDecoder(const Decoder& decoder, ComputeType compute, at::Device device, Ranges ranges)
+    : shape_(decoder.shape()), input_(compute == ComputeType::Int8 ? at::kByte : scalarType(compute)), ranges_(std::move(ranges)), positions_(decoder.positions().to(device)),
+      frozen_(shape_.heads, Linear::Then::Gelu,
+              FrozenOptions{compute, device.is_cpu() ? static_cast<int64_t>(shape_.rows) * shape_.columns : 0, ranges_})
 {
     std::map<std::string, at::Tensor> weights;
     for (const auto& [name, tensor] : decoder.parameters())
         weights.emplace(name, tensor.detach().to(device));
     const int64_t tokens = static_cast<int64_t>(shape_.rows) * shape_.columns;
-    const auto linear = [&](const std::string& name) { return Linear(weights.at(name + ".weight"), weights.at(name + ".bias"), compute, tokens); };
+    const auto linear = [&](const std::string& name) { return Linear(weights.at(name + ".weight"), weights.at(name + ".bias"), scalarType(compute), tokens); };
     const auto norm = [&](const std::string& name) {
         return FrozenNorm{weights.at(name + ".weight").detach().clone(), weights.at(name + ".bias").detach().clone(), eps};
     };
-    embed_ = linear("embed");
+    const auto quantised = [&](const char* name)
+    {
+        require(ranges_.known != nullptr, "the ranges of the decoder's inputs are not known, which products of 8 bits need");
+        const at::Tensor weight = weights.at(fmt::format("{}.weight", name));
+        return quantisedInput(rangeOf(*ranges_.known, name, weight.size(1)), weight, weights.at(fmt::format("{}.bias", name)));
+    };
     for (int i = 0; i < shape_.depth; i++)
     {
         const std::string block = fmt::format("blocks.{}.", i);
@@ -39,7 +46,18 @@ FrozenDecoder::FrozenDecoder(const Decoder& decoder, at::ScalarType compute, at:
                      weight("mlp.fc1"), bias("mlp.fc1"), weight("mlp.fc2"), bias("mlp.fc2")});
     }
     norm_ = norm("norm");
-    out_ = linear("out");
+    if (compute != ComputeType::Int8)
+    {
+        embed_ = linear("embed");
+        out_ = linear("out");
+        return;
+    }
+    const QuantisedInput embed = quantised("embed"), out = quantised("out");
+    embedFactor_ = embed.factor;
+    embedShift_ = embed.shift;
+    embed_ = Linear(embed.weight, embed.bias, embed.input, {}, tokens);
+    norm_ = {norm_.weight * out.factor, norm_.bias * out.factor + out.shift, eps};
+    out_ = Linear(out.weight, out.bias, out.input, {}, tokens);
 }
 
 at::Tensor FrozenDecoder::forward(const at::Tensor& tokens) const
@@ -54,14 +72,15 @@ at::Tensor FrozenDecoder::forward(const at::Tensor& tokens) const
     {
         if (blocks != shape_.depth)
             return;
-        const at::Tensor normed = at::empty_like(part.x, part.x.options().dtype(compute_));
+        const at::Tensor normed = at::empty_like(part.x, part.x.options().dtype(input_));
         normRows(part.x, norm_.weight, norm_.bias, norm_.eps, normed);
-        own(output, part).copy_(out_(normed));
+        own(output, part).copy_(out_(ranges_.seen("out", normed)));
     };
     FrozenBlocks::Around around;
     around.before = [&](const FrozenBlocks::Rows& part)
     {
-        part.x.copy_(embed_(own(input, part).to(compute_)));
+        const at::Tensor tokensOfPart = ranges_.seen("embed", own(input, part));
+        part.x.copy_(embed_(embedFactor_.defined() ? roundedRows(at::addcmul(embedShift_, tokensOfPart, embedFactor_)) : tokensOfPart.to(input_)));
         for (int64_t row = 0; row < part.x.size(0);)
         {
             const int64_t first = (part.first + row) % length, count = std::min(part.x.size(0) - row, length - first);

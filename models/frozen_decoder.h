@@ -11,8 +11,9 @@ namespace agpnet
 class FrozenDecoder
 {
 public:
-    /// @param compute  matrix products run in it, float32 or bfloat16; the rest runs in float32
-    FrozenDecoder(const Decoder& decoder, at::ScalarType compute, at::Device device = at::kCPU);
+    /// @param compute  matrix products run in it, the rest in float32
+    /// @param ranges   of the blocks, "embed" and "out"
+    FrozenDecoder(const Decoder& decoder, ComputeType compute, at::Device device = at::kCPU, Ranges ranges = {});
 
     at::Tensor forward(const at::Tensor& tokens) const; ///< [N, rows·columns, C] → the same shape, float32
 
@@ -20,8 +21,10 @@ public:
 
 private:
     DecoderShape shape_;
-    at::ScalarType compute_;
+    at::ScalarType input_; ///< of the layers
+    Ranges ranges_;
     at::Tensor positions_;
+    at::Tensor embedFactor_, embedShift_; ///< what makes bytes of tokens; undefined: nothing does
     Linear embed_, out_;
     FrozenNorm norm_;
     FrozenBlocks frozen_;

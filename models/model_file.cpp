@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <fmt/ranges.h>
 
 namespace agpnet
 {
@@ -21,6 +22,7 @@ namespace fs = std::filesystem;
 const char backbonePrefix[] = "backbone.";
 const char decoderPrefix[] = "decoder.";
 const char scaleMean[] = "scale.mean", scaleDeviation[] = "scale.deviation";
+const char backboneRange[] = "input_range.backbone.", decoderRange[] = "input_range.decoder.";
 const char rangeMean[] = "range.mean", rangeDeviation[] = "range.deviation";
 
 /// Reads a member of the header with a sentence for what is missing or of the wrong type.
@@ -303,6 +305,22 @@ DriftRange driftOf(const std::string& path, const json& header, const TensorFile
     return drift;
 }
 
+/// None where the file says nothing.
+InputRanges inputRangesOf(const std::string& path, const TensorFile& file, const char* prefix)
+{
+    InputRanges ranges;
+    for (const auto& [name, range] : selected(prefix, file))
+    {
+        require(range.scalar_type() == at::kFloat && range.dim() == 2 && range.size(0) == 2 && range.size(1) > 0,
+                "{}: tensor '{}{}' is {} of shape [{}], expected float32 [2, channels]", path, prefix, name, toString(range.scalar_type()),
+                fmt::join(range.sizes(), ", "));
+        require(at::isfinite(range).all().item<bool>() && (range[0] <= range[1]).all().item<bool>(),
+                "{}: tensor '{}{}' is no range, expected finite values, the first row no greater than the second", path, prefix, name);
+        ranges.emplace(name, range.clone()); // of no mapped file
+    }
+    return ranges;
+}
+
 } // namespace
 
 nlohmann::json headerOf(const ModelFile& model, EmbedBackbone embed)
@@ -314,7 +332,13 @@ nlohmann::json headerOf(const ModelFile& model, EmbedBackbone embed)
             {"scores", toJson(model)},
             {"drift", toJson(model.drift)},
             {"training", model.record},
-            {"bf16_error", model.bf16Error}};
+            {"bf16_error", model.fewerBits.bf16Error},
+            {"int8_error", model.fewerBits.int8Error}};
+}
+
+NetRanges FewerBits::ranges() const
+{
+    return {{std::make_shared<const InputRanges>(backbone), nullptr}, {std::make_shared<const InputRanges>(decoder), nullptr}};
 }
 
 void writeModel(const std::string& path, const ModelFile& model, EmbedBackbone embed)
@@ -330,6 +354,9 @@ void writeModel(const std::string& path, const ModelFile& model, EmbedBackbone e
         file.tensors.emplace(rangeMean, model.drift.features.mean);
         file.tensors.emplace(rangeDeviation, model.drift.features.deviation);
     }
+    for (const auto& [prefix, ranges] : {std::pair{backboneRange, &model.fewerBits.backbone}, {decoderRange, &model.fewerBits.decoder}})
+        for (const auto& [name, range] : *ranges)
+            file.tensors.emplace(prefix + name, range);
     for (const auto& [name, tensor] : model.decoder)
         file.tensors.emplace(decoderPrefix + name, tensor.detach());
     if (embed == EmbedBackbone::Yes)
@@ -355,7 +382,11 @@ ModelFile readModel(const std::string& path)
     model.products = productsOf(path, scores);
     model.record = member<json>(path, header, "training");
     require(model.record.is_object(), "{}: header member 'training' is {}, expected an object", path, model.record.type_name());
-    model.bf16Error = member<double>(path, header, "bf16_error");
+    model.fewerBits.bf16Error = member<double>(path, header, "bf16_error");
+    if (header.contains("int8_error")) // not in files of before there were products of 8 bits
+        model.fewerBits.int8Error = member<double>(path, header, "int8_error");
+    model.fewerBits.backbone = inputRangesOf(path, file, backboneRange);
+    model.fewerBits.decoder = inputRangesOf(path, file, decoderRange);
     DecoderShape shape;
     try
     {

@@ -40,6 +40,16 @@ struct DriftRange
 /// How the numbers came to be: steps, seconds, images, data hash, losses, versions, device, precision.
 using TrainingRecord = nlohmann::json;
 
+/// What is known of the model in products of fewer bits than float32's.
+struct FewerBits
+{
+    InputRanges backbone, decoder; ///< for products of 8 bits; empty: not known
+    double bf16Error = -1; ///< relative error of image scores in bfloat16 against float32; negative: not measured
+    double int8Error = -1; ///< the same in products of 8 bits
+
+    NetRanges ranges() const;
+};
+
 struct ModelFile
 {
     Config config;
@@ -50,7 +60,7 @@ struct ModelFile
     std::vector<ProductScores> products; ///< in the order of training; empty where the products have no names
     DriftRange drift;
     TrainingRecord record;
-    double bf16Error = -1; ///< relative error of image scores in bfloat16 against float32; negative: not measured
+    FewerBits fewerBits;
 };
 
 enum class EmbedBackbone

@@ -1,6 +1,7 @@
 #include "models/row_kernels.h"
 
 #include "common/cpu.h"
+#include "models/store_bytes.h"
 #include "models/team.h"
 
 #include <algorithm>
@@ -21,26 +22,32 @@ using SoftmaxRow = void(uint16_t*, float*, int64_t, float);
 using AddSpan = void(float*, const void*, int64_t);
 using NormRow = void(const float*, const float*, const float*, void*, int64_t, float);
 
-/// In pairs: of float32, of bfloat16.
+using RoundSpan = void(const float*, uint8_t*, int64_t);
+
+/// In the order of kindOf(): of float32, of bfloat16, of bytes.
 struct Kernels
 {
     SoftmaxRow* softmax;
     AddSpan* add[2];
-    NormRow* norm[2];
+    NormRow* norm[3];
+    RoundSpan* round;
 };
 
 #define AGPNET_KIND plain
 #define AGPNET_TARGET
 #define AGPNET_LANES 4
+#define AGPNET_STORE_BYTES storeBytes4
 #include "models/row_kernels_kind.h"
 #ifdef __x86_64__
 #define AGPNET_KIND avx2
 #define AGPNET_TARGET __attribute__((target("avx2,fma")))
 #define AGPNET_LANES 8
+#define AGPNET_STORE_BYTES storeBytes8
 #include "models/row_kernels_kind.h"
 #define AGPNET_KIND avx512
 #define AGPNET_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
 #define AGPNET_LANES 16
+#define AGPNET_STORE_BYTES storeBytes16
 #include "models/row_kernels_kind.h"
 #endif
 
@@ -92,7 +99,7 @@ bool isOwn(const at::Tensor& x, at::ScalarType type)
 
 size_t kindOf(at::ScalarType type)
 {
-    return type == at::kBFloat16 ? 1 : 0;
+    return type == at::kBFloat16 ? 1 : type == at::kByte ? 2 : 0;
 }
 
 } // namespace
@@ -108,9 +115,11 @@ void addRows(const at::Tensor& x, const at::Tensor& y)
 void normRows(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps, const at::Tensor& out)
 {
     const int64_t columns = x.size(-1), rows = x.numel() / columns;
-    if (!isOwn(x, out.scalar_type()) || columns % mostLanes != 0)
+    const bool bytes = out.scalar_type() == at::kByte;
+    if (!(bytes || isOwn(x, out.scalar_type())) || columns % mostLanes != 0)
     {
-        out.copy_(at::layer_norm(x, {columns}, weight, bias, eps));
+        const at::Tensor normed = at::layer_norm(x, {columns}, weight, bias, eps);
+        out.copy_(bytes ? roundedRows(normed) : normed);
         return;
     }
     NormRow* const norm = kernels().norm[kindOf(out.scalar_type())];
@@ -119,6 +128,13 @@ void normRows(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& b
     const int64_t step = columns * static_cast<int64_t>(out.element_size());
     for (int64_t row = 0; row < rows; row++)
         norm(from + row * columns, weight.const_data_ptr<float>(), bias.const_data_ptr<float>(), to + row * step, columns, static_cast<float>(eps));
+}
+
+at::Tensor roundedRows(const at::Tensor& x)
+{
+    at::Tensor bytes = at::empty_like(x, at::kByte);
+    kernels().round(x.const_data_ptr<float>(), bytes.mutable_data_ptr<uint8_t>(), x.numel());
+    return bytes;
 }
 
 } // namespace agpnet

@@ -16,7 +16,10 @@ void addRows(const at::Tensor& x, const at::Tensor& y);
 ///
 /// @param x       [rows, C], float32, contiguous
 /// @param weight  [C], float32, as bias
-/// @param out     [rows, C], bfloat16 or float32, contiguous: written to
+/// @param out     [rows, C], bfloat16, float32 or bytes (rounded, and no less than 0, no more than 255), contiguous: written to
 void normRows(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps, const at::Tensor& out);
+
+/// x as bytes, rounded, and no less than 0, no more than 255. x: float32, contiguous. Runs in the calling thread.
+at::Tensor roundedRows(const at::Tensor& x);
 
 } // namespace agpnet

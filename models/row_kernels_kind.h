@@ -1,6 +1,6 @@
 // The kernels of row_kernels.cpp in one width of registers; included once for each. What it is given:
 //   AGPNET_KIND   its namespace            AGPNET_TARGET  the attribute of its functions, and so the instructions they use
-//   AGPNET_LANES  floats of a register
+//   AGPNET_LANES  floats of a register     AGPNET_STORE_BYTES(to, words)  numbers of a register, up to 255, as bytes
 #define AGPNET_INLINE AGPNET_TARGET inline __attribute__((always_inline))
 
 namespace AGPNET_KIND
@@ -47,12 +47,31 @@ AGPNET_INLINE void storeBFloat16(uint16_t* to, Floats value) // to the nearest, 
     std::memcpy(to, &result, sizeof result);
 }
 
+AGPNET_INLINE void storeByte(uint8_t* to, Floats value) // the nearest from 0 to 255; of a NaN 0
+{
+    const Floats least = all(0.0F), most = all(255.0F), round = all(8388608.0F); // 2^23: adding it leaves the nearest integer in the low bits
+    value = value > least ? value : least;
+    value = value < most ? value : most;
+    AGPNET_STORE_BYTES(to, reinterpret_cast<Words>(value + round) & 255U);
+}
+
 AGPNET_INLINE float sumOf(Floats value)
 {
+#ifdef __clang__
     float sum = 0;
     for (int64_t i = 0; i < lanes; i++)
         sum += value[i];
     return sum;
+#else
+    for (uint32_t half = lanes / 2; half > 0; half /= 2) // halves are added to each other; element by element takes as long as a row's pass
+    {
+        Words other;
+        for (uint32_t i = 0; i < lanes; i++)
+            other[i] = i ^ half;
+        value += __builtin_shuffle(value, other);
+    }
+    return value[0];
+#endif
 }
 
 AGPNET_INLINE float greatestOf(Floats value)
@@ -122,6 +141,12 @@ struct AsBFloat16
     static AGPNET_INLINE void store(uint16_t* to, Floats value) { storeBFloat16(to, value); }
 };
 
+struct AsByte
+{
+    using Element = uint8_t;
+    static AGPNET_INLINE void store(uint8_t* to, Floats value) { storeByte(to, value); }
+};
+
 /// `count` elements of addRows().
 template <typename In>
 AGPNET_INLINE void add(float* x, const void* from, int64_t count)
@@ -143,17 +168,25 @@ template <typename Out>
 AGPNET_INLINE void norm(const float* x, const float* weight, const float* bias, void* outRow, int64_t columns, float eps)
 {
     auto* const out = static_cast<typename Out::Element*>(outRow);
-    Floats sums = all(0);
-    for (int64_t i = 0; i < columns; i += lanes)
-        sums += loadFloats(x + i);
-    const float mean = sumOf(sums) / static_cast<float>(columns);
-    Floats squares = all(0);
-    for (int64_t i = 0; i < columns; i += lanes)
+    // four sums each: one addition waits for the one before
+    const auto summed = [&](const auto& term) AGPNET_TARGET
+    {
+        Floats sums[4] = {};
+        int64_t i = 0;
+        for (; i + 4 * lanes <= columns; i += 4 * lanes)
+            for (int64_t part = 0; part < 4; part++)
+                sums[part] += term(i + part * lanes);
+        for (; i < columns; i += lanes)
+            sums[0] += term(i);
+        return sumOf((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    };
+    const float mean = summed([&](int64_t i) AGPNET_TARGET { return loadFloats(x + i); }) / static_cast<float>(columns);
+    const auto squared = [&](int64_t i) AGPNET_TARGET
     {
         const Floats distance = loadFloats(x + i) - mean;
-        squares += distance * distance;
-    }
-    const float factor = 1.0F / std::sqrt(sumOf(squares) / static_cast<float>(columns) + eps);
+        return distance * distance;
+    };
+    const float factor = 1.0F / std::sqrt(summed(squared) / static_cast<float>(columns) + eps);
     for (int64_t i = 0; i < columns; i += lanes)
         Out::store(out + i, (loadFloats(x + i) - mean) * factor * loadFloats(weight + i) + loadFloats(bias + i));
 }
@@ -174,7 +207,22 @@ AGPNET_TARGET void normBFloat16(const float* x, const float* weight, const float
 {
     norm<AsBFloat16>(x, weight, bias, out, columns, eps);
 }
-constexpr Kernels kernels = {softmax, {addFloat, addBFloat16}, {normFloat, normBFloat16}};
+AGPNET_TARGET void normByte(const float* x, const float* weight, const float* bias, void* out, int64_t columns, float eps)
+{
+    norm<AsByte>(x, weight, bias, out, columns, eps);
+}
+AGPNET_TARGET void roundToBytes(const float* x, uint8_t* out, int64_t count)
+{
+    const int64_t whole = count / lanes * lanes;
+    for (int64_t i = 0; i < whole; i += lanes)
+        storeByte(out + i, loadFloats(x + i));
+    float tail[lanes] = {};
+    uint8_t bytes[lanes];
+    std::copy(x + whole, x + count, tail);
+    storeByte(bytes, loadFloats(tail));
+    std::copy(bytes, bytes + (count - whole), out + whole);
+}
+constexpr Kernels kernels = {softmax, {addFloat, addBFloat16}, {normFloat, normBFloat16, normByte}, roundToBytes};
 
 } // namespace AGPNET_KIND
 
@@ -182,3 +230,4 @@ constexpr Kernels kernels = {softmax, {addFloat, addBFloat16}, {normFloat, normB
 #undef AGPNET_KIND
 #undef AGPNET_TARGET
 #undef AGPNET_LANES
+#undef AGPNET_STORE_BYTES

@@ -364,9 +364,9 @@ const Decoder& Training::decoder() const
     return impl_->decoder;
 }
 
-AgpNet Training::model(ComputeType compute) const
+AgpNet Training::model(ComputeType compute, const NetRanges& ranges) const
 {
-    return AgpNet(impl_->config, impl_->backbone, impl_->scale, impl_->decoder, compute, impl_->device);
+    return AgpNet(impl_->config, impl_->backbone, impl_->scale, impl_->decoder, compute, compute == ComputeType::Int8 ? at::Device(at::kCPU) : impl_->device, ranges);
 }
 
 Decoder::NamedTensors Training::state() const

@@ -68,7 +68,9 @@ public:
     at::Device device() const;
     ComputeType compute() const; ///< of the matrix products
     const Decoder& decoder() const;
-    AgpNet model(ComputeType compute) const; ///< a snapshot for inference
+
+    /// A snapshot for inference. In products of 8 bits it is on the CPU, wherever the training is.
+    AgpNet model(ComputeType compute, const NetRanges& ranges = {}) const;
 
     /// Decoder, EMA decoder, optimiser moments and counters, by name, in host memory; restore() refuses what does not fit.
     Decoder::NamedTensors state() const;

@@ -60,7 +60,8 @@ Vit::Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& opt
     it.config = std::move(config);
     it.options = options;
     it.options.copied = {}; // of this call alone
-    it.type = options.compute == ComputeType::BFloat16 ? at::kBFloat16 : at::kFloat;
+    it.options.ranges = {};
+    it.type = scalarType(options.compute);
     it.packed = options.prepack && options.device.is_cpu() && Linear::canPack();
 
     const VitConfig& c = it.config;
@@ -96,8 +97,11 @@ Vit::Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& opt
     if (c.normPre)
         it.normPre = {get("norm_pre.weight", {c.width}).clone(), get("norm_pre.bias", {c.width}).clone(), c.layerNormEps};
 
-    it.frozen.emplace(c.heads, c.quickGelu ? Linear::Then::Silu : Linear::Then::Gelu, it.type, it.packed ? it.tokens() : 0);
-    for (int64_t i = 0; i < c.depth; i++)
+    it.frozen.emplace(c.heads, c.quickGelu ? Linear::Then::Silu : Linear::Then::Gelu,
+                      FrozenOptions{options.compute, it.packed ? it.tokens() : 0, options.ranges});
+    // what is known of a network that was only ever asked for its first blocks does for these
+    const auto known = [&](int64_t block) { return options.ranges.known && options.ranges.known->contains(fmt::format("blocks.{}.qkv", block)); };
+    for (int64_t i = 0; i < c.depth && (options.compute != ComputeType::Int8 || known(i)); i++)
     {
         const std::string name = fmt::format("blocks.{}.", i);
         const auto norm = [&](const std::string& which) {

@@ -1,5 +1,6 @@
 #include "operators/early_stopping.h"
 
+#include "common/error.h"
 #include "operators/inference.h"
 #include "operators/preprocess.h"
 #include "operators/synthetic.h"
@@ -16,19 +17,6 @@ namespace
 
 constexpr size_t patience = 4;    // checks
 constexpr double leastGain = 1e-3;
-
-/// [1, C, h, w] → CV_32FC(C), and back; both own what they hold.
-cv::Mat pictureOf(const at::Tensor& image)
-{
-    const at::Tensor rows = image[0].permute({1, 2, 0}).contiguous();
-    return cv::Mat(static_cast<int>(rows.size(0)), static_cast<int>(rows.size(1)), CV_32FC(static_cast<int>(rows.size(2))),
-                   rows.mutable_data_ptr()).clone();
-}
-
-at::Tensor tensorOf(const cv::Mat& picture)
-{
-    return at::from_blob(picture.data, {1, picture.rows, picture.cols, picture.channels()}, at::kFloat).permute({0, 3, 1, 2}).contiguous();
-}
 
 /// Chance that one of `high` is greater than one of `low`, a tie counting half.
 double areaUnderCurve(const at::Tensor& high, const at::Tensor& low)
@@ -55,24 +43,18 @@ DefectCheck::DefectCheck(const Training& training, size_t count, const std::func
 {
     const Config& config = training.config();
     const cv::Size input(config.width, config.height);
-    std::vector<at::Tensor> views, tokens[2], masks;
+    const ViewPairs pairs = viewPairs(count, image, tiling, input, config.seed);
+    require(!pairs.defective.empty(), "early stopping draws defects into pictures, which wants an input of at least 16x16, found {}x{}", input.height, input.width);
+    std::vector<at::Tensor> tokens[2];
     for (size_t i = 0; i < count; i++)
     {
-        const Frame whole = image(i);
-        const TileGrid grid(whole.size(), tiling);
-        views.push_back(whole.at(grid[i % grid.size()], input));
-    }
-    for (size_t i = 0; i < count; i++)
-    {
-        const SyntheticDefect defect = withDefect(pictureOf(views[i]), pictureOf(views[(i + 1) % count]), config.seed, i);
         // one by one, as training takes its features: a resumed start finds the same bits
-        tokens[0].push_back(training.features(views[i]).tokens);
-        tokens[1].push_back(training.features(tensorOf(defect.image)).tokens);
-        masks.push_back(at::from_blob(defect.mask.data, {1, 1, input.height, input.width}, at::kByte).ne(0));
+        tokens[0].push_back(training.features(pairs.normal[i]).tokens);
+        tokens[1].push_back(training.features(pairs.defective[i]).tokens);
     }
     normal_.tokens = at::cat(tokens[0]);
     defective_.tokens = at::cat(tokens[1]);
-    masks_ = at::cat(masks).to(training.device());
+    masks_ = at::cat(pairs.masks).to(training.device());
 }
 
 double DefectCheck::separation(const Training& training) const

@@ -22,16 +22,12 @@ namespace
 
 namespace fs = std::filesystem;
 
-/// bfloat16 is chosen by itself only where training measured that it changes scores by less than this.
-constexpr double acceptableBf16Error = 0.02;
+/// Fewer bits are chosen by themselves only where training measured that they change scores by less than this.
+constexpr double acceptableError = 0.02;
 
-ComputeType chosenType(const ModelFile& file, const std::string& precision, at::Device device)
+bool acceptable(double error)
 {
-    const bool accurate = file.bf16Error >= 0 && file.bf16Error <= acceptableBf16Error;
-    const ComputeType type = computeType(precision == "auto" && !accurate ? "fp32" : precision, device);
-    if (precision == "bf16" && type == ComputeType::Float32)
-        CV_LOG_ONCE_WARNING(nullptr, "agpnet: bf16 was asked for, but this CPU has no bfloat16 products; the model computes in float32");
-    return type;
+    return error >= 0 && error <= acceptableError;
 }
 
 /// Files of before say nothing: all 16 bits, as they were trained.
@@ -113,6 +109,27 @@ Maps inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
 }
 
 } // namespace
+
+ComputeType chosenType(const FewerBits& known, const std::string& precision, at::Device device)
+{
+    const bool rangesKnown = !known.backbone.empty();
+    if (precision == "auto")
+    {
+        if (device.is_cpu() && rangesKnown && acceptable(known.int8Error) && eightBitsAreFaster())
+            return ComputeType::Int8;
+        return acceptable(known.bf16Error) ? computeType("auto", device) : ComputeType::Float32;
+    }
+    const ComputeType type = computeType(precision, device);
+    if (precision == "bf16" && type == ComputeType::Float32)
+        CV_LOG_ONCE_WARNING(nullptr, "agpnet: bf16 was asked for, but this CPU has no bfloat16 products; the model computes in float32");
+    if (precision == "int8" && (type == ComputeType::Float32 || !rangesKnown))
+    {
+        CV_LOG_ONCE_WARNING(nullptr, fmt::format("agpnet: int8 was asked for, but {}; the model computes in float32",
+                                                 rangesKnown ? "this device has no products of 8 bits" : "the model has no ranges of its layers' inputs"));
+        return ComputeType::Float32;
+    }
+    return type;
+}
 
 void requireTiling(int side, double overlap)
 {
@@ -199,7 +216,7 @@ std::vector<Inspected> inspected(const AgpNet& net, const std::function<Findings
 
 Inference::Inference(const ModelFile& file, const std::string& precision, at::Device device)
     : net_(file.config, file.backbone, file.scale, Decoder(decoderShape(file.config, file.backbone.config), file.decoder),
-           chosenType(file, precision, device), device),
+           chosenType(file.fewerBits, precision, device), device, file.fewerBits.ranges()),
       range_(rangeOf(file)), scores_(file.scores), products_(file.products), drift_(file.drift),
       replay_([this](const at::Tensor& images) -> std::vector<at::Tensor> {
           const auto [maps, evidence] = findingsIn(net_, images);

@@ -24,6 +24,9 @@ struct Inspection
     RegionOfInterest region;
 };
 
+/// What the model computes in where `precision` is asked for: "auto" takes what is fastest of what training found accurate.
+ComputeType chosenType(const FewerBits& known, const std::string& precision, at::Device device);
+
 /// Refuses what Config would.
 void requireTiling(int side, double overlap);
 
@@ -82,7 +85,7 @@ public:
     const DriftRange& drift() const { return drift_; }
     double outOfRange(int64_t product, const at::Tensor& features) const; ///< distance over the limit: above 1 outside; -1: not known
     cv::Size inputSize() const { return {config().width, config().height}; }
-    std::string precision() const { return net_.compute() == ComputeType::BFloat16 ? "bf16" : "fp32"; }
+    std::string precision() const { return nameOf(net_.compute()); }
 
 private:
     AgpNet net_;

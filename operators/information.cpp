@@ -26,7 +26,6 @@ namespace
 nlohmann::json cpuInformation()
 {
     const CpuFeatures& has = cpuFeatures();
-    const auto nameOf = [](ComputeType type) { return type == ComputeType::BFloat16 ? "bf16" : "fp32"; };
     constexpr int64_t usualHead = 64; // channels
     return {{"level", levelOf(has)},
             {"capability", at::get_cpu_capability()},

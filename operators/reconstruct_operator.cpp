@@ -55,7 +55,7 @@ OperatorEntry reconstructOperator()
                            {"reconstructed", "[N,C,h,w]", "the decoder's reconstruction of them", false}},
                           {requiredText("model", "path of a .agp file"),
                            textAttribute("precision", "auto takes bf16 where the device has it and the model was found accurate in it", "auto",
-                                         {"auto", "fp32", "bf16"}),
+                                         {"auto", "fp32", "bf16", "int8"}),
                            deviceAttribute()}};
     return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Reconstruct>(attributes); }};
 }

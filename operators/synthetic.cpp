@@ -3,6 +3,7 @@
 #include "common/error.h"
 #include "operators/draw.h"
 
+#include <ATen/ATen.h>
 #include <algorithm>
 #include <opencv2/imgproc.hpp>
 
@@ -121,13 +122,27 @@ SyntheticDefect shade(const cv::Mat& image, Draw& draw)
     return blendedIn(image, image * (draw.below(2) ? 1.2 : 0.8), weight);
 }
 
+/// [1, C, h, w] → CV_32FC(C), and back; both own what they hold.
+cv::Mat pictureOf(const at::Tensor& image)
+{
+    const at::Tensor rows = image[0].permute({1, 2, 0}).contiguous();
+    return cv::Mat(static_cast<int>(rows.size(0)), static_cast<int>(rows.size(1)), CV_32FC(static_cast<int>(rows.size(2))),
+                   rows.mutable_data_ptr()).clone();
+}
+
+at::Tensor tensorOf(const cv::Mat& picture)
+{
+    return at::from_blob(picture.data, {1, picture.rows, picture.cols, picture.channels()}, at::kFloat).permute({0, 3, 1, 2}).contiguous();
+}
+
+constexpr int leastSide = 16;
+
 } // namespace
 
 SyntheticDefect withDefect(const cv::Mat& image, const cv::Mat& donor, uint64_t seed, uint64_t n)
 {
-    constexpr int least = 16;
-    require(image.depth() == CV_32F && image.type() == donor.type() && sideOf(image) >= least && sideOf(donor) >= least,
-            "a synthetic defect needs pictures of float of at least {0}x{0}, found {1}x{2} and {3}x{4}", least, image.cols, image.rows, donor.cols,
+    require(image.depth() == CV_32F && image.type() == donor.type() && sideOf(image) >= leastSide && sideOf(donor) >= leastSide,
+            "a synthetic defect needs pictures of float of at least {0}x{0}, found {1}x{2} and {3}x{4}", leastSide, image.cols, image.rows, donor.cols,
             donor.rows);
     Draw draw(mixed(mixed(seed, streamOfDefects), n));
     switch (n % 4)
@@ -137,6 +152,26 @@ SyntheticDefect withDefect(const cv::Mat& image, const cv::Mat& donor, uint64_t 
     case 2: return spot(image, draw);
     default: return shade(image, draw);
     }
+}
+
+ViewPairs viewPairs(size_t count, const std::function<Frame(size_t)>& image, const Tiling& tiling, cv::Size input, uint64_t seed)
+{
+    ViewPairs pairs;
+    for (size_t i = 0; i < count; i++)
+    {
+        const Frame whole = image(i);
+        const TileGrid grid(whole.size(), tiling);
+        pairs.normal.push_back(whole.at(grid[i % grid.size()], input));
+    }
+    if (std::min(input.width, input.height) < leastSide)
+        return pairs;
+    for (size_t i = 0; i < count; i++)
+    {
+        const SyntheticDefect defect = withDefect(pictureOf(pairs.normal[i]), pictureOf(pairs.normal[(i + 1) % count]), seed, i);
+        pairs.defective.push_back(tensorOf(defect.image));
+        pairs.masks.push_back(at::from_blob(defect.mask.data, {1, 1, input.height, input.width}, at::kByte).ne(0));
+    }
+    return pairs;
 }
 
 } // namespace agpnet

@@ -3,7 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include "operators/preprocess.h"
+#include "operators/tiles.h"
+
+#include <ATen/core/Tensor.h>
+#include <functional>
 #include <opencv2/core.hpp>
+#include <vector>
 
 namespace agpnet
 {
@@ -24,5 +30,15 @@ struct SyntheticDefect
 /// @param image  CV_32FC(n), 0 to 1, of at least 16 pixels a side; not written to
 /// @param donor  another normal picture, or the same; of the image's type, any size of at least 16 pixels a side
 SyntheticDefect withDefect(const cv::Mat& image, const cv::Mat& donor, uint64_t seed, uint64_t n);
+
+/// Normal pictures as the model is shown them, and the same with a defect each.
+struct ViewPairs
+{
+    std::vector<at::Tensor> normal, defective; ///< [1, C, height, width], 0 to 1. No defective ones where the input is smaller than 16 pixels a side
+    std::vector<at::Tensor> masks;             ///< of the defective: [1, 1, height, width], bool
+};
+
+/// @param tiling  of a picture in tiles one tile is taken
+ViewPairs viewPairs(size_t count, const std::function<Frame(size_t)>& image, const Tiling& tiling, cv::Size input, uint64_t seed);
 
 } // namespace agpnet

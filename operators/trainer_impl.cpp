@@ -10,6 +10,7 @@
 #include "operators/calibration.h"
 #include "operators/detector_impl.h"
 #include "operators/early_stopping.h"
+#include "operators/fewer_bits.h"
 #include "operators/forked.h"
 #include "operators/guard.h"
 #include "operators/preprocess.h"
@@ -294,6 +295,17 @@ double TrainerImpl::stepOn(TrainingPictures& pictures)
     return recorded(loss, watch.seconds(), static_cast<int64_t>(whole));
 }
 
+std::pair<size_t, std::function<Frame(size_t)>> TrainerImpl::inTurns(const std::vector<Normals>& products, size_t most)
+{
+    std::vector<std::pair<size_t, size_t>> chosen; // product and picture
+    for (size_t i = 0; i < mostCalibrated && chosen.size() < most; i++)
+        for (size_t product = 0; product < products.size() && chosen.size() < most; product++)
+            if (i < products[product].count)
+                chosen.emplace_back(product, i);
+    const size_t count = chosen.size();
+    return {count, [&products, chosen = std::move(chosen)](size_t i) { return products[chosen[i].first].image(chosen[i].second); }};
+}
+
 void TrainerImpl::checkGain(const std::vector<Normals>& normals)
 {
     const Config& config = training_.config();
@@ -301,13 +313,8 @@ void TrainerImpl::checkGain(const std::vector<Normals>& normals)
         return;
     if (!check_)
     {
-        std::vector<std::pair<size_t, size_t>> chosen; // product and picture: the products by turns
-        for (size_t i = 0; i < mostCalibrated && chosen.size() < mostChecked; i++)
-            for (size_t product = 0; product < normals.size() && chosen.size() < mostChecked; product++)
-                if (i < normals[product].count)
-                    chosen.emplace_back(product, i);
-        check_ = std::make_unique<DefectCheck>(
-            training_, chosen.size(), [&](size_t i) { return normals[chosen[i].first].image(chosen[i].second); }, inspectionOf(config).tiling);
+        const auto [count, image] = inTurns(normals, mostChecked);
+        check_ = std::make_unique<DefectCheck>(training_, count, image, inspectionOf(config).tiling);
     }
     nlohmann::json& note = record_["early_stop"]; // in the saved state too, so that a resumed training decides alike
     note["checks"].push_back(training_.world().first(check_->separation(training_)));
@@ -381,12 +388,11 @@ void TrainerImpl::calibrate(size_t count, const std::function<cv::Mat(size_t)>& 
 
 void TrainerImpl::calibrateOn(const std::vector<Normals>& products, const Inspection& inspection) const
 {
-    const AgpNet net = training_.model(computeType("auto", training_.device()));
-    std::optional<AgpNet> exact; // only where there is something to compare
-    if (net.compute() == ComputeType::BFloat16)
-        exact.emplace(training_.model(ComputeType::Float32));
-    constexpr size_t compared = 8;
-    double error = -1;
+    constexpr size_t compared = 16;
+    const auto [count, image] = inTurns(products, compared);
+    fewerBits_ = measuredFewerBits(training_, count, image, inspection.tiling);
+    // thresholds in the type that detection will choose
+    const AgpNet net = training_.model(chosenType(fewerBits_, "auto", training_.device()), fewerBits_.ranges());
     CalibrationOptions options;
     options.falseAlarms = training_.config().falseAlarms;
     CalibrationScores all;
@@ -395,17 +401,7 @@ void TrainerImpl::calibrateOn(const std::vector<Normals>& products, const Inspec
     {
         CalibrationScores found(product.from);
         for (size_t i = 0; i < product.count; i++)
-        {
-            const Frame image = product.image(i);
-            // thresholds in the type that detection will choose
-            const Inspected result = inspected(net, {image}, inspection)[0];
-            found.addNormal(result);
-            if (exact && all.normals() + i < compared)
-            {
-                const double score = inspected(*exact, {image}, inspection)[0].score;
-                error = std::max(error, std::abs(result.score - score) / std::max(1e-12, std::abs(score)));
-            }
-        }
+            found.addNormal(inspected(net, {product.image(i)}, inspection)[0]);
         if (!product.name.empty())
             perProduct.push_back({product.name, found.statistics(options)});
         all.add(found);
@@ -413,7 +409,6 @@ void TrainerImpl::calibrateOn(const std::vector<Normals>& products, const Inspec
     scores_ = all.statistics(options);
     products_ = std::move(perProduct);
     drift_ = all.driftRange(net.products());
-    bf16Error_ = error;
 }
 
 TrainingProcess TrainerImpl::joinProcesses()
@@ -445,14 +440,14 @@ ModelFile TrainerImpl::modelFile() const
     file.scores = scores_;
     file.products = products_;
     file.drift = drift_;
-    file.bf16Error = bf16Error_;
+    file.fewerBits = fewerBits_;
     file.record = record_;
     file.record["steps"] = stepsDone();
     file.record["noise_unit"] = training_.noiseUnit();
     file.record["finished"] = now();
     file.record["device"] = training_.device().str();
     file.record["processes"] = training_.world().size();
-    file.record["precision"] = training_.compute() == ComputeType::BFloat16 ? "bf16" : "fp32";
+    file.record["precision"] = nameOf(training_.compute());
     file.record["versions"] = {{"agpnet", version()}, {"libtorch", TORCH_VERSION}, {"opencv", CV_VERSION}};
     return file;
 }

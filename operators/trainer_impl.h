@@ -67,6 +67,9 @@ private:
     void recordTimes(const nlohmann::json& before, const TrainingPictures& pictures, double checking);
     std::vector<Normals> normalsOf(const std::vector<ImageSet>& products, const TrainingOrder& order) const;
 
+    /// Of so many pictures of all products the i-th, the products by turns. The products must outlive the function.
+    static std::pair<size_t, std::function<Frame(size_t)>> inTurns(const std::vector<Normals>& products, size_t most);
+
     void calibrateOn(const std::vector<Normals>& products, const Inspection& inspection) const;
     ModelFile modelFile() const;
 
@@ -75,7 +78,7 @@ private:
     mutable ScoreStatistics scores_; ///< taken when first needed; count 0: not yet
     mutable std::vector<ProductScores> products_;
     mutable DriftRange drift_;
-    mutable double bf16Error_ = -1;
+    mutable FewerBits fewerBits_;
     ValueRange range_; ///< of 16-bit images; all 16 bits until one is met
     std::unique_ptr<DefectCheck> check_; ///< made when first needed
     std::deque<at::Tensor> recent_;      ///< the last images, should nobody calibrate

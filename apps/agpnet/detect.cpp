@@ -303,7 +303,7 @@ void addDetect(CLI::App& app, Run& run)
         ->check(nonNegativeNumber());
     command->add_option("--tile-overlap", options->tileOverlap, "Share of a tile in common with the next")->check(CLI::Range(0.0, 0.9));
     command->add_option("--roi", options->region, "Region of interest: a mask picture, or points \"x,y x,y x,y\" (shares or pixels; polygons by ;)");
-    command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
+    command->add_option("--precision", options->precision, "auto, fp32, bf16 or int8")->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}));
     command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
     command->add_flag("--json", options->asJson, "One JSON object per image on stdout");
     command->add_flag("--exit-code", options->exitCode, "Exit with 3 if an image is anomalous, with 4 if --watch-stats found drift");

@@ -441,7 +441,7 @@ void addEvaluate(CLI::App& app, Run& run)
     command->add_option("--threshold", options->threshold, "Of the image score, in place of the model's")->check(positiveNumber());
     command->add_option("--sensitivity", options->sensitivity, "Divides the threshold (default 1)")->check(positiveNumber());
     command->add_option("--batch", options->batch, "Images in one pass")->check(CLI::Range(1, 256));
-    command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
+    command->add_option("--precision", options->precision, "auto, fp32, bf16 or int8")->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}));
     command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
     command->add_flag("--json", options->asJson, "One JSON object on stdout, no progress");
     command->callback([options, &run] { run = [options] { return evaluate(*options); }; });

@@ -222,7 +222,7 @@ void addExport(CLI::App& app, Run& run)
     command->add_flag("--stages", options->stages, "Reconstruct, Residual and Heatmap as nodes instead of one Detect")->needs(graph);
     command->add_option("--size", options->size, "Input HEIGHTxWIDTH of the graph (default: the model's)")->needs(graph);
     command->add_option("--sensitivity", options->sensitivity, "Attribute of Detect")->check(positiveNumber())->needs(graph);
-    command->add_option("--precision", options->precision, "Attribute of the graph's nodes")->check(CLI::IsMember({"auto", "fp32", "bf16"}))->needs(graph);
+    command->add_option("--precision", options->precision, "Attribute of the graph's nodes")->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}))->needs(graph);
     command->callback([options, &run] { run = [options] { return exportGraph(*options); }; });
 }
 

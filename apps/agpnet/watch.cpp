@@ -424,7 +424,7 @@ void addWatch(CLI::App& app, Run& run)
         ->check(nonNegativeNumber());
     command->add_option("--sensitivity", options->sensitivity, "Divides the thresholds (default 1)")->check(positiveNumber());
     command->add_option("--product", options->product, "Take the thresholds of one of the model's products");
-    command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
+    command->add_option("--precision", options->precision, "auto, fp32, bf16 or int8")->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}));
     command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
     command->footer("Keys in the window: q ends, space pauses, + and - raise and lower the threshold.");
     command->callback([options, &run] { run = [options] { return watch(*options); }; });

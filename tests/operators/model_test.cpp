@@ -431,11 +431,11 @@ TEST_F(Model, Bfloat16StaysCloseToFloat32)
 TEST_F(Model, PrecisionIsThatWhichIsUsed)
 {
     ModelFile file = trained(1);
-    file.bf16Error = 1; // bfloat16 was found inaccurate, so only who asks for it gets it
+    file.fewerBits.bf16Error = 1; // bfloat16 was found inaccurate, so only who asks for it gets it
     EXPECT_EQ(Inference(file, "auto").precision(), "fp32");
     EXPECT_EQ(Inference(file, "fp32").precision(), "fp32");
     EXPECT_EQ(Inference(file, "bf16").precision(), cpuFeatures().avx512Bf16 ? "bf16" : "fp32");
-    file.bf16Error = 0;
+    file.fewerBits.bf16Error = 0;
     EXPECT_EQ(Inference(file, "auto").precision(), computeType("auto") == ComputeType::BFloat16 ? "bf16" : "fp32");
 }
 

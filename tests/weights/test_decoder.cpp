@@ -29,9 +29,9 @@ TEST(FrozenDecoder, SaysWhatTheDecoderSays)
     };
     for (const DecoderShape& shape : shapes)
         for (const int64_t n : {1, 3})
-            for (const at::ScalarType type : {at::kFloat, at::kBFloat16})
+            for (const ComputeType type : {ComputeType::Float32, ComputeType::BFloat16})
             {
-                SCOPED_TRACE(testing::Message() << shape.channels << " channels, " << n << " images, " << at::toString(type));
+                SCOPED_TRACE(testing::Message() << shape.channels << " channels, " << n << " images, " << nameOf(type));
                 const Decoder decoder = decoderOf(shape);
                 at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(5);
                 const at::Tensor tokens = at::empty({n, shape.rows * shape.columns, shape.channels}).normal_(0, 1, generator);
@@ -39,7 +39,7 @@ TEST(FrozenDecoder, SaysWhatTheDecoderSays)
                 ASSERT_EQ(found.sizes(), exact.sizes());
                 ASSERT_EQ(found.scalar_type(), at::kFloat);
                 const double error = (found - exact).norm().item<double>() / exact.norm().item<double>();
-                EXPECT_LT(error, type == at::kFloat ? 1e-5 : 2e-2);
+                EXPECT_LT(error, type == ComputeType::Float32 ? 1e-5 : 2e-2);
             }
 }
 
@@ -47,7 +47,7 @@ TEST(FrozenDecoder, KeepsItsWeightsWhenTheDecoderLearnsOn)
 {
     const DecoderShape shape{.channels = 20, .width = 64, .depth = 1, .heads = 1, .mlp = 100, .rows = 3, .columns = 5};
     const Decoder decoder = decoderOf(shape);
-    const FrozenDecoder frozen(decoder, at::kFloat);
+    const FrozenDecoder frozen(decoder, ComputeType::Float32);
     const at::Tensor tokens = at::ones({1, 15, 20});
     const at::Tensor before = frozen.forward(tokens);
     for (const auto& [name, tensor] : decoder.parameters())
