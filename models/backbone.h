@@ -34,7 +34,8 @@ struct ExtractorOptions
     /// Lay weights out for oneDNN once, where the backbone and this LibTorch can. Costs a copy of the weights.
     bool prepack = true;
     at::Device device = at::kCPU;
-    Ranges ranges = {}; ///< of a transformer's blocks. Another network computes in float32 where Int8 is asked for
+    /// Of a transformer's blocks, for Int8, and for describe() in products of 8 bits. Another network computes, and is described, in float32.
+    Ranges ranges = {};
     /// Called now and then: the weights read so far have been copied.
     std::function<void()> copied = [] {};
 };

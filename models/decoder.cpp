@@ -166,28 +166,22 @@ at::Tensor Decoder::attention(const at::Tensor& tokens, at::ScalarType compute, 
     return sum / static_cast<double>(wanted);
 }
 
-OnnxValue Decoder::describe(OnnxWriter& onnx, const OnnxValue& tokens) const
+OnnxValue Decoder::describe(OnnxWriter& onnx, const OnnxValue& tokens, const InputRanges* ranges) const
 {
     constexpr double eps = 1e-5; // LibTorch's own
     onnx.part("decoder/embed");
-    OnnxValue x = onnx.addConstant(onnx.linear(tokens, embedWeight_, embedBias_), positions_);
+    OnnxValue x = ranges ? quantisedLinear(onnx, tokens, {embedWeight_, embedBias_}, rangeOf(*ranges, "embed", shape_.channels)) : onnx.linear(tokens, embedWeight_, embedBias_);
+    x = onnx.addConstant(x, positions_);
     for (size_t i = 0; i < blocks_.size(); i++)
     {
         onnx.part(fmt::format("decoder/block{}", i + 1));
         const Block& b = blocks_[i];
         x = transformerBlock(onnx, x, {{b.norm1Weight, b.norm1Bias, eps}, {b.norm2Weight, b.norm2Bias, eps}, {b.qkvWeight, b.qkvBias},
-                                       {b.projWeight, b.projBias}, {b.fc1Weight, b.fc1Bias}, {b.fc2Weight, b.fc2Bias}, shape_.heads, false});
+                                       {b.projWeight, b.projBias}, {b.fc1Weight, b.fc1Bias}, {b.fc2Weight, b.fc2Bias}, shape_.heads, false,
+                                       ranges, fmt::format("blocks.{}", i)});
     }
     onnx.part("decoder/out");
-    return linearAfterNorm(onnx, x, {normWeight_, normBias_, eps}, {outWeight_, outBias_});
-}
-
-Decoder Decoder::clone(at::Device device) const
-{
-    NamedTensors copies;
-    for (const auto& [name, tensor] : weights_)
-        copies.emplace_back(name, tensor.detach().to(device, tensor.scalar_type(), false, true));
-    return Decoder(shape_, copies);
+    return linearAfterNorm(onnx, x, {normWeight_, normBias_, eps}, {outWeight_, outBias_}, ranges ? rangeOf(*ranges, "out", shape_.width) : at::Tensor());
 }
 
 } // namespace agpnet

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/onnx_writer.h"
+#include "models/quantisation.h"
 
 #include <ATen/core/Tensor.h>
 #include <cstdint>
@@ -48,7 +49,9 @@ public:
     const DecoderShape& shape() const { return shape_; }
 
     /// forward() as nodes of an ONNX graph.
-    OnnxValue describe(OnnxWriter& onnx, const OnnxValue& tokens) const;
+    ///
+    /// @param ranges  for products of 8 bits; null: float32
+    OnnxValue describe(OnnxWriter& onnx, const OnnxValue& tokens, const InputRanges* ranges = nullptr) const;
 
     Decoder clone(at::Device device = at::kCPU) const; ///< deep copy, no gradients
 

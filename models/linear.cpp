@@ -2,12 +2,10 @@
 
 #include "common/cpu.h"
 
-#include <limits>
 #include <optional>
 #include <string_view>
 
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/ops/amax.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/silu.h>
@@ -72,16 +70,15 @@ bool Linear::canQuantise()
 Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, Quantisation input, std::optional<Quantisation> output, int64_t packedFor)
     : bias_(bias), packed_(canQuantise()), bytes_(Bytes{input, output, {}, {}})
 {
-    constexpr float mostOfByte = 127;
-    bytes_->scale = at::amax(weight.abs(), {1}).clamp_min(std::numeric_limits<float>::min()).div_(mostOfByte);
+    const QuantisedWeight quantised = quantisedWeight(weight);
+    bytes_->scale = quantised.scale;
     bytes_->zero = at::zeros({weight.size(0)}, at::kLong);
-    const at::Tensor bytes = weight.div(bytes_->scale.unsqueeze(1)).round_().to(at::kChar);
     if (!packed_)
     {
-        weight_ = bytes.to(at::kFloat).mul_(bytes_->scale.unsqueeze(1));
+        weight_ = quantised.bytes.to(at::kFloat).mul_(bytes_->scale.unsqueeze(1));
         return;
     }
-    weight_ = oneDnn().prepackQuantised->call(bytes, packedFor > 0 ? std::optional(c10::List<int64_t>({packedFor, weight.size(1)})) : std::nullopt);
+    weight_ = oneDnn().prepackQuantised->call(quantised.bytes, packedFor > 0 ? std::optional(c10::List<int64_t>({packedFor, weight.size(1)})) : std::nullopt);
 }
 
 Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, at::ScalarType type, int64_t packedFor)

@@ -3,6 +3,7 @@
 #include "common/atomic_file.h"
 #include "common/error.h"
 #include "common/protobuf.h"
+#include "models/quantisation.h"
 
 #include <ATen/ATen.h>
 #include <cmath>
@@ -18,7 +19,11 @@ namespace
 using Shape = OnnxWriter::Shape;
 
 // Numbers of fields and types are those of onnx.proto.
-constexpr int float32 = 1, int64 = 7;
+int typeOf(at::ScalarType type)
+{
+    constexpr int float32 = 1, uint8 = 2, int8 = 3, int64 = 7;
+    return type == at::kLong ? int64 : type == at::kByte ? uint8 : type == at::kChar ? int8 : float32;
+}
 
 std::string attribute(const std::string& name, int64_t value)
 {
@@ -39,7 +44,7 @@ std::string valueInfo(const OnnxValue& value)
     ProtobufMessage shape;
     for (int64_t extent : value.shape)
         shape.bytes(1, ProtobufMessage().integer(1, static_cast<uint64_t>(extent)).text());
-    const ProtobufMessage tensor = ProtobufMessage().integer(1, float32).bytes(2, shape.text());
+    const ProtobufMessage tensor = ProtobufMessage().integer(1, static_cast<uint64_t>(typeOf(at::kFloat))).bytes(2, shape.text());
     return ProtobufMessage().bytes(1, value.name).bytes(2, ProtobufMessage().bytes(1, tensor.text()).text()).text();
 }
 
@@ -114,7 +119,7 @@ OnnxValue OnnxWriter::keep(const at::Tensor& values)
     ProtobufMessage header;
     for (int64_t extent : value.shape)
         header.integer(1, static_cast<uint64_t>(extent));
-    header.integer(2, values.scalar_type() == at::kLong ? int64 : float32).bytes(8, value.name).announce(9, values.nbytes());
+    header.integer(2, static_cast<uint64_t>(typeOf(values.scalar_type()))).bytes(8, value.name).announce(9, values.nbytes());
     weights_.push_back({value, header.text(), values});
     return value;
 }
@@ -239,6 +244,23 @@ OnnxValue OnnxWriter::linear(const OnnxValue& x, const at::Tensor& weight, const
 {
     const OnnxValue result = product(x, weight.t());
     return bias.defined() ? add(result, constant(bias)) : result; // [out] behind a product is what every importer knows
+}
+
+OnnxValue OnnxWriter::quantised(const OnnxValue& x, double scale, int64_t zero)
+{
+    const std::string by = scalar(scale).name, from = shared(at::tensor(zero, at::kByte).squeeze()).name;
+    const OnnxValue bytes = node("QuantizeLinear", {x.name, by, from}, {x.shape})[0];
+    return node("DequantizeLinear", {bytes.name, by, from}, {x.shape})[0];
+}
+
+OnnxValue OnnxWriter::quantisedLinear(const OnnxValue& x, const at::Tensor& weight, const at::Tensor& bias)
+{
+    const QuantisedWeight quantised = quantisedWeight(weight.to(at::kFloat));
+    const OnnxValue bytes = shared(quantised.bytes.t().contiguous());
+    const OnnxValue scale = constant(quantised.scale), zero = shared(at::zeros(quantised.scale.sizes(), at::kChar));
+    const OnnxValue right = node("DequantizeLinear", {bytes.name, scale.name, zero.name}, {bytes.shape}, {attribute("axis", 1)})[0];
+    const OnnxValue result = product(x, right);
+    return bias.defined() ? add(result, constant(bias)) : result;
 }
 
 OnnxValue OnnxWriter::convolution(const OnnxValue& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride,

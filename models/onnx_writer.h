@@ -47,6 +47,8 @@ public:
     {
         return add(a, spread(b, a.shape));
     } ///< b is spread to a's shape
+    OnnxValue addChannels(const OnnxValue& a, const at::Tensor& b) { return add(a, constant(b)); } ///< b: [last axis]; not for OpenCV's importer
+    OnnxValue multiplyChannels(const OnnxValue& a, const at::Tensor& b) { return multiply(a, constant(b)); }
     OnnxValue multiplyConstant(const OnnxValue& a, const at::Tensor& b) { return multiply(a, spread(b, a.shape)); }
 
     OnnxValue unary(const std::string& op, const OnnxValue& x); ///< Erf, Relu, Sigmoid, Sign, Sqrt
@@ -72,6 +74,13 @@ public:
 
     /// weight: [out, in]; bias: [out], or undefined.
     OnnxValue linear(const OnnxValue& x, const at::Tensor& weight, const at::Tensor& bias);
+
+    /// What is left of x as bytes: QuantizeLinear and DequantizeLinear.
+    OnnxValue quantised(const OnnxValue& x, double scale, int64_t zero);
+
+    /// linear() of a quantised x, with the weight as bytes that have a scale for each output. Engines make products of 8 bits of it; OpenCV's importer
+    /// does not take it.
+    OnnxValue quantisedLinear(const OnnxValue& x, const at::Tensor& weight, const at::Tensor& bias);
 
     struct Padding
     {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/ranges.h>
+#include <limits>
 
 namespace agpnet
 {
@@ -30,6 +31,13 @@ Quantisation quantisationOf(double least, double greatest)
     if (!(scale > 0)) // nothing but 0 was seen
         return {};
     return {scale, std::clamp<int64_t>(std::lround(-least / scale), 0, static_cast<int64_t>(mostByte))};
+}
+
+QuantisedWeight quantisedWeight(const at::Tensor& weight)
+{
+    constexpr float mostOfByte = 127;
+    const at::Tensor scale = at::amax(weight.abs(), {1}).clamp_min(std::numeric_limits<float>::min()).div_(mostOfByte);
+    return {weight.div(scale.unsqueeze(1)).round_().to(at::kChar), scale};
 }
 
 QuantisedInput quantisedInput(const at::Tensor& range, const at::Tensor& weight, const at::Tensor& bias)

@@ -22,6 +22,14 @@ struct Quantisation
 /// All values from `least` to `greatest`, and 0, have a byte.
 Quantisation quantisationOf(double least, double greatest);
 
+struct QuantisedWeight
+{
+    at::Tensor bytes; ///< [out, in], signed, -127 to 127
+    at::Tensor scale; ///< [out], float32
+};
+
+QuantisedWeight quantisedWeight(const at::Tensor& weight); ///< [out, in], float32
+
 /// A linear layer whose input's channels become bytes of one scale: factor * x + shift, rounded, are those of `input`.
 struct QuantisedInput
 {

@@ -60,7 +60,7 @@ Vit::Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& opt
     it.config = std::move(config);
     it.options = options;
     it.options.copied = {}; // of this call alone
-    it.options.ranges = {};
+    it.options.ranges.recorder = {}; // the blocks have it
     it.type = scalarType(options.compute);
     it.packed = options.prepack && options.device.is_cpu() && Linear::canPack();
 
@@ -286,7 +286,7 @@ std::vector<OnnxValue> Vit::describe(OnnxWriter& onnx, const OnnxValue& image, c
 {
     const Impl& it = *impl_;
     const VitConfig& c = it.config;
-    require(it.type == at::kFloat && !it.packed, "a backbone is described in float32 and as it was read");
+    require(it.options.compute == ComputeType::Float32 && !it.packed, "a backbone is described in float32 and as it was read");
     const int64_t rows = image.shape[2] / c.patch, columns = image.shape[3] / c.patch;
     const int64_t skip = it.prefix.size(1), tokens = skip + rows * columns;
     const auto scaled = [&](const FrozenNorm& norm) { return OnnxNorm{norm.weight, norm.bias, norm.eps}; };
@@ -305,7 +305,8 @@ std::vector<OnnxValue> Vit::describe(OnnxWriter& onnx, const OnnxValue& image, c
         const LearntBlock block = it.frozen->learnt(i);
         x = transformerBlock(onnx, x,
                              {scaled(block.norm1), scaled(block.norm2), {block.qkvWeight, block.qkvBias}, {block.projectionWeight, block.projectionBias},
-                              {block.hiddenWeight, block.hiddenBias}, {block.outputWeight, block.outputBias}, c.heads, c.quickGelu});
+                              {block.hiddenWeight, block.hiddenBias}, {block.outputWeight, block.outputBias}, c.heads, c.quickGelu,
+                              it.options.ranges.known.get(), fmt::format("blocks.{}", i)});
         if (i + 1 == layers[kept.size()])
             kept.push_back(onnx.slice(x, 1, skip, tokens));
     }

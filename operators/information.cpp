@@ -31,8 +31,12 @@ nlohmann::json cpuInformation()
             {"capability", at::get_cpu_capability()},
             {"bf16", computeType("auto") == ComputeType::BFloat16},
             {"paths",
-             {{"precision", {{"auto", nameOf(computeType("auto"))}, {"bf16", nameOf(computeType("bf16"))}}},
-              {"attention", {{"fp32", registersOf(has)}, {"bf16", canAttendBf16(usualHead) ? "avx512-bf16" : "libtorch"}}},
+             {{"precision",
+               {{"auto", eightBitsAreFaster() ? "int8" : nameOf(computeType("auto"))}, {"bf16", nameOf(computeType("bf16"))}, {"int8", nameOf(computeType("int8"))}}},
+              {"attention",
+               {{"fp32", registersOf(has)},
+                {"bf16", canAttendBf16(usualHead) ? "avx512-bf16" : "libtorch"},
+                {"int8", has.avx512Vnni ? "avx512-vnni" : has.avxVnni ? "avx2-vnni" : registersOf(has)}}},
               {"rows", registersOf(has)}}}};
 }
 

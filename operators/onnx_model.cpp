@@ -114,12 +114,22 @@ OnnxValue describeTopMean(OnnxWriter& onnx, const OnnxValue& map, int64_t top)
 
 } // namespace
 
-void writeOnnxModel(const std::string& onnxPath, const std::string& model)
+void writeOnnxModel(const std::string& onnxPath, const std::string& model, const std::string& precision)
 {
     guarded(
         [&]
         {
+            require(precision == "fp32" || precision == "int8", "precision is '{}', expected fp32 or int8", precision);
             const ModelFile file = readModel(model);
+            NetRanges ranges;
+            if (precision == "int8")
+            {
+                require(!file.fewerBits.backbone.empty(),
+                        "{}: the model does not know the ranges of its layers' inputs, which int8 needs: its backbone is no transformer, or it was "
+                        "trained before there were such; expected one trained anew",
+                        model);
+                ranges = file.fewerBits.ranges();
+            }
             const Config& config = file.config;
             require(config.tile == 0,
                     "{}: the model looks at tiles, which a graph of standard operators does not; expected a model of whole "
@@ -128,12 +138,12 @@ void writeOnnxModel(const std::string& onnxPath, const std::string& model)
                     model);
             const DecoderShape shape = decoderShape(config, file.backbone.config);
             const auto extractor =
-                makeExtractor(file.backbone.config, file.backbone.weights, {.compute = ComputeType::Float32, .prepack = false});
+                makeExtractor(file.backbone.config, file.backbone.weights, {.compute = ComputeType::Float32, .prepack = false, .ranges = ranges.backbone});
 
             OnnxWriter onnx;
             const OnnxValue image = onnx.input("image", {1, inputChannels(config), config.height, config.width});
             const OnnxValue clean = file.scale.describe(onnx, describeFeatures(onnx, config, *extractor, image));
-            const OnnxValue reconstructed = Decoder(shape, file.decoder).describe(onnx, clean);
+            const OnnxValue reconstructed = Decoder(shape, file.decoder).describe(onnx, clean, ranges.decoder.known.get());
 
             at::Tensor inside;
             int64_t pixels = int64_t{config.height} * config.width;

@@ -74,9 +74,10 @@ void printBuild(const json& info)
     std::printf("libtorch  %s, %d threads\n", info["libtorch"]["version"].get<std::string>().c_str(), info["libtorch"]["threads"].get<int>());
     const auto cpu = [&](const char* what) { return info["cpu"].at(json::json_pointer(what)).get<std::string>(); };
     std::printf("cpu       %s, LibTorch computes with %s\n", cpu("/level").c_str(), cpu("/capability").c_str());
-    std::printf("products  auto prefers %s; bf16 computes in %s\n", cpu("/paths/precision/auto").c_str(), cpu("/paths/precision/bf16").c_str());
-    std::printf("attention fp32 %s, bf16 %s; rows %s\n", cpu("/paths/attention/fp32").c_str(), cpu("/paths/attention/bf16").c_str(),
-                cpu("/paths/rows").c_str());
+    std::printf("products  auto prefers %s; bf16 computes in %s, int8 in %s\n", cpu("/paths/precision/auto").c_str(), cpu("/paths/precision/bf16").c_str(),
+                cpu("/paths/precision/int8").c_str());
+    std::printf("attention fp32 %s, bf16 %s, int8 %s; rows %s\n", cpu("/paths/attention/fp32").c_str(), cpu("/paths/attention/bf16").c_str(),
+                cpu("/paths/attention/int8").c_str(), cpu("/paths/rows").c_str());
     std::printf("opencl    %s\n\n", info["opencl"].contains("device") ? info["opencl"]["device"].get<std::string>().c_str() : "not used by OpenCV here");
     std::printf("%-10s %-7s %-10s %-8s %-8s %s\n", "stage", "api", "schedule", "layout", "kind", "runs here");
     for (const json& row : info["schedules"])
@@ -158,7 +159,8 @@ int exportGraph(const Options& options)
     cv::Size size = Detector::load(options.model)->inputSize(); // also refuses a file that is no model
     if (options.graph.empty())
     {
-        writeOnnxModel(options.onnx, options.model);
+        const std::string precision = options.precision == "auto" ? "fp32" : options.precision;
+        writeOnnxModel(options.onnx, options.model, precision);
         std::printf("%s: takes images of %dx%d, needs neither the model nor AGPNet\n", options.onnx.c_str(), size.height, size.width);
         return exitOk;
     }
@@ -222,7 +224,7 @@ void addExport(CLI::App& app, Run& run)
     command->add_flag("--stages", options->stages, "Reconstruct, Residual and Heatmap as nodes instead of one Detect")->needs(graph);
     command->add_option("--size", options->size, "Input HEIGHTxWIDTH of the graph (default: the model's)")->needs(graph);
     command->add_option("--sensitivity", options->sensitivity, "Attribute of Detect")->check(positiveNumber())->needs(graph);
-    command->add_option("--precision", options->precision, "Attribute of the graph's nodes")->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}))->needs(graph);
+    command->add_option("--precision", options->precision, "Of --onnx: fp32 (default) or int8; of --onnx-graph: attribute of its nodes")->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}));
     command->callback([options, &run] { run = [options] { return exportGraph(*options); }; });
 }
 

@@ -58,7 +58,7 @@ typedef struct agpnet_result
 
 /** Reads a model file.
  * @param path          the .agp file
- * @param precision     "auto", "fp32" or "bf16"; null: "auto"
+ * @param precision     "auto", "fp32", "bf16" or "int8"; null: "auto"
  * @param detector      receives the detector, which agpnet_detector_free() frees; null where loading failed
  * @param message       receives one sentence
  * @param message_size  its bytes */

@@ -73,8 +73,8 @@ public:
 
     /// Reads a .agp file. Models are shared: a second load() of an unchanged file costs no memory.
     /// @param path       the model
-    /// @param precision  "auto" (bfloat16 where it is faster on the device and the model was found accurate in it), "fp32" or "bf16", which a CPU without
-    ///                   bfloat16 products computes as "fp32"; precision() tells
+    /// @param precision  "auto" (what is fastest on the device of that in which training found the model accurate), "fp32", "bf16" or "int8". A CPU without
+    ///                   such products, and a model that does not know its inputs' ranges for int8, compute as "fp32"; precision() tells
     /// @param device     where the model computes: "cpu", "cuda" or "cuda:N". For CUDA LibTorch's own libtorch_cuda.so has to lie beside its
     ///                   libtorch_cpu.so, with what it needs; it is loaded then
     /// @throws cv::Exception naming the file and what is wrong with it, or what the device lacks
@@ -159,7 +159,7 @@ public:
     virtual void setDriftWindow(int pictures) = 0;
 
     virtual cv::Size inputSize() const = 0;    ///< of the model
-    virtual std::string precision() const = 0; ///< "fp32" or "bf16": what it computes in
+    virtual std::string precision() const = 0; ///< "fp32", "bf16" or "int8": what it computes in
     virtual std::string device() const = 0;    ///< "cpu" or "cuda:N"
     virtual std::string header() const = 0;    ///< the model file's header: JSON text; `scores` says how the thresholds came to be
 };

@@ -38,7 +38,7 @@ class Detector:
     """A trained model. Several threads may inspect at once, as long as none changes the sensitivity; Python's lock is released meanwhile. It
     can be neither copied nor pickled: load it once more, or pass it on.
 
-    path: the .agp file. precision: "auto", "fp32" or "bf16". device: "cpu", "cuda" or "cuda:N". AgpnetError says what is wrong with one of them.
+    path: the .agp file. precision: "auto", "fp32", "bf16" or "int8". device: "cpu", "cuda" or "cuda:N". AgpnetError says what is wrong with one of them.
     """
 
     def __init__(self, path: Union[str, "os.PathLike[str]"], precision: str = "auto", device: str = "cpu") -> None:

@@ -2,11 +2,14 @@
 #include "common/cpu.h"
 #include "common/error.h"
 #include "models/checksum.h"
+#include "models/linear.h"
 #include "models/model_file.h"
+#include "operators/fewer_bits.h"
 #include "operators/inference.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/Context.h>
+#include <cmath>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -428,6 +431,56 @@ TEST_F(Model, Bfloat16StaysCloseToFloat32)
     EXPECT_LT(((full - half).abs() / full).max().item<double>(), 0.02);
 }
 
+TEST_F(Model, FewerBitsAreMeasuredAndKept)
+{
+    Training run = training(20);
+    for (int i = 0; i < 20; i++)
+        run.step(images(4, static_cast<uint64_t>(i)));
+    cv::Mat picture(32, 24, CV_8UC3);
+    cv::RNG(1).fill(picture, cv::RNG::UNIFORM, 0, 256);
+    ModelFile file = trained(20);
+    file.fewerBits = measuredFewerBits(run, 5, [&](size_t i) { return Frame(picture + cv::Scalar::all(static_cast<double>(i))); }, {});
+    EXPECT_GT(file.fewerBits.int8Error, 0);
+    EXPECT_LT(file.fewerBits.int8Error, 0.1);
+    EXPECT_EQ(file.fewerBits.bf16Error >= 0, cpuFeatures().avx512Bf16);
+
+    writeModel(folder_ / "m.agp", file, EmbedBackbone::Yes);
+    const ModelFile read = readModel(folder_ / "m.agp");
+    EXPECT_EQ(read.fewerBits.int8Error, file.fewerBits.int8Error);
+    for (const auto& [before, after] : {std::pair{&file.fewerBits.backbone, &read.fewerBits.backbone}, {&file.fewerBits.decoder, &read.fewerBits.decoder}})
+    {
+        ASSERT_EQ(after->size(), before->size());
+        for (const auto& [name, range] : *before)
+            EXPECT_TRUE(after->at(name).equal(range)) << name;
+    }
+    const Inference full(read, "fp32"), eight(read, "int8");
+    EXPECT_EQ(eight.precision(), Linear::canQuantise() ? "int8" : "fp32");
+    const at::Tensor batch = images(4, 3), scores = full.run(batch).scores;
+    EXPECT_LT(((eight.run(batch).scores - scores).abs() / scores).max().item<double>(), 0.1);
+
+    file.fewerBits.backbone.clear();
+    file.fewerBits.decoder.clear();
+    EXPECT_EQ(Inference(file, "int8").precision(), "fp32"); // nothing is known of its inputs
+}
+
+TEST_F(Model, RangesThatAreNoneAreRefused)
+{
+    ModelFile file = trained(1);
+    const auto refusal = [&](const at::Tensor& range)
+    {
+        file.fewerBits.backbone = {{"blocks.0.qkv", range}};
+        writeModel(folder_ / "m.agp", file, EmbedBackbone::Yes);
+        return errorOf([&] { readModel(folder_ / "m.agp"); });
+    };
+    EXPECT_THAT(refusal(at::zeros({3, 4})), HasSubstr("tensor 'input_range.backbone.blocks.0.qkv' is Float of shape [3, 4], expected float32 [2, channels]"));
+    EXPECT_THAT(refusal(at::zeros({2, 4}, at::kInt)), HasSubstr("is Int of shape [2, 4]"));
+    EXPECT_THAT(refusal(at::tensor({1.0F, 0.0F}).view({2, 1})), HasSubstr("is no range, expected finite values"));
+    EXPECT_THAT(refusal(at::full({2, 1}, std::nanf(""))), HasSubstr("is no range"));
+    refusal(at::zeros({2, 5})); // a range, but of no layer that it has
+    const auto found = errorOf([&] { Inference(readModel(folder_ / "m.agp"), "int8"); });
+    EXPECT_EQ(found.empty(), !Linear::canQuantise()) << found;
+}
+
 TEST_F(Model, PrecisionIsThatWhichIsUsed)
 {
     ModelFile file = trained(1);
@@ -437,6 +490,15 @@ TEST_F(Model, PrecisionIsThatWhichIsUsed)
     EXPECT_EQ(Inference(file, "bf16").precision(), cpuFeatures().avx512Bf16 ? "bf16" : "fp32");
     file.fewerBits.bf16Error = 0;
     EXPECT_EQ(Inference(file, "auto").precision(), computeType("auto") == ComputeType::BFloat16 ? "bf16" : "fp32");
+
+    FewerBits known;
+    known.backbone["blocks.0.qkv"] = at::zeros({2, 1});
+    known.int8Error = 1; // found inaccurate
+    EXPECT_EQ(chosenType(known, "auto", at::kCPU), ComputeType::Float32);
+    EXPECT_EQ(chosenType(known, "int8", at::kCPU), computeType("int8"));
+    known.int8Error = 0.01;
+    EXPECT_EQ(chosenType(known, "auto", at::kCPU), eightBitsAreFaster() ? ComputeType::Int8 : ComputeType::Float32);
+    EXPECT_EQ(chosenType(known, "auto", at::kCUDA), ComputeType::Float32);
 }
 
 } // namespace

@@ -26,12 +26,16 @@ TEST(Precision, IsWhatTheCpuCan)
     {
         EXPECT_EQ(computeType("auto"), ComputeType::Float32);
     }
-    EXPECT_THAT(errorOf([] { computeType("fp16"); }), HasSubstr("precision is 'fp16', expected auto, fp32 or bf16"));
+    EXPECT_EQ(computeType("int8"), Linear::canQuantise() ? ComputeType::Int8 : ComputeType::Float32);
+    EXPECT_TRUE(cpuFeatures().vnni() || !Linear::canQuantise());
+    EXPECT_TRUE(Linear::canQuantise() || !eightBitsAreFaster());
+    EXPECT_THAT(errorOf([] { computeType("fp16"); }), HasSubstr("precision is 'fp16', expected auto, fp32, bf16 or int8"));
 }
 
 TEST(Precision, OfACudaDeviceIsNotTheCpus)
 {
-    EXPECT_EQ(computeType("fp32", at::kCUDA), ComputeType::Float32);
+    for (const char* const precision : {"fp32", "int8"})
+        EXPECT_EQ(computeType(precision, at::kCUDA), ComputeType::Float32) << precision;
     for (const char* const precision : {"bf16", "auto"})
         EXPECT_EQ(computeType(precision, at::kCUDA), ComputeType::BFloat16) << precision;
 }

@@ -109,6 +109,45 @@ TEST_P(VitFamilies, TokensAndAttentionMatchTheReference)
     }
 }
 
+TEST_P(VitFamilies, Int8IsClose)
+{
+    const Fixture data = load(GetParam().file);
+    const at::Tensor image = data.expected.at("native/image").to(at::kFloat);
+    const int last = depthOf(GetParam());
+    const std::vector<int> layers = {1, last};
+    const auto vit = [&](const ExtractorOptions& options) { return vitFromStateDict(data.weights, twoHeads(GetParam().file), options); };
+
+    const auto recorder = std::make_shared<RangeRecorder>();
+    vit({.ranges = {nullptr, recorder}}).forward(image, layers);
+    const auto known = std::make_shared<const InputRanges>(recorder->ranges());
+    EXPECT_EQ(known->size(), static_cast<size_t>(5 * last));
+    const Vit quantised = vit({.compute = ComputeType::Int8, .ranges = {known, nullptr}});
+    const Extractor::Output output = quantised.forward(image, layers);
+    EXPECT_LT(relative(output.tokens[0], data.expected.at("native/layer1")), 0.03);
+    EXPECT_LT(relative(output.tokens[1], data.expected.at(fmt::format("native/layer{}", last))), 0.03);
+    // rows are divided elsewhere where images are fewer
+    EXPECT_LT(relative(quantised.forward(image.narrow(0, 0, 1), layers).tokens[1], output.tokens[1].narrow(0, 0, 1)), 0.01);
+    EXPECT_THAT(errorOf([&] { quantised.forward(image, layers, true); }), ::testing::HasSubstr("shows no queries and keys"));
+}
+
+TEST(VitInt8, NeedsTheRangesOfWhatItComputes)
+{
+    const Fixture data = load("timm");
+    const at::Tensor image = data.expected.at("native/image").to(at::kFloat);
+    const auto vit = [&](const ExtractorOptions& options) { return vitFromStateDict(data.weights, twoHeads("timm"), options); };
+    const auto recorder = std::make_shared<RangeRecorder>();
+    vit({.ranges = {nullptr, recorder}}).forward(image, {1, 2});
+    InputRanges known = recorder->ranges();
+    const auto quantised = [&] { return vit({.compute = ComputeType::Int8, .ranges = {std::make_shared<const InputRanges>(known), nullptr}}); };
+    quantised().forward(image, {1, 2}); // only ever asked for these
+    EXPECT_THAT(errorOf([&] { quantised().forward(image, {3}); }), ::testing::HasSubstr("3 blocks of a transformer are asked for, it has 2"));
+    EXPECT_THAT(errorOf([&] { vit({.compute = ComputeType::Int8}).forward(image, {1}); }), ::testing::HasSubstr("1 blocks of a transformer are asked for, it has 0"));
+    known["blocks.1.hidden"] = at::zeros({2, 3});
+    EXPECT_THAT(errorOf([&] { quantised(); }), ::testing::HasSubstr("the range of 'blocks.1.hidden' has shape [2, 3], expected [2, 16]"));
+    known.erase("blocks.1.hidden");
+    EXPECT_THAT(errorOf([&] { quantised(); }), ::testing::HasSubstr("the range of 'blocks.1.hidden' is not known"));
+}
+
 TEST_P(VitFamilies, BFloat16IsClose)
 {
     const Fixture data = load(GetParam().file);
