@@ -184,4 +184,12 @@ OnnxValue Decoder::describe(OnnxWriter& onnx, const OnnxValue& tokens, const Inp
     return linearAfterNorm(onnx, x, {normWeight_, normBias_, eps}, {outWeight_, outBias_}, ranges ? rangeOf(*ranges, "out", shape_.width) : at::Tensor());
 }
 
+Decoder Decoder::clone(at::Device device) const
+{
+    NamedTensors copies;
+    for (const auto& [name, tensor] : weights_)
+        copies.emplace_back(name, tensor.detach().to(device, tensor.scalar_type(), false, true));
+    return Decoder(shape_, copies);
+}
+
 } // namespace agpnet

@@ -333,7 +333,8 @@ nlohmann::json headerOf(const ModelFile& model, EmbedBackbone embed)
             {"drift", toJson(model.drift)},
             {"training", model.record},
             {"bf16_error", model.fewerBits.bf16Error},
-            {"int8_error", model.fewerBits.int8Error}};
+            {"int8_error", model.fewerBits.int8Error},
+            {"int8_noise", model.fewerBits.int8Noise}};
 }
 
 NetRanges FewerBits::ranges() const
@@ -384,7 +385,10 @@ ModelFile readModel(const std::string& path)
     require(model.record.is_object(), "{}: header member 'training' is {}, expected an object", path, model.record.type_name());
     model.fewerBits.bf16Error = member<double>(path, header, "bf16_error");
     if (header.contains("int8_error")) // not in files of before there were products of 8 bits
+    {
         model.fewerBits.int8Error = member<double>(path, header, "int8_error");
+        model.fewerBits.int8Noise = member<double>(path, header, "int8_noise");
+    }
     model.fewerBits.backbone = inputRangesOf(path, file, backboneRange);
     model.fewerBits.decoder = inputRangesOf(path, file, decoderRange);
     DecoderShape shape;

@@ -46,6 +46,7 @@ struct FewerBits
     InputRanges backbone, decoder; ///< for products of 8 bits; empty: not known
     double bf16Error = -1; ///< relative error of image scores in bfloat16 against float32; negative: not measured
     double int8Error = -1; ///< the same in products of 8 bits
+    double int8Noise = -1; ///< deviation of these differences over that of normal images' scores, both of logarithms
 
     NetRanges ranges() const;
 };

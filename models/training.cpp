@@ -13,6 +13,7 @@
 #include <c10/core/InferenceMode.h>
 #include <cmath>
 #include <optional>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
 namespace agpnet
@@ -120,6 +121,7 @@ struct Training::Impl
     void measure(const Features& features, const std::vector<int64_t>& products);
     double step(const Features& features, const at::Tensor& images01);
     at::Tensor lossOf(const at::Tensor& output, const at::Tensor& target) const;
+    at::Tensor lossWithGradient(const at::Tensor& input, const at::Tensor& target); ///< sets the gradients of the decoder's parameters
     void updateAverage();
 
     Config config;
@@ -178,6 +180,51 @@ at::Tensor Training::Impl::lossOf(const at::Tensor& output, const at::Tensor& ta
     return (perToken * weight(perToken.detach())).sum() / weight(whole).sum() * world.size(); // the mean over processes is that of the whole
 }
 
+at::Tensor Training::Impl::lossWithGradient(const at::Tensor& input, const at::Tensor& target)
+{
+    // "hard" weighs each token by all others'; a device divides its work by itself
+    constexpr int64_t mostParts = 4;
+    const int64_t parts = device.is_cpu() && config.loss != "hard" ? std::min(mostParts, input.size(0)) : 1;
+    std::vector<at::Tensor> parameters, losses(static_cast<size_t>(parts));
+    for (const auto& [name, parameter] : decoder.parameters())
+        parameters.push_back(parameter);
+    std::vector<torch::autograd::variable_list> gradients(losses.size());
+
+    // Each thread takes parts from forward to backward and waits for no other in between: beside other programs that counts, alone it is no slower. There
+    // are as many on every computer, and they are added in their order: the result does not depend on the number of threads.
+    const std::vector<at::Tensor> inputs = input.tensor_split(parts), targets = target.tensor_split(parts);
+    const auto learn = [&](int64_t i)
+    {
+        const auto part = static_cast<size_t>(i);
+        const c10::InferenceMode noInference(false); // modes belong to threads
+        const at::AutoGradMode withGradient(true);
+        const double share = static_cast<double>(inputs[part].size(0)) / static_cast<double>(input.size(0));
+        const at::Tensor loss = lossOf(decoder.forward(inputs[part], compute), targets[part]) * share;
+        gradients[part] = torch::autograd::grad({loss}, parameters);
+        losses[part] = loss.detach();
+    };
+    if (parts > 1)
+    {
+        const Team::Scope threads;
+        Team::forEach(parts, learn);
+    }
+    else
+        learn(0);
+
+    const at::NoGradGuard noGradient;
+    for (size_t i = 0; i < parameters.size(); i++)
+    {
+        at::Tensor sum = gradients[0][i];
+        for (size_t part = 1; part < gradients.size(); part++)
+            sum = part == 1 ? sum + gradients[part][i] : sum.add_(gradients[part][i]); // never in one that something else may be a view of
+        parameters[i].mutable_grad() = sum.contiguous(); // as the optimiser goes through it
+    }
+    at::Tensor loss = losses[0];
+    for (size_t part = 1; part < losses.size(); part++)
+        loss = loss + losses[part];
+    return loss;
+}
+
 double Training::Impl::step(const Features& features, const at::Tensor& images01)
 {
     require(done < last, "training is complete after {} steps; a further step needs a config with more", last);
@@ -215,12 +262,10 @@ double Training::Impl::step(const Features& features, const at::Tensor& images01
     // L = ½ (L_feat + L_img,feat); both branches in one pass of the decoder
     const Stopwatch decoding;
     const at::Tensor input = fromImage.defined() ? at::cat({plain, fromImage}) : plain;
-    const at::Tensor output = decoder.forward(input, compute);
-    const at::Tensor loss = lossOf(output, fromImage.defined() ? at::cat({clean, clean}) : clean);
-    const double value = world.gathered(loss.detach().view({1})).mean().item<double>();
+    const at::Tensor loss = lossWithGradient(input, fromImage.defined() ? at::cat({clean, clean}) : clean);
+    const double value = world.gathered(loss.view({1})).mean().item<double>();
     require(std::isfinite(value), "the loss is {} at step {} with {} images: the learning rate of {} is too high, or an image is not finite",
             value, done, n, config.learningRate);
-    loss.backward();
     if (world.size() > 1)
     {
         std::vector<at::Tensor> gradients;

@@ -161,7 +161,7 @@ OperatorEntry detectOperator()
                            textAttribute("roi", "region of interest: points x,y separated by blanks, polygons by semicolons; shares of the image's sides, or pixels "
                                                 "if one is above 1; empty: as the model was trained"),
                            textAttribute("product", "one of the model's products, whose thresholds are taken; empty: of the one that each image is found to be of"),
-                           textAttribute("precision", "auto takes bf16 where the device has it and the model was found accurate in it", "auto",
+                           textAttribute("precision", "auto takes int8 or bf16 where the device has it, it is faster, and the model was found accurate in it", "auto",
                                          {"auto", "fp32", "bf16", "int8"}),
                            integerAttribute("threads", "that compute on the CPU; 0: one for each core, unless OMP_NUM_THREADS says less", 0, 0, Team::most),
                            deviceAttribute()}};

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <c10/core/InferenceMode.h>
 #include <cmath>
+#include <numeric>
+#include <optional>
 
 namespace agpnet
 {
@@ -32,6 +34,34 @@ double difference(const std::vector<double>& found, const std::vector<double>& e
     return most;
 }
 
+/// Standard deviation; of fewer than `least` values nothing can be said.
+std::optional<double> deviation(const std::vector<double>& values)
+{
+    constexpr size_t least = 4;
+    if (values.size() < least)
+        return std::nullopt;
+    const double mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+    double squares = 0;
+    for (const double value : values)
+        squares += (value - mean) * (value - mean);
+    return std::sqrt(squares / static_cast<double>(values.size() - 1));
+}
+
+/// How widely `found` is strewn about `exact`, over how widely the first `normals` of these are strewn; negative where nothing can be said of that.
+double noise(const std::vector<double>& found, const std::vector<double>& exact, size_t normals)
+{
+    const auto logarithm = [](double score) { return std::log(std::max(1e-12, score)); };
+    std::vector<double> differences, own;
+    for (size_t i = 0; i < exact.size(); i++)
+    {
+        differences.push_back(logarithm(found[i]) - logarithm(exact[i]));
+        if (i < normals)
+            own.push_back(logarithm(exact[i]));
+    }
+    const std::optional<double> strewn = deviation(differences), usual = deviation(own);
+    return strewn && usual && *usual > 0 ? *strewn / *usual : -1;
+}
+
 } // namespace
 
 FewerBits measuredFewerBits(const Training& training, size_t count, const std::function<Frame(size_t)>& image, const Tiling& tiling)
@@ -53,7 +83,9 @@ FewerBits measuredFewerBits(const Training& training, size_t count, const std::f
         return result;
     result.backbone = backbone->ranges();
     result.decoder = decoder->ranges();
-    result.int8Error = difference(scoresOf(training.model(ComputeType::Int8, result.ranges()), views), exact);
+    const std::vector<double> found = scoresOf(training.model(ComputeType::Int8, result.ranges()), views);
+    result.int8Error = difference(found, exact);
+    result.int8Noise = noise(found, exact, pairs.normal.size());
     return result;
 }
 

@@ -54,7 +54,7 @@ OperatorEntry reconstructOperator()
                           {{"features", "[N,C,h,w]", "F_clean, the backbone's features as the model's target has them: standardised groups of layers, or a normalised sum", false},
                            {"reconstructed", "[N,C,h,w]", "the decoder's reconstruction of them", false}},
                           {requiredText("model", "path of a .agp file"),
-                           textAttribute("precision", "auto takes bf16 where the device has it and the model was found accurate in it", "auto",
+                           textAttribute("precision", "auto takes int8 or bf16 where the device has it, it is faster, and the model was found accurate in it", "auto",
                                          {"auto", "fp32", "bf16", "int8"}),
                            deviceAttribute()}};
     return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Reconstruct>(attributes); }};

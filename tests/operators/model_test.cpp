@@ -442,11 +442,13 @@ TEST_F(Model, FewerBitsAreMeasuredAndKept)
     file.fewerBits = measuredFewerBits(run, 5, [&](size_t i) { return Frame(picture + cv::Scalar::all(static_cast<double>(i))); }, {});
     EXPECT_GT(file.fewerBits.int8Error, 0);
     EXPECT_LT(file.fewerBits.int8Error, 0.1);
+    EXPECT_GT(file.fewerBits.int8Noise, 0);
     EXPECT_EQ(file.fewerBits.bf16Error >= 0, cpuFeatures().avx512Bf16);
 
     writeModel(folder_ / "m.agp", file, EmbedBackbone::Yes);
     const ModelFile read = readModel(folder_ / "m.agp");
     EXPECT_EQ(read.fewerBits.int8Error, file.fewerBits.int8Error);
+    EXPECT_EQ(read.fewerBits.int8Noise, file.fewerBits.int8Noise);
     for (const auto& [before, after] : {std::pair{&file.fewerBits.backbone, &read.fewerBits.backbone}, {&file.fewerBits.decoder, &read.fewerBits.decoder}})
     {
         ASSERT_EQ(after->size(), before->size());
@@ -497,6 +499,10 @@ TEST_F(Model, PrecisionIsThatWhichIsUsed)
     EXPECT_EQ(chosenType(known, "auto", at::kCPU), ComputeType::Float32);
     EXPECT_EQ(chosenType(known, "int8", at::kCPU), computeType("int8"));
     known.int8Error = 0.01;
+    EXPECT_EQ(chosenType(known, "auto", at::kCPU), ComputeType::Float32); // of its noise nothing is known
+    known.int8Noise = 1;
+    EXPECT_EQ(chosenType(known, "auto", at::kCPU), ComputeType::Float32);
+    known.int8Noise = 0.01;
     EXPECT_EQ(chosenType(known, "auto", at::kCPU), eightBitsAreFaster() ? ComputeType::Int8 : ComputeType::Float32);
     EXPECT_EQ(chosenType(known, "auto", at::kCUDA), ComputeType::Float32);
 }
