@@ -1,6 +1,7 @@
 #include "agpnet/agpnet.hpp"
 #include "apps/agpnet/backbone_search.h"
 #include "apps/agpnet/commands.h"
+#include "apps/agpnet/file_count.h"
 #include "apps/agpnet/interrupt.h"
 #include "apps/agpnet/json_output.h"
 #include "apps/agpnet/named_folder.h"
@@ -99,6 +100,17 @@ json dataNote(const std::vector<Product>& products)
             list.back()["name"] = product.name;
     }
     return products.size() == 1 && products[0].name.empty() ? list[0] : list;
+}
+
+/// `sets`: of the record. Pictures are used to train on, or to take thresholds from.
+FileCount filesUsed(const std::vector<Product>& products, const json& sets)
+{
+    FileCount files;
+    for (const json& set : sets)
+        files.used += set.contains("chosen") ? set["chosen"].size() : set.at("count").get<size_t>();
+    for (const Product& product : products)
+        files.skipped.add(product.data.skipped);
+    return files;
 }
 
 /// The files that a few-shot training chose, by name.
@@ -385,6 +397,8 @@ int train(const Options& options)
     const json values = record.value("values", json());
     if (!values.is_null())
         sayValues(values, options.asJson);
+    const FileCount files = filesUsed(products, record.at("sets"));
+    trainer->note("files", jsonText(toJson(files)));
     if (record.at("sets").at(0).contains("chosen"))
         trainer->note("shots", jsonText(shotsNote(products, record)));
     saveModel(*trainer, options, state);
@@ -403,7 +417,7 @@ int train(const Options& options)
     }
     if (options.asJson)
         std::printf("%s\n", jsonText({{"model", options.out}, {"steps", trainer->stepsDone()}, {"loss", loss}, {"seconds", seconds},
-                                 {"threshold", threshold}, {"values", values}, {"profile", record.value("profile", json::object())}, {"data_sha256", hashes},
+                                 {"threshold", threshold}, {"values", values}, {"profile", record.value("profile", json::object())}, {"data_sha256", hashes}, {"files", toJson(files)},
                                        {"notes", notes}}).c_str());
     else
     {
@@ -415,6 +429,7 @@ int train(const Options& options)
             std::printf("drawn-in defects were no longer told better after step %d\n", record["early_stop"]["seen_at"].get<int>());
         if (options.profile)
             std::printf("%s", profileText(record).c_str());
+        std::printf("%s\n", text(files).c_str());
         for (const std::string& note : notes)
             std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
     }

@@ -93,7 +93,14 @@ public:
         return {};
     }
 
-    size_t unused() const { return masks_.size() - used_.size(); }
+    std::vector<fs::path> unused() const
+    {
+        std::vector<fs::path> files;
+        for (const auto& [stem, paths] : masks_)
+            for (const fs::path& path : used_.contains(stem) ? std::vector<fs::path>() : paths)
+                std::ranges::copy(isFolder(path) ? imagesIn(path) : std::vector<fs::path>{path}, std::back_inserter(files));
+        return files;
+    }
     bool fits() const { return !used_.empty(); }
 
 private:
@@ -106,7 +113,7 @@ struct Pictures
 {
     std::vector<fs::path> images;
     MaskFolder masks;
-    size_t maskCount = 0;
+    std::vector<fs::path> maskFiles;
 };
 
 Pictures picturesIn(const fs::path& folder)
@@ -125,7 +132,7 @@ Pictures picturesIn(const fs::path& folder)
         if (mask)
         {
             pictures.masks.add(path);
-            pictures.maskCount++;
+            pictures.maskFiles.push_back(path);
         }
         else
             pictures.images.push_back(path);
@@ -148,13 +155,35 @@ Item makeItem(const fs::path& root, const fs::path& path, Label label, std::stri
     return item;
 }
 
+/// Files that are not used, for a reason that a warning tells.
+void leaveOut(Dataset& dataset, const std::vector<fs::path>& files)
+{
+    for (const fs::path& file : files)
+        dataset.noted.insert(file.lexically_normal());
+}
+
+/// Pictures that lie beside the folders that say what is in them.
+void leaveOutLoose(Dataset& dataset, const fs::path& folder)
+{
+    const std::vector<fs::path> loose = imagesIn(folder);
+    leaveOut(dataset, loose);
+    std::vector<std::string> names;
+    for (const fs::path& path : loose)
+        names.push_back(path.filename().string());
+    if (!names.empty())
+        dataset.warnings.push_back(fmt::format("{}: {} pictures lie beside the folders of good and defective ones, and were left out: {}.", folder.string(), names.size(),
+                                               joinNames(names)));
+}
+
 void addGood(Dataset& dataset, const fs::path& folder)
 {
     const Pictures pictures = picturesIn(folder);
     for (const fs::path& image : pictures.images)
         dataset.items.push_back(makeItem(dataset.root, image, Label::Good, "good"));
-    if (pictures.maskCount > 0)
-        dataset.warnings.push_back(fmt::format("{}: {} pictures are named as masks of others, and were left out.", folder.string(), pictures.maskCount));
+    dataset.folders.insert(folder);
+    leaveOut(dataset, pictures.maskFiles);
+    if (!pictures.maskFiles.empty())
+        dataset.warnings.push_back(fmt::format("{}: {} pictures are named as masks of others, and were left out.", folder.string(), pictures.maskFiles.size()));
 }
 
 std::vector<fs::path> goodFolders(const fs::path& folder, const GoodNames& good)
@@ -174,6 +203,8 @@ void readTraining(Dataset& dataset, const GoodNames& good)
     const bool mvtec = !folders.empty();
     if (!mvtec)
         folders = goodFolders(root, good);
+    if (!folders.empty())
+        leaveOutLoose(dataset, mvtec ? *train : root);
     bool is3d = false;
     std::vector<std::string> places;
     for (const fs::path& folder : folders)
@@ -199,7 +230,7 @@ struct Truth
 {
     fs::path folder;
     MaskFolder flat; ///< masks right in it, of pictures of all kinds of defect
-    size_t unused = 0; ///< in its folders
+    std::vector<fs::path> unused; ///< in its folders
     bool fits = false;
 };
 
@@ -222,7 +253,7 @@ std::vector<Truth> truthsOf(const fs::path& path, const fs::path& root)
     }
     std::vector<Truth> truths;
     for (const fs::path& folder : folders)
-        truths.push_back({folder, MaskFolder(), 0, false});
+        truths.push_back({folder, MaskFolder(), {}, false});
     return truths;
 }
 
@@ -252,6 +283,7 @@ void readTest(Dataset& dataset, const GoodNames& good)
         if (isNamed(folder, truthNames) && std::none_of(truths.begin(), truths.end(), [&](const Truth& truth) { return isFolder(truth.folder / name); }))
             continue;
         const fs::path pictures = pictureFolder(folder);
+        dataset.folders.insert(pictures);
         Class one{folder, pictures != folder, Label::Good, picturesIn(pictures)};
         if (one.pictures.images.empty())
             continue;
@@ -259,6 +291,8 @@ void readTest(Dataset& dataset, const GoodNames& good)
         if (one.label == Label::Anomalous)
             for (const fs::path& image : one.pictures.images)
                 stems[image.stem().string()]++;
+        else
+            leaveOut(dataset, one.pictures.maskFiles); // they are empty anyway
         if (one.is3d)
             dataset.layout = "MVTec 3D-AD (test/<defect>/rgb, gt)";
         classes.push_back(std::move(one));
@@ -305,13 +339,24 @@ void readTest(Dataset& dataset, const GoodNames& good)
         }
         for (const auto& [masks, truth] : sources)
             if (truth)
-                truth->unused += masks.unused();
+                std::ranges::copy(masks.unused(), std::back_inserter(truth->unused));
     }
-    for (const Truth& truth : truths)
+    if (!classes.empty())
+        leaveOutLoose(dataset, root);
+    for (Truth& truth : truths)
         if (!truth.fits && std::any_of(classes.begin(), classes.end(), [](const Class& one) { return one.label == Label::Anomalous; }))
+        {
+            leaveOut(dataset, picturesBelow(truth.folder));
             dataset.warnings.push_back(fmt::format("{}: is named as masks are, but fits no picture, and was left out.", truth.folder.string()));
-        else if (const size_t unused = truth.unused + (truth.fits ? truth.flat.unused() : 0); unused > 0)
-            dataset.warnings.push_back(fmt::format("{} masks under {} belong to no picture.", unused, truth.folder.string()));
+        }
+        else
+        {
+            if (truth.fits)
+                std::ranges::copy(truth.flat.unused(), std::back_inserter(truth.unused));
+            leaveOut(dataset, truth.unused);
+            if (!truth.unused.empty())
+                dataset.warnings.push_back(fmt::format("{} masks under {} belong to no picture.", truth.unused.size(), truth.folder.string()));
+        }
     if (ambiguous > 0)
         dataset.warnings.push_back(fmt::format("{} pictures of several folders have names in common, and masks of these names cannot tell whose they are; a "
                                                "folder of masks for each folder of pictures was expected.",

@@ -29,6 +29,7 @@ namespace
 {
 
 using nlohmann::json;
+using test::firstLine;
 using test::Outcome;
 using test::run;
 using test::shellQuoted;
@@ -464,7 +465,7 @@ TEST_F(TinyModel, LearnsSeveralProducts)
         arguments.insert(arguments.end(), more.begin(), more.end());
         const Outcome found = Process(arguments).finish();
         EXPECT_EQ(found.code, 0) << found.text;
-        return json::parse(found.text).at("threshold").get<double>();
+        return firstLine(found.text).at("threshold").get<double>();
     };
     EXPECT_EQ(threshold({}), header["scores"]["classes"][0]["threshold"].get<double>()) << "the product that the picture is like";
     EXPECT_EQ(threshold({"--product", "screws"}), header["scores"]["classes"][1]["threshold"].get<double>());
@@ -537,10 +538,10 @@ TEST_F(TinyModel, NamesThatAreNotUtf8ComeWithTheirBytes)
     };
     EXPECT_EQ(headerOf("names.agp")["training"]["data"]["path_bytes"], hex(fs::canonical(data).string()));
     const std::string model = (folder->path() / "names.agp").string(), picture = (data / "good/caf\xe9.png").string();
-    const json found = json::parse(run(AGPNET_PROGRAM " detect --json " + shellQuoted(model) + " " + shellQuoted(picture)).text);
+    const json found = firstLine(run(AGPNET_PROGRAM " detect --json " + shellQuoted(model) + " " + shellQuoted(picture)).text);
     EXPECT_EQ(found.at("image_bytes"), hex(picture));
     EXPECT_THAT(found.at("image").get<std::string>(), ::testing::EndsWith("caf\xef\xbf\xbd.png"));
-    const json plain = json::parse(run(AGPNET_PROGRAM " detect --json " + shellQuoted(model) + " " + shellQuoted(folder->path() / "nuts/0.png")).text);
+    const json plain = firstLine(run(AGPNET_PROGRAM " detect --json " + shellQuoted(model) + " " + shellQuoted(folder->path() / "nuts/0.png")).text);
     EXPECT_FALSE(plain.contains("image_bytes"));
     const Outcome evaluated = run(AGPNET_PROGRAM " evaluate --json " + shellQuoted(model) + " --data " + shellQuoted(data));
     ASSERT_EQ(evaluated.code, 0) << evaluated.text;
@@ -750,7 +751,7 @@ TEST_F(TinyModel, TakesNewThresholdsAndWatchesItsInput)
         all.insert(all.end(), more.begin(), more.end());
         const Outcome found = Process(all).finish();
         EXPECT_EQ(found.code, 0) << found.text;
-        return json::parse(found.text);
+        return firstLine(found.text);
     };
     const json found = detected({});
     EXPECT_EQ(found.at("anomalous"), found.at("calibrated") > 0.5);
@@ -846,13 +847,80 @@ TEST_F(TinyModel, ADashIsStandardInput)
 {
     ASSERT_EQ(Process(train("dash.agp", 4)).finish().code, 0);
     const std::string model = shellQuoted((folder->path() / "dash.agp").string()), image = shellQuoted((folder->path() / "nuts/1.png").string());
-    const json file = json::parse(run(std::string(AGPNET_PROGRAM) + " detect " + model + " " + image + " --json").text);
-    const json piped = json::parse(run("cat " + image + " | " AGPNET_PROGRAM " detect " + model + " - --json").text);
+    const json file = firstLine(run(std::string(AGPNET_PROGRAM) + " detect " + model + " " + image + " --json").text);
+    const json piped = firstLine(run("cat " + image + " | " AGPNET_PROGRAM " detect " + model + " - --json").text);
     EXPECT_EQ(piped.at("score"), file.at("score"));
     EXPECT_EQ(piped.at("image"), "-");
     const Outcome empty = run(AGPNET_PROGRAM " detect " + model + " - < /dev/null");
     EXPECT_EQ(empty.code, 1);
     EXPECT_THAT(empty.text, HasSubstr("standard input is empty, an image was expected"));
+}
+
+TEST_F(TinyModel, FilesAreCountedAtTheEnd)
+{
+    const fs::path data = folder->path() / "counted";
+    fs::create_directories(data);
+    for (const char* kind : {"good", "bad"})
+        fs::copy(folder->path() / "nuts", data / kind);
+    for (const char* name : {"good/notes.txt", "good/old.gif", "bad/list.csv"})
+        std::ofstream(data / name) << "text";
+    const std::string model = (folder->path() / "counted.agp").string();
+    const auto names = [&](const Arguments& list)
+    {
+        json paths = json::array();
+        for (const std::string& name : list)
+            paths.push_back((data / name).string());
+        return paths;
+    };
+    const auto quiet = [](const std::string& command) { return run("{ " AGPNET_PROGRAM " " + command + " 2>/dev/null; }").text; };
+    const auto asText = [](const Arguments& arguments)
+    {
+        std::string text;
+        for (const std::string& argument : arguments)
+            text += fmt::format(" {}", shellQuoted(argument));
+        return text;
+    };
+    const json trainedOn = {{"used", 6}, {"skipped", 2}, {"skipped_names", names({"good/notes.txt", "good/old.gif"})}, {"unread", 0}, {"unread_names", json::array()}};
+
+    Arguments training = train("counted.agp", 4);
+    training[2] = data.string();
+    const Outcome told = Process(training).finish();
+    ASSERT_EQ(told.code, 0) << told.text;
+    EXPECT_THAT(told.text, ::testing::EndsWith("6 images used, 2 files skipped (notes.txt, old.gif), 0 could not be read\n")) << told.text;
+    EXPECT_EQ(headerOf("counted.agp")["training"]["files"], trainedOn);
+    training.push_back("--json");
+    EXPECT_EQ(json::parse(quiet(asText(training))).at("files"), trainedOn);
+    EXPECT_EQ(json::parse(quiet(asText(train("few.agp", 4, {"--shots", "2", "--json"})))).at("files").at("used"), 2);
+
+    const std::string evaluate = AGPNET_PROGRAM " evaluate " + shellQuoted(model) + " --data " + shellQuoted(data);
+    EXPECT_THAT(run(evaluate).text, ::testing::EndsWith("12 images used, 3 files skipped (list.csv, notes.txt, old.gif), 0 could not be read\n"));
+    json measured = trainedOn;
+    measured["used"] = 12;
+    measured["skipped"] = 3;
+    measured["skipped_names"] = names({"bad/list.csv", "good/notes.txt", "good/old.gif"});
+    const fs::path out = folder->path() / "counted.json";
+    EXPECT_EQ(json::parse(run(evaluate + " --json --out " + shellQuoted(out)).text).at("files"), measured);
+    EXPECT_EQ(json::parse(test::readBytes(out)).at("files"), measured);
+    const json share = json::parse(run(evaluate + " --json --share 1/3 --save-maps " + shellQuoted(folder->path() / "counted_maps")).text);
+    EXPECT_EQ(share.at("files").at("used"), 4);
+
+    std::ofstream(data / "good/broken.png") << "half";
+    const Outcome found = run(AGPNET_PROGRAM " detect " + shellQuoted(model) + " " + shellQuoted(data / "good"));
+    EXPECT_EQ(found.code, 1);
+    EXPECT_THAT(found.text, HasSubstr("6 images used, 2 files skipped (notes.txt, old.gif), 1 could not be read (broken.png)\n"));
+    std::istringstream lines(quiet("detect --json " + shellQuoted(model) + " " + shellQuoted(data / "good")));
+    std::vector<json> objects;
+    for (std::string line; std::getline(lines, line);)
+        objects.push_back(json::parse(line));
+    ASSERT_EQ(objects.size(), 7u);
+    json inspected = trainedOn;
+    inspected["unread"] = 1;
+    inspected["unread_names"] = names({"good/broken.png"});
+    EXPECT_EQ(objects.back(), json({{"files", inspected}}));
+    EXPECT_EQ(std::count_if(objects.begin(), objects.end(), [](const json& each) { return each.contains("image"); }), 6);
+    const Outcome refused = run(evaluate);
+    EXPECT_EQ(refused.code, 1) << "figures of fewer images would be others";
+    EXPECT_THAT(refused.text, HasSubstr("broken.png: is not an image"));
 }
 
 TEST_F(TinyModel, BitsOfACameraAreFoundSaidAndKept)
@@ -875,7 +943,7 @@ TEST_F(TinyModel, BitsOfACameraAreFoundSaidAndKept)
         return Process(arguments).finish();
     };
     const auto score = [&](const std::string& model, const std::string& image)
-    { return json::parse(Process({"detect", (folder->path() / model).string(), (folder->path() / image).string(), "--json"}).finish().text).at("score").get<double>(); };
+    { return firstLine(Process({"detect", (folder->path() / model).string(), (folder->path() / image).string(), "--json"}).finish().text).at("score").get<double>(); };
     ASSERT_EQ(Process(train("eight.agp", 4)).finish().code, 0);
     const double expected = score("eight.agp", "nuts/3.png");
     for (const int bits : {10, 12})
@@ -927,12 +995,13 @@ TEST_F(Watching, WritesAVideoOfAFolderWithTheDecisionsOfDetect)
 {
     const std::string out = place("nuts.avi");
     // so that some are above the threshold and some are not
-    const json scores = json::parse("[" + [&] {
+    json scores = json::parse("[" + [&] {
         std::string lines = run(AGPNET_PROGRAM " detect --json " + shellQuoted(place("watch.agp")) + " " + shellQuoted(place("nuts"))).text;
         lines.pop_back();
         std::replace(lines.begin(), lines.end(), '\n', ',');
         return lines;
     }() + "]");
+    scores.erase(scores.size() - 1); // how many files there were
     ASSERT_EQ(scores.size(), 6u);
     std::vector<double> sorted;
     for (const json& each : scores)
