@@ -968,6 +968,19 @@ TEST_F(TinyModel, BitsOfACameraAreFoundSaidAndKept)
     EXPECT_THAT(given.text, HasSubstr("taken as 10 bits, 0 to 1023, as given"));
     EXPECT_THAT(given.text, HasSubstr("note: 6 of 6 images of 16 bits hold values above 1023, the greatest of 10 bits: up to 4095"));
     EXPECT_EQ(headerOf("given.agp")["config"]["bits"], 10);
+
+    // a config that says 0 says what one without the key does
+    Arguments go = {"train", "--data", (folder->path() / "deep12").string(), "--out", (folder->path() / "zero.agp").string(), "--backbone", backbone, "--reference-backbone",
+                    "--config", test::tinyConfig(2000, "\"bits\":0")};
+    Process first(go);
+    first.waitFor("step 1/");
+    first.send(SIGINT);
+    ASSERT_EQ(first.finish().code, 130);
+    go.push_back("--resume");
+    const Outcome resumed = Process(go).finish();
+    EXPECT_EQ(resumed.code, 0) << resumed.text;
+    EXPECT_EQ(headerOf("zero.agp")["config"]["bits"], 12);
+    EXPECT_EQ(headerOf("zero.agp")["training"]["values"]["given"], false);
     EXPECT_NE(trainDeep("deep12", "x.agp", {"--bits", "7"}).code, 0);
 }
 
