@@ -245,6 +245,7 @@ private:
                 {
                     const cv::Mat mask = tools::readMaskOf(item, image.size());
                     masks_.add(item, mask);
+                    masks_.addImage(item, image);
                     evaluation.add(item, found.score, found.map, mask, found.result->anomalous, found.seconds);
                     if (writer)
                         writer->add(item, found.map, found.score);

@@ -176,8 +176,9 @@ LeftOut leftOut(const fs::path& folder, const std::set<fs::path>& taken, const s
                                          imageExtensionList));
     size_t below = 0;
     std::vector<std::string> names;
+    const std::string here = fs::weakly_canonical(folder, error).string() + "/";
     for (const fs::path& each : foldersIn(folder))
-        if (!known.contains(each.lexically_normal()))
+        if (!known.contains(each.lexically_normal()) && !here.starts_with(fs::weakly_canonical(each, error).string() + "/")) // a link may lead round
             if (const std::vector<fs::path> pictures = picturesBelow(each); !pictures.empty())
             {
                 below += pictures.size();

@@ -528,6 +528,15 @@ void writeEncoded(const fs::path& path, const cv::Mat& image, const std::string&
     file.commit();
 }
 
+/// JPEG, and WebP but its lossless kind.
+bool losesDetail(const fs::path& path)
+{
+    std::array<char, 16> bytes{};
+    std::ifstream(path, std::ios::binary).read(bytes.data(), bytes.size());
+    const std::string_view start(bytes.data(), bytes.size());
+    return start.starts_with("\xff\xd8\xff") || (start.starts_with("RIFF") && start.substr(8, 4) == "WEBP" && start.substr(12) != "VP8L");
+}
+
 } // namespace
 
 int64_t pixelLimit()
@@ -559,7 +568,11 @@ cv::Mat readMask(const fs::path& path, cv::Size expected)
             image.rows, expected.width, expected.height);
     std::array<cv::Mat, 3> channels;
     cv::split(image, channels.data());
-    return (channels[0] > 0) | (channels[1] > 0) | (channels[2] > 0);
+    const cv::Mat brightest = cv::max(channels[0], cv::Mat(cv::max(channels[1], channels[2])));
+    double greatest = 0;
+    if (losesDetail(path))
+        cv::minMaxLoc(brightest, nullptr, &greatest);
+    return brightest > greatest / 4;
 }
 
 cv::Mat readFloatTiff(const fs::path& path, int channels)

@@ -494,6 +494,16 @@ TEST(Formats, NoPictureOfALayoutIsLeftOutWithoutAWord)
     EXPECT_THAT(test.warnings, Contains(HasSubstr("1 pictures of kinds that are not read are left out: d.gif;")));
 }
 
+TEST(Formats, ALinkThatLeadsRoundHoldsNothing)
+{
+    const TempFolder folder;
+    put(folder.path() / "good/a.png", encoded(".png", cv::Mat(20, 30, CV_8UC3, cv::Scalar(9, 9, 9))));
+    std::filesystem::create_directory_symlink("..", folder.path() / "good/round");
+    const Dataset dataset = listTraining(folder.path());
+    EXPECT_THAT(dataset.warnings, IsEmpty());
+    EXPECT_EQ(dataset.skipped.count, 0u);
+}
+
 TEST(Formats, ASplitFileSkipsNothing)
 {
     const TempFolder folder;
