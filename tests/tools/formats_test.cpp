@@ -170,6 +170,26 @@ TEST(Formats, TiffOfAnyBitsHasItsWholeRange)
                 }
 }
 
+TEST(Formats, TiffThatNoDecoderReadsIsASentenceAlone)
+{
+    const TempFolder folder;
+    const auto path = folder / "a.tif";
+    for (const auto& [bits, photometric, sentence] : {std::tuple{32u, 1u, "holds samples of 32 bits; 1, 8, 10, 12, 14 or 16 expected"},
+                                                      {2u, 1u, "holds samples of 2 bits"},
+                                                      {4u, 0u, "holds samples of 4 bits"},
+                                                      {8u, 32803u, "its photometric interpretation is 32803, as of a camera's raw samples; grey, RGB, a palette, CMYK or YCbCr expected"},
+                                                      {16u, 34892u, "its photometric interpretation is 34892"}})
+    {
+        writeBytes(path, tiffOf({{.samples = ramp(1), .bits = bits, .photometric = photometric, .palette = {}}}));
+        ::testing::internal::CaptureStderr();
+        const std::string error = errorOf([&] { readImage(path); });
+        EXPECT_EQ(::testing::internal::GetCapturedStderr(), "") << sentence;
+        EXPECT_THAT(error, HasSubstr(sentence));
+    }
+    cv::imwrite(path, cv::Mat(20, 20, CV_32FC3, cv::Scalar(0.1, 0.2, 0.3))); // OpenCV makes logarithms of these
+    EXPECT_THAT(errorOf([&] { readImage(path); }), HasSubstr("holds floating-point values, which have no agreed range"));
+}
+
 TEST(Formats, ColourOrderAndAlpha)
 {
     const TempFolder folder;
