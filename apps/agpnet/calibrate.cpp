@@ -5,6 +5,7 @@
 #include "apps/agpnet/json_output.h"
 #include "apps/agpnet/named_folder.h"
 #include "apps/agpnet/numbers.h"
+#include "apps/agpnet/output.h"
 #include "apps/agpnet/progress.h"
 #include "apps/tools/dataset.h"
 #include "apps/tools/image_io.h"
@@ -109,6 +110,7 @@ int calibrateModel(Options& options)
     const bool needsLabels = options.calibration.rule == THRESHOLD_F1 || options.calibration.rule == THRESHOLD_COST;
     require(needsLabels == options.labelled, "--rule {} takes thresholds from {} pictures; {}", options.rule, needsLabels ? "labelled" : "normal",
             needsLabels ? "--labelled is missing" : "leave --labelled out");
+    requireWritable(out);
     json header;
     std::vector<Pictures> list;
     {

@@ -167,9 +167,9 @@ int detect(const Options& options)
     configure(*detector, options, images[0]);
     if (!options.out.empty())
     {
-        std::error_code error;
+        std::error_code error, ignored;
         fs::create_directories(options.out, error);
-        require(fs::is_directory(options.out), "{}: the folder for results cannot be made: {}", options.out, error.message());
+        require(fs::is_directory(options.out, ignored), "{}: the folder for results cannot be made: {}", options.out, error.message());
     }
     std::optional<tools::ReportWriter> page;
     tools::Report report = reportHead(options, *detector);

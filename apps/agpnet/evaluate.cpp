@@ -6,6 +6,7 @@
 #include "apps/agpnet/json_output.h"
 #include "apps/agpnet/named_folder.h"
 #include "apps/agpnet/numbers.h"
+#include "apps/agpnet/output.h"
 #include "apps/agpnet/progress.h"
 #include "apps/tools/image_io.h"
 #include "apps/tools/map_folder.h"
@@ -387,6 +388,8 @@ private:
 
 int evaluate(const Options& options)
 {
+    if (!options.out.empty())
+        requireWritable(options.out);
     Evaluator evaluator(options);
     const InterruptGuard guard;
     if (!options.share.empty())

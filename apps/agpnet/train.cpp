@@ -6,6 +6,7 @@
 #include "apps/agpnet/json_output.h"
 #include "apps/agpnet/named_folder.h"
 #include "apps/agpnet/numbers.h"
+#include "apps/agpnet/output.h"
 #include "apps/agpnet/progress.h"
 #include "apps/agpnet/region.h"
 #include "apps/agpnet/threshold_notes.h"
@@ -40,19 +41,6 @@ struct Options
     std::optional<uint64_t> seed;
     bool noImageNoise = false, reference = false, resume = false, asJson = false, earlyStop = false, profile = false;
 };
-
-/// "252" or "252x504" (height x width)
-std::pair<int, int> parseSize(const std::string& text)
-{
-    int height = 0, width = 0;
-    char rest = 0;
-    const int found = std::sscanf(text.c_str(), "%dx%d%c", &height, &width, &rest);
-    if (found == 1)
-        width = height;
-    require((found == 1 && text.find_first_not_of("0123456789") == std::string::npos) || found == 2,
-            "--size is '{}', expected HEIGHTxWIDTH, for instance 252x252", text);
-    return {height, width};
-}
 
 /// One --data: the pictures of one product.
 struct Product
@@ -245,19 +233,6 @@ std::string configText(const Options& options, const fs::path& example)
         config["roi"] = polygons;
     }
     return config.dump();
-}
-
-/// Found out before hours of work, not after.
-void requireWritable(const fs::path& target)
-{
-    const fs::path folder = target.has_parent_path() ? target.parent_path() : ".";
-    std::error_code ignored;
-    require(fs::is_directory(folder, ignored), "{}: the folder {} does not exist", target.string(), folder.string());
-    require(!fs::is_directory(target, ignored), "{}: is a folder, expected the name of the model file to write", target.string());
-    const fs::path probe = target.string() + ".part-probe";
-    const bool written = std::ofstream(probe).put(' ').flush().good();
-    fs::remove(probe, ignored);
-    require(written, "{}: cannot be written in {}", target.string(), folder.string());
 }
 
 /// Where the time of the training went, in seconds and shares.

@@ -315,7 +315,9 @@ std::vector<fs::path> expandInputs(std::span<const std::string> arguments, LeftO
                 beside->add(leftOut(argument, taken));
             }
         }
-        else if (status.type() != fs::file_type::not_found && status.type() != fs::file_type::none)
+        else if (status.type() == fs::file_type::none) // a folder on the way that may not be entered, or links that lead round
+            fail("{}: cannot be looked at: {}", argument, error.message());
+        else if (status.type() != fs::file_type::not_found)
             add(argument); // named outright: whatever its extension, reading it will tell
         else
         {

@@ -208,6 +208,7 @@ void requireFolder(const fs::path& path)
     std::error_code error;
     const fs::file_status status = fs::status(path, error);
     require(status.type() != fs::file_type::not_found, "{}: no such folder", path.string());
+    require(status.type() != fs::file_type::none, "{}: cannot be looked at: {}", path.string(), error.message());
     require(status.type() == fs::file_type::directory, "{}: is not a folder; a folder of images was expected", path.string());
 }
 

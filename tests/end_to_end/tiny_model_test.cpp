@@ -20,6 +20,7 @@
 #include <random>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
 
@@ -33,6 +34,7 @@ using test::firstLine;
 using test::Outcome;
 using test::run;
 using test::shellQuoted;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 namespace fs = std::filesystem;
@@ -590,6 +592,36 @@ TEST_F(TinyModel, RefusesNumbersThatAreNoneInAFewWords)
     const Outcome trained = Process(train("seed.agp", 1, {"--seed", "18446744073709551615"})).finish();
     ASSERT_EQ(trained.code, 0) << trained.text;
     EXPECT_EQ(headerOf("seed.agp")["config"]["seed"], 18446744073709551615u);
+}
+
+TEST_F(TinyModel, WhatCannotBeWrittenIsFoundBeforeTheWork)
+{
+    ASSERT_EQ(Process(train("early.agp", 1)).finish().code, 0);
+    const auto at = [&](const std::string& name) { return (folder->path() / name).string(); };
+    ASSERT_EQ(::mkfifo(at("pipe").c_str(), 0600), 0);
+    fs::create_symlink("round", folder->path() / "round");
+    fs::create_directories(folder->path() / "early");
+    fs::copy(folder->path() / "nuts", folder->path() / "early/good");
+    const std::string model = at("early.agp");
+    Arguments toPipe = train("pipe", 1);
+    for (const auto& [arguments, sentence] : {std::pair<Arguments, std::string>{toPipe, "pipe: is a device, a pipe or a socket, expected the name of a file to write"},
+                                              {train("none/a.agp", 1), "none does not exist"},
+                                              {{"evaluate", model, "--data", at("early"), "--out", at("none/f.json")}, "none does not exist"},
+                                              {{"evaluate", model, "--data", at("early"), "--out", at("nuts")}, "nuts: is a folder, expected the name of a file to write"},
+                                              {{"calibrate", model, "--data", at("nuts"), "--out", at("none/c.agp")}, "none does not exist"},
+                                              {{"detect", model, at("nuts"), "--out", at("round/out")}, "round/out: the folder for results cannot be made: Too many levels"},
+                                              {train("x.agp", 1, {"--size", "99999999999"}), "--size is '99999999999', expected HEIGHTxWIDTH"},
+                                              {{"export", model, "--onnx-graph", at("g.onnx"), "--size", "32x24mm"}, "--size is '32x24mm', expected HEIGHTxWIDTH"}})
+    {
+        const Outcome outcome = Process(arguments).finish();
+        EXPECT_EQ(outcome.code, 1) << outcome.text;
+        EXPECT_THAT(outcome.text, AllOf(HasSubstr(sentence), Not(HasSubstr("step 1/")), Not(HasSubstr("image ")), Not(HasSubstr("filesystem error"))));
+    }
+    Arguments lost = train("x.agp", 1);
+    lost[2] = at("round/data");
+    EXPECT_THAT(Process(lost).finish().text, AllOf(HasSubstr("round/data: "), HasSubstr("Too many levels of symbolic links"), Not(HasSubstr("filesystem error"))));
+    EXPECT_FALSE(exists("pipe.state"));
+    expectNoParts();
 }
 
 TEST_F(TinyModel, AnInterruptedReportLeavesNoPart)
