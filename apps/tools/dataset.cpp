@@ -103,6 +103,16 @@ void noteLeftOut(const fs::path& path, Dataset& dataset, const std::vector<Item>
     }
 }
 
+/// What folders hold instead of pictures, to end an error with.
+std::string insteadIn(const std::set<fs::path>& folders)
+{
+    std::string text;
+    for (const fs::path& folder : folders)
+        for (std::string note : leftOut(folder, {}).notes)
+            text += "; " + note.substr(0, note.size() - 1);
+    return text;
+}
+
 void notePages(Dataset& dataset)
 {
     std::vector<std::string> names;
@@ -186,8 +196,8 @@ Dataset listTraining(const fs::path& path, const ListOptions& options)
     if (dataset.items.empty())
     {
         const std::string folders = isFolder(dataset.root) ? foldersOfUnknownMeaning(dataset.root) : "";
-        fail("{}: holds no good images ({}); a folder of images, one with good/, one with train/good/, or a table was expected{}", dataset.root.string(),
-             imageExtensionList, folders.empty() ? "" : fmt::format("; --good NAME says which of its folders is good: {}", folders));
+        fail("{}: holds no good images ({}); a folder of images, one with good/, one with train/good/, or a table was expected{}{}", dataset.root.string(),
+             imageExtensionList, folders.empty() ? "" : fmt::format("; --good NAME says which of its folders is good: {}", folders), insteadIn(dataset.folders));
     }
     noteSizes(dataset);
     notePages(dataset);
@@ -215,8 +225,8 @@ Dataset listTest(const fs::path& path, const ListOptions& options)
     if (dataset.items.empty() && isFolder(dataset.root))
         requireNoCollection(dataset.root, GoodNames(options.good));
     require(!dataset.items.empty(),
-            "{}: holds no labelled test images; test/good/ and test/<defect>/, good/ and <defect>/, or a table expected",
-            path.string());
+            "{}: holds no labelled test images; test/good/ and test/<defect>/, good/ and <defect>/, or a table expected{}",
+            path.string(), dataset.items.empty() ? insteadIn(dataset.folders) : "");
 
     const size_t anomalous = dataset.count(Label::Anomalous), withoutMask = anomalous - dataset.masks();
     if (withoutMask > 0)
@@ -304,7 +314,7 @@ std::vector<fs::path> expandInputs(std::span<const std::string> arguments, LeftO
         if (status.type() == fs::file_type::directory)
         {
             const auto images = imagesIn(argument);
-            require(!images.empty(), "{}: the folder holds no images ({})", argument, imageExtensionList);
+            require(!images.empty(), "{}: the folder holds no images ({}){}", argument, imageExtensionList, images.empty() ? insteadIn({argument}) : "");
             for (const fs::path& image : images)
                 add(image);
             if (beside)

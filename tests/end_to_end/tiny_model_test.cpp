@@ -802,7 +802,7 @@ TEST_F(TinyModel, TakesNewThresholdsAndWatchesItsInput)
     for (const auto& [more, part] : {std::pair<Arguments, const char*>{{"--rule", "f1"}, "--labelled is missing"},
                                      {{"--rule", "tail", "--labelled"}, "leave --labelled out"},
                                      {{"--false-alarms", "2"}, "--false-alarms"},
-                                     {{"--out", at("no/such.agp")}, "cannot be written"}})
+                                     {{"--out", at("no/such.agp")}, "no does not exist"}})
     {
         Arguments all = {"calibrate", caps, "--data", at("more")};
         all.insert(all.end(), more.begin(), more.end());

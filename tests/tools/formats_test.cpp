@@ -514,6 +514,16 @@ TEST(Formats, NoPictureOfALayoutIsLeftOutWithoutAWord)
     EXPECT_THAT(test.warnings, Contains(HasSubstr("1 pictures of kinds that are not read are left out: d.gif;")));
 }
 
+TEST(Formats, WhereNothingIsReadTheErrorSaysWhatThereIs)
+{
+    const TempFolder folder;
+    put(folder.path() / "good/a.gif", {1, 2, 3});
+    put(folder.path() / "good/monday/b.png", encoded(".png", cv::Mat(20, 30, CV_8UC3, cv::Scalar(9, 9, 9))));
+    for (const std::string& error : {errorOf([&] { listTraining(folder.path()); }), errorOf([&] { listTest(folder.path()); }),
+                                     errorOf([&] { expandInputs(std::vector<std::string>{(folder.path() / "good").string()}); })})
+        EXPECT_THAT(error, AllOf(HasSubstr("1 pictures of kinds that are not read are left out: a.gif"), HasSubstr("1 pictures in folders below it are left out: monday/")));
+}
+
 TEST(Formats, ALinkThatLeadsRoundHoldsNothing)
 {
     const TempFolder folder;
