@@ -13,6 +13,7 @@
 #include "apps/tools/point_cloud.h"
 #include "common/error.h"
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -121,17 +122,24 @@ int calibrateModel(Options& options)
     const tools::Input input = tools::inputOf(header.at("config").at("input"));
     std::vector<CalibrationSet> sets;
     tools::MaskCheck masks;
-    size_t total = 0;
+    const int bits = header.at("config").value("bits", 0), most = (1 << (bits > 0 ? bits : 16)) - 1;
+    double greatest = 0;
+    size_t total = 0, above = 0;
     for (const Pictures& pictures : list)
     {
         CalibrationSet set;
         set.product = pictures.product;
         set.count = pictures.data.items.size();
         set.from = pictures.from;
-        set.image = [&pictures, &masks, input](size_t i) {
+        set.image = [&pictures, &masks, &greatest, &above, most, input](size_t i) {
             const tools::Item& item = pictures.data.items[i];
             CalibrationImage image;
             image.image = tools::readItem(item, input);
+            double brightest = 0;
+            if (image.image.depth() == CV_16U && image.image.channels() <= 4)
+                cv::minMaxLoc(image.image.reshape(1), nullptr, &brightest);
+            above += brightest > most;
+            greatest = std::max(greatest, brightest);
             image.anomalous = item.label == tools::Label::Anomalous;
             image.mask = tools::readMaskOf(item, image.image.size());
             masks.add(item, image.mask);
@@ -153,6 +161,9 @@ int calibrateModel(Options& options)
         if (!calibrate(options.model, sets, options.calibration, out))
             throw Interrupted();
     }
+    if (above > 0)
+        std::fprintf(stderr, "agpnet: note: %zu images of 16 bits hold values above %d, the greatest of the model's %d bits, up to %.0f: its thresholds tell nothing\n", above, most,
+                     bits, greatest);
     for (const std::string& note : masks.notes())
         std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
     const json scores = json::parse(Detector::load(out)->header()).at("scores");

@@ -992,6 +992,8 @@ TEST_F(TinyModel, BitsOfACameraAreFoundSaidAndKept)
     EXPECT_EQ(above.code, 0);
     EXPECT_THAT(above.text, HasSubstr("0.png: image holds values up to 4095, and the model takes those of 10 bits, 0 to 1023"));
     EXPECT_THAT(above.text, HasSubstr("the values of 6 of 6 images do not fit those of training"));
+    const Outcome calibrated = Process({"calibrate", (folder->path() / "deep10.agp").string(), "--data", (folder->path() / "deep12").string(), "--out", (folder->path() / "c.agp").string()}).finish();
+    EXPECT_THAT(calibrated.text, HasSubstr("note: 6 images of 16 bits hold values above 1023, the greatest of the model's 10 bits, up to 4095: its thresholds tell nothing"));
     const Outcome below = Process({"detect", (folder->path() / "eight.agp").string(), (folder->path() / "deep12/1.png").string()}).finish();
     EXPECT_THAT(below.text, HasSubstr("it is dark, or of 12 bits"));
 
