@@ -69,8 +69,10 @@ void requireSame(Training& training, const std::string& path, const std::string&
     if (!backbone.empty())
         if (const Backbone other = readBackbone(backbone); other.hash != training.backbone().hash)
             different.push_back(fmt::format("the backbone is {}, was {}", other.name, training.backbone().name));
+    const auto allowed = [&](const std::string& key)
+    { return (key == "steps" && now.at(key) > begun.at(key)) || (key == "bits" && wanted.bits == 0); }; // 0 bits: those that were found
     for (const std::string& key : keysOf(given))
-        if (now.at(key) != begun.at(key) && !(key == "steps" && now.at(key) > begun.at(key)))
+        if (now.at(key) != begun.at(key) && !allowed(key))
             different.push_back(fmt::format("'{}' is {}, was {}", key, now.at(key).dump(), begun.at(key).dump()));
     require(different.empty(), "{}: was begun with other options, and cannot go on with these: {}; expected the same, or more steps", path,
             fmt::join(different, "; "));

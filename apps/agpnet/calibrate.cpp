@@ -5,6 +5,7 @@
 #include "apps/agpnet/json_output.h"
 #include "apps/agpnet/named_folder.h"
 #include "apps/agpnet/numbers.h"
+#include "apps/agpnet/output.h"
 #include "apps/agpnet/progress.h"
 #include "apps/tools/dataset.h"
 #include "apps/tools/image_io.h"
@@ -12,6 +13,7 @@
 #include "apps/tools/point_cloud.h"
 #include "common/error.h"
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -109,6 +111,7 @@ int calibrateModel(Options& options)
     const bool needsLabels = options.calibration.rule == THRESHOLD_F1 || options.calibration.rule == THRESHOLD_COST;
     require(needsLabels == options.labelled, "--rule {} takes thresholds from {} pictures; {}", options.rule, needsLabels ? "labelled" : "normal",
             needsLabels ? "--labelled is missing" : "leave --labelled out");
+    requireWritable(out);
     json header;
     std::vector<Pictures> list;
     {
@@ -119,17 +122,24 @@ int calibrateModel(Options& options)
     const tools::Input input = tools::inputOf(header.at("config").at("input"));
     std::vector<CalibrationSet> sets;
     tools::MaskCheck masks;
-    size_t total = 0;
+    const int bits = header.at("config").value("bits", 0), most = (1 << (bits > 0 ? bits : 16)) - 1;
+    double greatest = 0;
+    size_t total = 0, above = 0;
     for (const Pictures& pictures : list)
     {
         CalibrationSet set;
         set.product = pictures.product;
         set.count = pictures.data.items.size();
         set.from = pictures.from;
-        set.image = [&pictures, &masks, input](size_t i) {
+        set.image = [&pictures, &masks, &greatest, &above, most, input](size_t i) {
             const tools::Item& item = pictures.data.items[i];
             CalibrationImage image;
             image.image = tools::readItem(item, input);
+            double brightest = 0;
+            if (image.image.depth() == CV_16U && image.image.channels() <= 4)
+                cv::minMaxLoc(image.image.reshape(1), nullptr, &brightest);
+            above += brightest > most;
+            greatest = std::max(greatest, brightest);
             image.anomalous = item.label == tools::Label::Anomalous;
             image.mask = tools::readMaskOf(item, image.image.size());
             masks.add(item, image.mask);
@@ -151,6 +161,9 @@ int calibrateModel(Options& options)
         if (!calibrate(options.model, sets, options.calibration, out))
             throw Interrupted();
     }
+    if (above > 0)
+        std::fprintf(stderr, "agpnet: note: %zu images of 16 bits hold values above %d, the greatest of the model's %d bits, up to %.0f: its thresholds tell nothing\n", above, most,
+                     bits, greatest);
     for (const std::string& note : masks.notes())
         std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
     const json scores = json::parse(Detector::load(out)->header()).at("scores");

@@ -1,6 +1,7 @@
 #include "agpnet/agpnet.hpp"
 #include "apps/agpnet/commands.h"
 #include "apps/agpnet/distance_unit.h"
+#include "apps/agpnet/file_count.h"
 #include "apps/agpnet/interrupt.h"
 #include "apps/agpnet/json_output.h"
 #include "apps/agpnet/numbers.h"
@@ -159,16 +160,16 @@ private:
 int detect(const Options& options)
 {
     const cv::Ptr<Detector> detector = Detector::load(options.model, options.precision, options.device);
-    std::vector<std::string> notes;
-    const std::vector<fs::path> images = tools::expandInputs(options.inputs, &notes);
-    for (const std::string& note : notes)
+    tools::LeftOut beside;
+    const std::vector<fs::path> images = tools::expandInputs(options.inputs, &beside);
+    for (const std::string& note : beside.notes)
         std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
     configure(*detector, options, images[0]);
     if (!options.out.empty())
     {
-        std::error_code error;
+        std::error_code error, ignored;
         fs::create_directories(options.out, error);
-        require(fs::is_directory(options.out), "{}: the folder for results cannot be made: {}", options.out, error.message());
+        require(fs::is_directory(options.out, ignored), "{}: the folder for results cannot be made: {}", options.out, error.message());
     }
     std::optional<tools::ReportWriter> page;
     tools::Report report = reportHead(options, *detector);
@@ -180,7 +181,9 @@ int detect(const Options& options)
     const tools::Input input = tools::inputOf(json::parse(detector->header()).at("config").at("input"));
     const int bits = json::parse(detector->header()).at("config").value("bits", 0);
     OutputNames names;
-    size_t anomalous = 0, failed = 0, doubtful = 0;
+    size_t anomalous = 0, doubtful = 0;
+    FileCount files;
+    files.skipped = beside.files;
     DriftWatch watch(*detector, options.watchStatistics);
     Progress progress("image", "images", static_cast<int>(images.size()), 0, options.asJson || images.size() < 8 || options.out.empty());
     const InterruptGuard guard;
@@ -202,16 +205,17 @@ int detect(const Options& options)
         }
         catch (const cv::Exception& error) // one bad image must not cost the others
         {
-            failed++;
+            files.unread.add(images[i].string());
             std::fprintf(stderr, "agpnet: %s: %s\n", images[i].c_str(), error.err.c_str());
             continue;
         }
         catch (const Error& error)
         {
-            failed++;
+            files.unread.add(images[i].string());
             std::fprintf(stderr, "agpnet: %s\n", error.what());
             continue;
         }
+        files.used++;
         anomalous += result.anomalous;
         if (!result.warning.empty() && doubtful++ == 0) // the others are counted: such a thing comes to all images of a camera
             std::fprintf(stderr, "agpnet: note: %s: %s\n", images[i].c_str(), result.warning.c_str());
@@ -255,23 +259,26 @@ int detect(const Options& options)
         }
         progress.update(static_cast<int>(i + 1));
     }
-    if (page && failed < images.size())
+    if (page && files.used > 0)
         page->finish(report);
-    if (!options.asJson)
+    if (options.asJson)
+        std::printf("%s\n", jsonText({{"files", toJson(files)}}).c_str());
+    else
     {
         const bool one = detector->products().empty() || !detector->product().empty() || options.threshold > 0;
-        std::printf("%zu of %zu images anomalous (%s)\n", anomalous, images.size() - failed,
+        std::printf("%zu of %zu images anomalous (%s)\n", anomalous, files.used,
                     one ? fmt::format("threshold {:.4f}", detector->threshold() / detector->sensitivity()).c_str()
                         : "each by the threshold of the product it looks like");
-        watch.print(images.size() - failed);
-        if (page && failed < images.size())
+        watch.print(files.used);
+        if (page && files.used > 0)
             std::printf("report: %s\n", options.report.c_str());
+        std::printf("%s\n", text(files).c_str());
     }
     if (doubtful > 1)
-        std::fprintf(stderr, "agpnet: note: the values of %zu of %zu images do not fit those of training\n", doubtful, images.size() - failed);
-    if (failed > 0)
+        std::fprintf(stderr, "agpnet: note: the values of %zu of %zu images do not fit those of training\n", doubtful, files.used);
+    if (files.unread.count > 0)
     {
-        std::fprintf(stderr, "agpnet: %zu of %zu images could not be inspected\n", failed, images.size());
+        std::fprintf(stderr, "agpnet: %zu of %zu images could not be inspected\n", files.unread.count, images.size());
         return exitError;
     }
     if (options.exitCode && watch.raised())
@@ -305,7 +312,7 @@ void addDetect(CLI::App& app, Run& run)
     command->add_option("--roi", options->region, "Region of interest: a mask picture, or points \"x,y x,y x,y\" (shares or pixels; polygons by ;)");
     command->add_option("--precision", options->precision, "auto, fp32, bf16 or int8")->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}));
     command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
-    command->add_flag("--json", options->asJson, "One JSON object per image on stdout");
+    command->add_flag("--json", options->asJson, "One JSON object per image on stdout, and at the end one without \"image\": {\"files\": {\"used\", \"skipped\", \"unread\", ...}}");
     command->add_flag("--exit-code", options->exitCode, "Exit with 3 if an image is anomalous, with 4 if --watch-stats found drift");
     command->callback([options, &run] { run = [options] { return detect(*options); }; });
 }

@@ -6,6 +6,7 @@
 #include "apps/agpnet/json_output.h"
 #include "apps/agpnet/named_folder.h"
 #include "apps/agpnet/numbers.h"
+#include "apps/agpnet/output.h"
 #include "apps/agpnet/progress.h"
 #include "apps/tools/image_io.h"
 #include "apps/tools/map_folder.h"
@@ -138,6 +139,8 @@ public:
             for (const std::string& note : masks_.notes())
                 result.warnings.push_back(several_ ? fmt::format("{}: {}", each.data.name, note) : note);
             each.hash = tools::datasetHash(each.data);
+            result.files.used += each.data.items.size();
+            result.files.skipped.add(each.data.skipped);
         }
         if (doubtful_ > 0)
             result.warnings.push_back(fmt::format("{} ({} images are such)", firstDoubt_, doubtful_));
@@ -151,26 +154,27 @@ public:
         return result;
     }
 
-    /// Maps and scores of the share, and no figures: those are of all pictures, by --maps. The number of pictures.
-    size_t saveShare()
+    /// Maps and scores of the share, and no figures: those are of all pictures, by --maps.
+    FileCount saveShare()
     {
         std::vector<MeasuredClass> classes = listClasses(options_);
         several_ = classes.size() > 1;
-        size_t pictures = 0;
+        FileCount files;
         std::vector<std::string> warnings;
         for (MeasuredClass& each : classes)
         {
             chooseProduct(each, warnings);
+            files.skipped.add(each.data.skipped);
             tools::MapFolderWriter writer = mapWriter(each.data);
             inspect(each.data,
                     [&](const tools::Item& item, const cv::Mat&, const Found& found)
                     {
                         writer.add(item, found.map, found.score);
-                        pictures++;
+                        files.used++;
                     });
             writer.finish();
         }
-        return pictures;
+        return files;
     }
 
 private:
@@ -242,6 +246,7 @@ private:
                 {
                     const cv::Mat mask = tools::readMaskOf(item, image.size());
                     masks_.add(item, mask);
+                    masks_.addImage(item, image);
                     evaluation.add(item, found.score, found.map, mask, found.result->anomalous, found.seconds);
                     if (writer)
                         writer->add(item, found.map, found.score);
@@ -383,16 +388,18 @@ private:
 
 int evaluate(const Options& options)
 {
+    if (!options.out.empty())
+        requireWritable(options.out);
     Evaluator evaluator(options);
     const InterruptGuard guard;
     if (!options.share.empty())
     {
-        const size_t pictures = evaluator.saveShare();
+        const FileCount files = evaluator.saveShare();
         if (options.asJson)
-            std::printf("%s\n", jsonText({{"share", options.share}, {"images", pictures}, {"maps", options.saveMaps}}).c_str());
+            std::printf("%s\n", jsonText({{"share", options.share}, {"images", files.used}, {"maps", options.saveMaps}, {"files", toJson(files)}}).c_str());
         else
-            std::printf("share %s: %zu images, maps: %s\nwhen all shares are there: agpnet evaluate --maps %s --data ...\n", options.share.c_str(),
-                        pictures, options.saveMaps.c_str(), options.saveMaps.c_str());
+            std::printf("share %s: %zu images, maps: %s\nwhen all shares are there: agpnet evaluate --maps %s --data ...\n%s\n", options.share.c_str(),
+                        files.used, options.saveMaps.c_str(), options.saveMaps.c_str(), text(files).c_str());
         return exitOk;
     }
     const Measurement result = evaluator.run();
@@ -411,6 +418,7 @@ int evaluate(const Options& options)
         std::printf("maps: %s\n", options.saveMaps.c_str());
     if (!options.report.empty())
         std::printf("report: %s\n", options.report.c_str());
+    std::printf("%s\n", text(result.files).c_str());
     return exitOk;
 }
 

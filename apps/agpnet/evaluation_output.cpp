@@ -195,6 +195,7 @@ json toJson(const Measurement& measurement)
     }
     result["classes"] = classes;
     result["warnings"] = measurement.warnings;
+    result["files"] = toJson(measurement.files);
     return result;
 }
 

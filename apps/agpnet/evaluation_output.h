@@ -1,6 +1,7 @@
 // What `agpnet evaluate` found, as JSON, as text, and as parts of the report.
 #pragma once
 
+#include "apps/agpnet/file_count.h"
 #include "apps/tools/evaluation.h"
 #include "apps/tools/report.h"
 
@@ -26,6 +27,7 @@ struct Measurement
     tools::MeanFigures mean; ///< of one class: that class's figures
     nlohmann::json about;    ///< model or maps, versions, device, options: goes into the JSON as it stands
     std::vector<std::string> warnings;
+    FileCount files;
 };
 
 nlohmann::json toJson(const Measurement& measurement);

@@ -165,8 +165,7 @@ int exportGraph(const Options& options)
         return exitOk;
     }
     if (!options.size.empty())
-        require(std::sscanf(options.size.c_str(), "%dx%d", &size.height, &size.width) == 2, "--size is '{}', expected HEIGHTxWIDTH",
-                options.size);
+        std::tie(size.height, size.width) = parseSize(options.size);
     if (options.stages)
         writeStageGraph(options.graph, options.model, size.height, size.width, options.precision);
     else

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <opencv2/core.hpp>
 #include <string_view>
@@ -51,6 +52,10 @@ int guardedForShell(Function function)
     catch (const cv::Exception& error) // its what() carries OpenCV's own file and line; the sentence alone is for people
     {
         std::fprintf(stderr, "agpnet: %s\n", error.err.c_str());
+    }
+    catch (const std::filesystem::filesystem_error& error) // a folder on the way that may not be entered, say
+    {
+        std::fprintf(stderr, "agpnet: %s: cannot be looked at: %s\n", error.path1().c_str(), error.code().message().c_str());
     }
     catch (const std::exception& error)
     {

@@ -1,12 +1,15 @@
 // What options that are numbers may be.
 #pragma once
 
+#include "common/error.h"
+
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 namespace agpnet::app
 {
@@ -50,6 +53,20 @@ inline void requireFiniteNumbers(CLI::App& app)
         for (CLI::Option* option : command->get_options())
             if (option->get_type_name().find("FLOAT") != std::string::npos)
                 option->check(CLI::Validator([](std::string& text) { return numberProblem(text, "a number", [](double) { return true; }); }, ""));
+}
+
+/// "252" or "252x504" (height x width)
+inline std::pair<int, int> parseSize(const std::string& text)
+{
+    int height = 0, width = 0;
+    const char* const end = text.data() + text.size();
+    std::from_chars_result found = std::from_chars(text.data(), end, height);
+    if (found.ec == std::errc() && found.ptr == end)
+        width = height;
+    else if (found.ec == std::errc() && *found.ptr == 'x')
+        found = std::from_chars(found.ptr + 1, end, width);
+    require(found.ec == std::errc() && found.ptr == end && height > 0 && width > 0, "--size is '{}', expected HEIGHTxWIDTH, for instance 252x252", text);
+    return {height, width};
 }
 
 } // namespace agpnet::app

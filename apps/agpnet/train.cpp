@@ -1,10 +1,12 @@
 #include "agpnet/agpnet.hpp"
 #include "apps/agpnet/backbone_search.h"
 #include "apps/agpnet/commands.h"
+#include "apps/agpnet/file_count.h"
 #include "apps/agpnet/interrupt.h"
 #include "apps/agpnet/json_output.h"
 #include "apps/agpnet/named_folder.h"
 #include "apps/agpnet/numbers.h"
+#include "apps/agpnet/output.h"
 #include "apps/agpnet/progress.h"
 #include "apps/agpnet/region.h"
 #include "apps/agpnet/threshold_notes.h"
@@ -39,19 +41,6 @@ struct Options
     std::optional<uint64_t> seed;
     bool noImageNoise = false, reference = false, resume = false, asJson = false, earlyStop = false, profile = false;
 };
-
-/// "252" or "252x504" (height x width)
-std::pair<int, int> parseSize(const std::string& text)
-{
-    int height = 0, width = 0;
-    char rest = 0;
-    const int found = std::sscanf(text.c_str(), "%dx%d%c", &height, &width, &rest);
-    if (found == 1)
-        width = height;
-    require((found == 1 && text.find_first_not_of("0123456789") == std::string::npos) || found == 2,
-            "--size is '{}', expected HEIGHTxWIDTH, for instance 252x252", text);
-    return {height, width};
-}
 
 /// One --data: the pictures of one product.
 struct Product
@@ -99,6 +88,17 @@ json dataNote(const std::vector<Product>& products)
             list.back()["name"] = product.name;
     }
     return products.size() == 1 && products[0].name.empty() ? list[0] : list;
+}
+
+/// `sets`: of the record. Pictures are used to train on, or to take thresholds from.
+FileCount filesUsed(const std::vector<Product>& products, const json& sets)
+{
+    FileCount files;
+    for (const json& set : sets)
+        files.used += set.contains("chosen") ? set["chosen"].size() : set.at("count").get<size_t>();
+    for (const Product& product : products)
+        files.skipped.add(product.data.skipped);
+    return files;
 }
 
 /// The files that a few-shot training chose, by name.
@@ -233,19 +233,6 @@ std::string configText(const Options& options, const fs::path& example)
         config["roi"] = polygons;
     }
     return config.dump();
-}
-
-/// Found out before hours of work, not after.
-void requireWritable(const fs::path& target)
-{
-    const fs::path folder = target.has_parent_path() ? target.parent_path() : ".";
-    std::error_code ignored;
-    require(fs::is_directory(folder, ignored), "{}: the folder {} does not exist", target.string(), folder.string());
-    require(!fs::is_directory(target, ignored), "{}: is a folder, expected the name of the model file to write", target.string());
-    const fs::path probe = target.string() + ".part-probe";
-    const bool written = std::ofstream(probe).put(' ').flush().good();
-    fs::remove(probe, ignored);
-    require(written, "{}: cannot be written in {}", target.string(), folder.string());
 }
 
 /// Where the time of the training went, in seconds and shares.
@@ -385,6 +372,8 @@ int train(const Options& options)
     const json values = record.value("values", json());
     if (!values.is_null())
         sayValues(values, options.asJson);
+    const FileCount files = filesUsed(products, record.at("sets"));
+    trainer->note("files", jsonText(toJson(files)));
     if (record.at("sets").at(0).contains("chosen"))
         trainer->note("shots", jsonText(shotsNote(products, record)));
     saveModel(*trainer, options, state);
@@ -403,7 +392,7 @@ int train(const Options& options)
     }
     if (options.asJson)
         std::printf("%s\n", jsonText({{"model", options.out}, {"steps", trainer->stepsDone()}, {"loss", loss}, {"seconds", seconds},
-                                 {"threshold", threshold}, {"values", values}, {"profile", record.value("profile", json::object())}, {"data_sha256", hashes},
+                                 {"threshold", threshold}, {"values", values}, {"profile", record.value("profile", json::object())}, {"data_sha256", hashes}, {"files", toJson(files)},
                                        {"notes", notes}}).c_str());
     else
     {
@@ -415,6 +404,7 @@ int train(const Options& options)
             std::printf("drawn-in defects were no longer told better after step %d\n", record["early_stop"]["seen_at"].get<int>());
         if (options.profile)
             std::printf("%s", profileText(record).c_str());
+        std::printf("%s\n", text(files).c_str());
         for (const std::string& note : notes)
             std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
     }

@@ -69,22 +69,48 @@ void noteSizes(Dataset& dataset)
     }
 }
 
-/// What lies beside and below the pictures that were listed, and is none of them.
-void noteLeftOut(const fs::path& path, Dataset& dataset)
+/// What lies beside and below the pictures that were listed, and is none of them. `good`: pictures that a split file may have given to the other part.
+void noteLeftOut(const fs::path& path, Dataset& dataset, const std::vector<Item>& good)
 {
     if (findTable(path))
         return; // which names each
-    std::set<fs::path> folders;
+    std::set<fs::path> folders = dataset.folders, taken = dataset.noted, held, known;
     for (const Item& item : dataset.items)
-        folders.insert(item.path.parent_path());
-    std::set<fs::path> known = folders;
+        held.insert(item.path.parent_path());
+    folders.insert(held.begin(), held.end());
+    for (const std::vector<Item>* items : {&std::as_const(dataset.items), &good})
+        for (const Item& item : *items)
+            taken.insert(item.path.lexically_normal());
     for (const Item& item : dataset.items)
+    {
+        for (const fs::path& mask : maskFiles(item))
+            taken.insert(mask.lexically_normal());
         if (item.mask) // read too: the folder of masks, or of one image's
             for (fs::path at = item.mask->lexically_normal(); at.has_relative_path() && at != path.lexically_normal(); at = at.parent_path())
                 known.insert(at);
+    }
     for (const fs::path& folder : folders)
-        for (std::string& note : leftOut(folder, known))
-            dataset.warnings.push_back(std::move(note));
+        known.insert(folder.lexically_normal());
+    for (const fs::path& file : dataset.noted)
+        dataset.skipped.add(file.string());
+    for (const fs::path& folder : folders)
+    {
+        LeftOut left = leftOut(folder, taken, known);
+        if (left.notes.empty() && !held.contains(folder))
+            continue; // a folder without pictures is none of the data set
+        std::move(left.notes.begin(), left.notes.end(), std::back_inserter(dataset.warnings));
+        dataset.skipped.add(left.files);
+    }
+}
+
+/// What folders hold instead of pictures, to end an error with.
+std::string insteadIn(const std::set<fs::path>& folders)
+{
+    std::string text;
+    for (const fs::path& folder : folders)
+        for (std::string note : leftOut(folder, {}).notes)
+            text += "; " + note.substr(0, note.size() - 1);
+    return text;
 }
 
 void notePages(Dataset& dataset)
@@ -157,9 +183,11 @@ std::vector<fs::path> maskFiles(const Item& item)
 Dataset listTraining(const fs::path& path, const ListOptions& options)
 {
     Dataset dataset = readPart(path, options, Part::Train);
+    std::vector<Item> good;
     if (!options.split.empty())
     {
-        dataset.items = SplitFile(options.split).choose(allGood(path, options), Part::Train);
+        good = allGood(path, options);
+        dataset.items = SplitFile(options.split).choose(good, Part::Train);
         dataset.layout += fmt::format(", split by {}", options.split.filename().string());
         require(!dataset.items.empty(), "{}: names no picture to train on", options.split.string());
     }
@@ -168,12 +196,12 @@ Dataset listTraining(const fs::path& path, const ListOptions& options)
     if (dataset.items.empty())
     {
         const std::string folders = isFolder(dataset.root) ? foldersOfUnknownMeaning(dataset.root) : "";
-        fail("{}: holds no good images ({}); a folder of images, one with good/, one with train/good/, or a table was expected{}", dataset.root.string(),
-             imageExtensionList, folders.empty() ? "" : fmt::format("; --good NAME says which of its folders is good: {}", folders));
+        fail("{}: holds no good images ({}); a folder of images, one with good/, one with train/good/, or a table was expected{}{}", dataset.root.string(),
+             imageExtensionList, folders.empty() ? "" : fmt::format("; --good NAME says which of its folders is good: {}", folders), insteadIn(dataset.folders));
     }
     noteSizes(dataset);
     notePages(dataset);
-    noteLeftOut(path, dataset);
+    noteLeftOut(path, dataset, good);
     return dataset;
 }
 
@@ -185,18 +213,20 @@ Dataset listValidation(const fs::path& path, const ListOptions& options)
 Dataset listTest(const fs::path& path, const ListOptions& options)
 {
     Dataset dataset = readPart(path, options, Part::Test);
+    std::vector<Item> good;
     if (!options.split.empty())
     {
-        const std::vector<Item> good = SplitFile(options.split).choose(allGood(path, options), Part::Test);
+        good = allGood(path, options);
+        const std::vector<Item> chosen = SplitFile(options.split).choose(good, Part::Test);
         std::erase_if(dataset.items, [](const Item& item) { return item.label == Label::Good; });
-        dataset.items.insert(dataset.items.begin(), good.begin(), good.end());
+        dataset.items.insert(dataset.items.begin(), chosen.begin(), chosen.end());
         dataset.layout += fmt::format(", split by {}", options.split.filename().string());
     }
     if (dataset.items.empty() && isFolder(dataset.root))
         requireNoCollection(dataset.root, GoodNames(options.good));
     require(!dataset.items.empty(),
-            "{}: holds no labelled test images; test/good/ and test/<defect>/, good/ and <defect>/, or a table expected",
-            path.string());
+            "{}: holds no labelled test images; test/good/ and test/<defect>/, good/ and <defect>/, or a table expected{}",
+            path.string(), dataset.items.empty() ? insteadIn(dataset.folders) : "");
 
     const size_t anomalous = dataset.count(Label::Anomalous), withoutMask = anomalous - dataset.masks();
     if (withoutMask > 0)
@@ -214,7 +244,7 @@ Dataset listTest(const fs::path& path, const ListOptions& options)
             "The good test pictures are those that training takes from the same folder: figures will be too good.");
     noteSizes(dataset);
     notePages(dataset);
-    noteLeftOut(path, dataset);
+    noteLeftOut(path, dataset, good);
     return dataset;
 }
 
@@ -263,7 +293,7 @@ std::string datasetHash(const Dataset& dataset)
     return hash.hex();
 }
 
-std::vector<fs::path> expandInputs(std::span<const std::string> arguments, std::vector<std::string>* notes)
+std::vector<fs::path> expandInputs(std::span<const std::string> arguments, LeftOut* beside)
 {
     std::vector<fs::path> files;
     std::set<std::string> seen;
@@ -284,14 +314,20 @@ std::vector<fs::path> expandInputs(std::span<const std::string> arguments, std::
         if (status.type() == fs::file_type::directory)
         {
             const auto images = imagesIn(argument);
-            require(!images.empty(), "{}: the folder holds no images ({})", argument, imageExtensionList);
+            require(!images.empty(), "{}: the folder holds no images ({}){}", argument, imageExtensionList, images.empty() ? insteadIn({argument}) : "");
             for (const fs::path& image : images)
                 add(image);
-            if (notes)
-                for (std::string& note : leftOut(argument))
-                    notes->push_back(std::move(note));
+            if (beside)
+            {
+                std::set<fs::path> taken;
+                for (const fs::path& image : images)
+                    taken.insert(image.lexically_normal());
+                beside->add(leftOut(argument, taken));
+            }
         }
-        else if (status.type() != fs::file_type::not_found && status.type() != fs::file_type::none)
+        else if (status.type() == fs::file_type::none) // a folder on the way that may not be entered, or links that lead round
+            fail("{}: cannot be looked at: {}", argument, error.message());
+        else if (status.type() != fs::file_type::not_found)
             add(argument); // named outright: whatever its extension, reading it will tell
         else
         {
@@ -300,8 +336,12 @@ std::vector<fs::path> expandInputs(std::span<const std::string> arguments, std::
             const int result = ::glob(argument.c_str(), GLOB_NOSORT, nullptr, &matches);
             std::vector<std::string> found;
             for (size_t i = 0; result == 0 && i < matches.gl_pathc; i++)
-                if (hasImageExtension(matches.gl_pathv[i]) && !isFolder(matches.gl_pathv[i]))
+                if (isFolder(matches.gl_pathv[i]))
+                    continue;
+                else if (hasImageExtension(matches.gl_pathv[i]))
                     found.emplace_back(matches.gl_pathv[i]);
+                else if (beside)
+                    beside->files.add(matches.gl_pathv[i]);
             ::globfree(&matches);
             require(result == 0 || result == GLOB_NOMATCH, "{}: the pattern cannot be expanded", argument);
             require(!found.empty(), "{}: the pattern matches no image ({})", argument, imageExtensionList);

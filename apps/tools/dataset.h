@@ -43,6 +43,9 @@ struct Dataset
     std::vector<Item> items;
     std::vector<std::string> warnings; ///< what a user should know, one sentence each; nothing is printed here
     std::string name;                  ///< of the class: the category, else the folder's name
+    FileNames skipped;                 ///< what lies among the pictures and is none of them, and none of their masks
+    std::set<std::filesystem::path> noted = {}; ///< those of the skipped that a warning is about already
+    std::set<std::filesystem::path> folders = {}; ///< that were looked into
 
     size_t count(Label label) const;
     size_t masks() const;
@@ -90,7 +93,7 @@ std::string datasetHash(const Dataset& dataset);
 
 /// Files, folders (their pictures, not below) and globs (*, ?, [..]; expanded here, so quotes do no harm) to picture files.
 /// The order of the arguments is kept; within one, natural order; a file named twice comes once. "-" is standard input.
-/// `notes`, if given, receives what folders hold beside, as leftOut() says it.
-std::vector<std::filesystem::path> expandInputs(std::span<const std::string> arguments, std::vector<std::string>* notes = nullptr);
+/// `beside`, if given, receives what else folders hold and globs match.
+std::vector<std::filesystem::path> expandInputs(std::span<const std::string> arguments, LeftOut* beside = nullptr);
 
 } // namespace agpnet::tools

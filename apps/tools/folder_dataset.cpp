@@ -20,9 +20,12 @@ namespace
 constexpr std::array trainNames = {"train", "training"};
 constexpr std::array validationNames = {"validation", "val", "valid"};
 constexpr std::array testNames = {"test", "testing"};
-constexpr std::array truthNames = {"groundtruth", "masks", "mask", "gt"}; ///< of masks
+constexpr std::array truthNames = {"groundtruth", "masks", "mask", "gt", "groundtruths", "segmentation", "segmentations", "annotation", "annotations"}; ///< of masks
+constexpr std::array truthBeside = {"labels", "label"}; ///< too, but beside test/ only: in it they are a kind of defect
 
-constexpr std::array maskEndings = {"_mask", "_gt"}; ///< of a mask's stem, behind its picture's
+// Behind or before the name of what a mask is of.
+constexpr std::array maskWords = {"mask", "masks", "gt", "label", "seg", "groundtruth"};
+constexpr std::array maskFolderWords = {"mask", "masks", "gt", "groundtruth"}; ///< cut_label/ may be a kind of defect
 
 template <typename Names>
 bool isNamed(const fs::path& folder, const Names& names)
@@ -58,7 +61,25 @@ std::optional<fs::path> folderCalled(const fs::path& folder, const std::string& 
     return folderNamed(folder, std::array{bareWord(name).c_str()});
 }
 
-/// Finds masks by stem, and remembers which were asked for.
+/// The name of the picture (or of the folder of pictures) that one of this name is the mask of: "7" of "7_mask", "7-GT" and "mask_7".
+template <typename Words>
+std::optional<std::string> maskedBy(const std::string& name, const Words& words)
+{
+    const std::string lower = lowerCase(name), between = "_-. ";
+    for (const std::string word : words)
+    {
+        if (lower.size() < word.size() + 2)
+            continue;
+        const size_t rest = lower.size() - word.size() - 1;
+        if (lower.ends_with(word) && between.find(lower[rest]) != std::string::npos)
+            return name.substr(0, rest);
+        if (lower.starts_with(word) && between.find(lower[word.size()]) != std::string::npos)
+            return name.substr(word.size() + 1);
+    }
+    return {};
+}
+
+/// Finds masks by the stems of pictures, and remembers which were asked for.
 class MaskFolder
 {
 public:
@@ -69,36 +90,49 @@ public:
             return;
         for (const fs::path& path : imagesIn(folder))
             add(path);
-        for (auto& [stem, paths] : masks_) // PNG and BMP before what loses: a JPEG mask has a halo
-            std::stable_sort(paths.begin(), paths.end(), [](const fs::path& a, const fs::path& b) { return imageExtensionRank(a) < imageExtensionRank(b); });
+        for (auto* masks : {&named_, &alike_})
+            for (auto& [stem, paths] : *masks) // PNG and BMP before what loses: a JPEG mask has a halo
+                std::stable_sort(paths.begin(), paths.end(), [](const fs::path& a, const fs::path& b) { return imageExtensionRank(a) < imageExtensionRank(b); });
         for (const fs::path& path : foldersIn(folder)) // MVTec LOCO AD: one mask for each thing that is wrong
             if (!imagesIn(path).empty())
-                masks_[path.filename().string()].push_back(path);
+                add(path, path.filename().string());
     }
 
-    void add(const fs::path& path) { masks_[path.stem().string()].push_back(path); }
+    void add(const fs::path& path) { add(path, path.stem().string()); }
 
     std::optional<fs::path> find(const std::string& stem)
     {
-        std::vector<std::string> names;
-        for (const char* ending : maskEndings)
-            names.push_back(stem + ending);
-        names.push_back(stem);
-        for (const std::string& name : names)
-            if (const auto found = masks_.find(name); found != masks_.end())
+        for (const auto* masks : {&named_, &alike_})
+            if (const auto found = masks->find(stem); found != masks->end())
             {
-                used_.insert(name);
+                used_.insert(found->second.begin(), found->second.end());
                 return found->second.front();
             }
         return {};
     }
 
-    size_t unused() const { return masks_.size() - used_.size(); }
+    std::vector<fs::path> unused() const
+    {
+        std::vector<fs::path> files;
+        for (const fs::path& path : all_)
+            if (!used_.contains(path))
+                std::ranges::copy(isFolder(path) ? imagesIn(path) : std::vector<fs::path>{path}, std::back_inserter(files));
+        return files;
+    }
     bool fits() const { return !used_.empty(); }
 
 private:
-    std::map<std::string, std::vector<fs::path>> masks_;
-    std::set<std::string> used_;
+    void add(const fs::path& path, const std::string& name)
+    {
+        all_.push_back(path);
+        alike_[name].push_back(path);
+        if (const auto picture = maskedBy(name, maskWords))
+            named_[*picture].push_back(path);
+    }
+
+    std::map<std::string, std::vector<fs::path>> named_, alike_; ///< by the picture's stem: 7_mask.png, and 7.png
+    std::vector<fs::path> all_;
+    std::set<fs::path> used_;
 };
 
 /// The pictures of a folder, and the masks that lie among them: 7_mask.png beside 7.png.
@@ -106,7 +140,7 @@ struct Pictures
 {
     std::vector<fs::path> images;
     MaskFolder masks;
-    size_t maskCount = 0;
+    std::vector<fs::path> maskFiles;
 };
 
 Pictures picturesIn(const fs::path& folder)
@@ -119,13 +153,11 @@ Pictures picturesIn(const fs::path& folder)
     for (const fs::path& path : all)
     {
         const std::string stem = path.stem().string();
-        const bool mask = std::any_of(maskEndings.begin(), maskEndings.end(), [&](const std::string& ending) {
-            return stem.ends_with(ending) && stems.contains(stem.substr(0, stem.size() - ending.size()));
-        });
-        if (mask)
+        const std::optional<std::string> picture = maskedBy(stem, maskWords);
+        if (picture && stems.contains(*picture))
         {
             pictures.masks.add(path);
-            pictures.maskCount++;
+            pictures.maskFiles.push_back(path);
         }
         else
             pictures.images.push_back(path);
@@ -148,13 +180,35 @@ Item makeItem(const fs::path& root, const fs::path& path, Label label, std::stri
     return item;
 }
 
+/// Files that are not used, for a reason that a warning tells.
+void leaveOut(Dataset& dataset, const std::vector<fs::path>& files)
+{
+    for (const fs::path& file : files)
+        dataset.noted.insert(file.lexically_normal());
+}
+
+/// Pictures that lie beside the folders that say what is in them.
+void leaveOutLoose(Dataset& dataset, const fs::path& folder)
+{
+    const std::vector<fs::path> loose = imagesIn(folder);
+    leaveOut(dataset, loose);
+    std::vector<std::string> names;
+    for (const fs::path& path : loose)
+        names.push_back(path.filename().string());
+    if (!names.empty())
+        dataset.warnings.push_back(fmt::format("{}: {} pictures lie beside the folders of good and defective ones, and were left out: {}.", folder.string(), names.size(),
+                                               joinNames(names)));
+}
+
 void addGood(Dataset& dataset, const fs::path& folder)
 {
     const Pictures pictures = picturesIn(folder);
     for (const fs::path& image : pictures.images)
         dataset.items.push_back(makeItem(dataset.root, image, Label::Good, "good"));
-    if (pictures.maskCount > 0)
-        dataset.warnings.push_back(fmt::format("{}: {} pictures are named as masks of others, and were left out.", folder.string(), pictures.maskCount));
+    dataset.folders.insert(folder);
+    leaveOut(dataset, pictures.maskFiles);
+    if (!pictures.maskFiles.empty())
+        dataset.warnings.push_back(fmt::format("{}: {} pictures are named as masks of others, and were left out.", folder.string(), pictures.maskFiles.size()));
 }
 
 std::vector<fs::path> goodFolders(const fs::path& folder, const GoodNames& good)
@@ -166,6 +220,17 @@ std::vector<fs::path> goodFolders(const fs::path& folder, const GoodNames& good)
     return found;
 }
 
+void noteUnclear(Dataset& dataset, const fs::path& folder, const GoodNames& good)
+{
+    std::vector<std::string> names;
+    for (const fs::path& path : foldersIn(folder))
+        if (!good.given() && meaningOf(path.filename().string()) == Meaning::Unclear && !imagesIn(path).empty())
+            names.push_back(path.filename().string());
+    if (!names.empty())
+        dataset.warnings.push_back(fmt::format("{}: these folders may hold good pictures too, which are not trained on: {}; --good NAME, again for each, says which do.",
+                                               folder.string(), joinNames(names)));
+}
+
 void readTraining(Dataset& dataset, const GoodNames& good)
 {
     const fs::path& root = dataset.root;
@@ -174,6 +239,11 @@ void readTraining(Dataset& dataset, const GoodNames& good)
     const bool mvtec = !folders.empty();
     if (!mvtec)
         folders = goodFolders(root, good);
+    if (!folders.empty())
+    {
+        leaveOutLoose(dataset, mvtec ? *train : root);
+        noteUnclear(dataset, mvtec ? *train : root, good);
+    }
     bool is3d = false;
     std::vector<std::string> places;
     for (const fs::path& folder : folders)
@@ -199,7 +269,7 @@ struct Truth
 {
     fs::path folder;
     MaskFolder flat; ///< masks right in it, of pictures of all kinds of defect
-    size_t unused = 0; ///< in its folders
+    std::vector<fs::path> unused; ///< in its folders
     bool fits = false;
 };
 
@@ -211,8 +281,8 @@ std::vector<Truth> truthsOf(const fs::path& path, const fs::path& root)
         self = self.parent_path();
     std::vector<fs::path> folders = foldersNamed(path, truthNames);
     if (root != path)
-        for (const fs::path& folder : foldersNamed(root, truthNames))
-            folders.push_back(folder);
+        for (const std::vector<fs::path>& more : {foldersNamed(path, truthBeside), foldersNamed(root, truthNames)})
+            std::ranges::copy(more, std::back_inserter(folders));
     if (folders.empty())
     {
         if (isNamed(self, testNames))
@@ -222,7 +292,7 @@ std::vector<Truth> truthsOf(const fs::path& path, const fs::path& root)
     }
     std::vector<Truth> truths;
     for (const fs::path& folder : folders)
-        truths.push_back({folder, MaskFolder(), 0, false});
+        truths.push_back({folder, MaskFolder(), {}, false});
     return truths;
 }
 
@@ -243,15 +313,24 @@ void readTest(Dataset& dataset, const GoodNames& good)
     };
     std::vector<Class> classes;
     std::map<std::string, int> stems; // of pictures that want a mask
-    for (const fs::path& folder : foldersIn(root))
+    const std::vector<fs::path> folders = foldersIn(root);
+    std::map<fs::path, Truth> besides; // cut_mask/ beside cut/
+    for (const fs::path& folder : folders)
+        if (const auto masked = maskedBy(folder.filename().string(), maskFolderWords))
+            if (const auto pictures = folderCalled(root, *masked); pictures && !picturesIn(pictureFolder(*pictures)).images.empty())
+                besides.emplace(*pictures, Truth{folder, MaskFolder(folder), {}, false});
+    for (const fs::path& folder : folders)
     {
         const std::string name = folder.filename().string();
+        if (std::ranges::any_of(besides, [&](const auto& beside) { return beside.second.folder == folder; }))
+            continue;
         if (!test && (isNamed(folder, trainNames) || isNamed(folder, validationNames)))
             continue;
         // a kind of defect may be called "mask" too: it then has masks of its own
         if (isNamed(folder, truthNames) && std::none_of(truths.begin(), truths.end(), [&](const Truth& truth) { return isFolder(truth.folder / name); }))
             continue;
         const fs::path pictures = pictureFolder(folder);
+        dataset.folders.insert(pictures);
         Class one{folder, pictures != folder, Label::Good, picturesIn(pictures)};
         if (one.pictures.images.empty())
             continue;
@@ -259,6 +338,8 @@ void readTest(Dataset& dataset, const GoodNames& good)
         if (one.label == Label::Anomalous)
             for (const fs::path& image : one.pictures.images)
                 stems[image.stem().string()]++;
+        else
+            leaveOut(dataset, one.pictures.maskFiles); // they are empty anyway
         if (one.is3d)
             dataset.layout = "MVTec 3D-AD (test/<defect>/rgb, gt)";
         classes.push_back(std::move(one));
@@ -279,6 +360,8 @@ void readTest(Dataset& dataset, const GoodNames& good)
             for (Truth& truth : truths)
                 if (const auto own = masksOfClass(truth, one))
                     sources.emplace_back(MaskFolder(*own), &truth);
+            if (const auto beside = besides.find(one.folder); beside != besides.end())
+                sources.emplace_back(beside->second.flat, &beside->second);
             for (const fs::path& inside : foldersNamed(one.folder, truthNames))
                 sources.emplace_back(MaskFolder(inside), nullptr);
             sources.emplace_back(std::move(one.pictures.masks), nullptr);
@@ -305,13 +388,29 @@ void readTest(Dataset& dataset, const GoodNames& good)
         }
         for (const auto& [masks, truth] : sources)
             if (truth)
-                truth->unused += masks.unused();
+                std::ranges::copy(masks.unused(), std::back_inserter(truth->unused));
     }
-    for (const Truth& truth : truths)
+    if (!classes.empty())
+        leaveOutLoose(dataset, root);
+    for (auto& [pictures, truth] : besides)
+    {
+        truth.flat = MaskFolder(); // its masks have been asked for above
+        truths.push_back(std::move(truth));
+    }
+    for (Truth& truth : truths)
         if (!truth.fits && std::any_of(classes.begin(), classes.end(), [](const Class& one) { return one.label == Label::Anomalous; }))
+        {
+            leaveOut(dataset, picturesBelow(truth.folder));
             dataset.warnings.push_back(fmt::format("{}: is named as masks are, but fits no picture, and was left out.", truth.folder.string()));
-        else if (const size_t unused = truth.unused + (truth.fits ? truth.flat.unused() : 0); unused > 0)
-            dataset.warnings.push_back(fmt::format("{} masks under {} belong to no picture.", unused, truth.folder.string()));
+        }
+        else
+        {
+            if (truth.fits)
+                std::ranges::copy(truth.flat.unused(), std::back_inserter(truth.unused));
+            leaveOut(dataset, truth.unused);
+            if (!truth.unused.empty())
+                dataset.warnings.push_back(fmt::format("{} masks under {} belong to no picture.", truth.unused.size(), truth.folder.string()));
+        }
     if (ambiguous > 0)
         dataset.warnings.push_back(fmt::format("{} pictures of several folders have names in common, and masks of these names cannot tell whose they are; a "
                                                "folder of masks for each folder of pictures was expected.",

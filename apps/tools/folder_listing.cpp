@@ -53,18 +53,11 @@ std::vector<fs::path> entries(const fs::path& folder, bool folders)
     return found;
 }
 
-/// Links to folders are not followed: they may lead round.
-size_t picturesBelow(const fs::path& folder)
+/// A picture of a kind that is not read, by name or first bytes.
+bool isOtherPicture(const fs::path& path)
 {
-    size_t count = 0;
-    std::error_code error;
-    for (fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, error); !error && at != fs::recursive_directory_iterator();
-         at.increment(error))
-    {
-        std::error_code ignored;
-        count += hasImageExtension(at->path()) && !at->path().filename().string().starts_with('.') && at->is_regular_file(ignored);
-    }
-    return count;
+    const std::string extension = lowerCase(path.extension().string());
+    return std::find(otherPictures.begin(), otherPictures.end(), extension) != otherPictures.end() || looksLikeImage(path);
 }
 
 } // namespace
@@ -123,45 +116,80 @@ std::vector<fs::path> imagesIn(const fs::path& folder)
     return entries(folder, false);
 }
 
-std::vector<fs::path> unreadPicturesIn(const fs::path& folder)
+std::vector<fs::path> picturesBelow(const fs::path& folder)
 {
     std::vector<fs::path> found;
     std::error_code error;
-    for (fs::directory_iterator at(folder, error); !error && at != fs::directory_iterator(); at.increment(error))
+    for (fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, error); !error && at != fs::recursive_directory_iterator();
+         at.increment(error))
     {
-        const fs::path& path = at->path();
         std::error_code ignored;
-        if (path.filename().string().starts_with('.') || hasImageExtension(path) || !at->is_regular_file(ignored))
-            continue;
-        const std::string extension = lowerCase(path.extension().string());
-        if (std::find(otherPictures.begin(), otherPictures.end(), extension) != otherPictures.end() || looksLikeImage(path))
-            found.push_back(path);
+        if (hasImageExtension(at->path()) && !at->path().filename().string().starts_with('.') && at->is_regular_file(ignored))
+            found.push_back(at->path());
     }
     std::sort(found.begin(), found.end());
     return found;
 }
 
-std::vector<std::string> leftOut(const fs::path& folder, const std::set<fs::path>& known)
+void FileNames::add(const std::string& name)
 {
-    std::vector<std::string> notes, names;
-    for (const fs::path& path : unreadPicturesIn(folder))
-        names.push_back(path.filename().string());
-    if (!names.empty())
-        notes.push_back(fmt::format("{}: {} pictures of kinds that are not read are left out: {}; {} are read.", folder.string(), names.size(), joinNames(names),
-                                    imageExtensionList));
+    count++;
+    if (first.size() < most)
+        first.push_back(name);
+}
+
+void FileNames::add(const FileNames& more)
+{
+    count += more.count;
+    for (const std::string& name : more.first)
+        if (first.size() < most)
+            first.push_back(name);
+}
+
+void LeftOut::add(LeftOut more)
+{
+    std::move(more.notes.begin(), more.notes.end(), std::back_inserter(notes));
+    files.add(more.files);
+}
+
+LeftOut leftOut(const fs::path& folder, const std::set<fs::path>& taken, const std::set<fs::path>& known)
+{
+    std::vector<fs::path> files;
+    std::error_code error;
+    for (fs::directory_iterator at(folder, error); !error && at != fs::directory_iterator(); at.increment(error))
+    {
+        std::error_code ignored;
+        if (!at->path().filename().string().starts_with('.') && !taken.contains(at->path().lexically_normal()) && at->is_regular_file(ignored))
+            files.push_back(at->path());
+    }
+    std::sort(files.begin(), files.end());
+    LeftOut left;
+    std::vector<std::string> others;
+    for (const fs::path& path : files)
+    {
+        left.files.add(path.string());
+        if (!hasImageExtension(path) && isOtherPicture(path))
+            others.push_back(path.filename().string());
+    }
+    if (!others.empty())
+        left.notes.push_back(fmt::format("{}: {} pictures of kinds that are not read are left out: {}; {} are read.", folder.string(), others.size(), joinNames(others),
+                                         imageExtensionList));
     size_t below = 0;
-    names.clear();
+    std::vector<std::string> names;
+    const std::string here = fs::weakly_canonical(folder, error).string() + "/";
     for (const fs::path& each : foldersIn(folder))
-        if (!known.contains(each.lexically_normal()))
-            if (const size_t pictures = picturesBelow(each); pictures > 0)
+        if (!known.contains(each.lexically_normal()) && !here.starts_with(fs::weakly_canonical(each, error).string() + "/")) // a link may lead round
+            if (const std::vector<fs::path> pictures = picturesBelow(each); !pictures.empty())
             {
-                below += pictures;
+                below += pictures.size();
                 names.push_back(each.filename().string() + "/");
+                for (const fs::path& picture : pictures)
+                    left.files.add(picture.string());
             }
     if (below > 0)
-        notes.push_back(fmt::format("{}: {} pictures in folders below it are left out: {}; of a folder its own pictures are read, not those of the folders in it.",
-                                    folder.string(), below, joinNames(names)));
-    return notes;
+        left.notes.push_back(fmt::format("{}: {} pictures in folders below it are left out: {}; of a folder its own pictures are read, not those of the folders in it.",
+                                         folder.string(), below, joinNames(names)));
+    return left;
 }
 
 std::vector<fs::path> foldersIn(const fs::path& folder)
@@ -180,6 +208,7 @@ void requireFolder(const fs::path& path)
     std::error_code error;
     const fs::file_status status = fs::status(path, error);
     require(status.type() != fs::file_type::not_found, "{}: no such folder", path.string());
+    require(status.type() != fs::file_type::none, "{}: cannot be looked at: {}", path.string(), error.message());
     require(status.type() == fs::file_type::directory, "{}: is not a folder; a folder of images was expected", path.string());
 }
 

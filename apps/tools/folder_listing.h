@@ -23,10 +23,31 @@ size_t imageExtensionRank(const std::filesystem::path& path);
 std::vector<std::filesystem::path> imagesIn(const std::filesystem::path& folder);  ///< visible, not below; Error if unreadable
 std::vector<std::filesystem::path> foldersIn(const std::filesystem::path& folder); ///< the same for folders
 
-std::vector<std::filesystem::path> unreadPicturesIn(const std::filesystem::path& folder); ///< pictures, by name or first bytes, that imagesIn() leaves out
+std::vector<std::filesystem::path> picturesBelow(const std::filesystem::path& folder); ///< in it and in all folders below; links to folders are not followed, as they may lead round
 
-/// What of a folder imagesIn() leaves out, a sentence each: pictures of other kinds, and those in folders below it. `known`: folders that are accounted for.
-std::vector<std::string> leftOut(const std::filesystem::path& folder, const std::set<std::filesystem::path>& known = {});
+/// Files by name: how many they are, and as many of the names as a record has room for.
+struct FileNames
+{
+    static constexpr size_t most = 16;
+    size_t count = 0;
+    std::vector<std::string> first;
+
+    void add(const std::string& name);
+    void add(const FileNames& more);
+};
+
+/// What was not taken of a folder.
+struct LeftOut
+{
+    std::vector<std::string> notes; ///< of pictures, a sentence each
+    FileNames files;                ///< pictures and other files
+
+    void add(LeftOut more);
+};
+
+/// What lies in a folder and is not `taken`: pictures of kinds that are not read, other files, and pictures in folders below it, but for those that are
+/// accounted for (`known`). What is hidden does not count.
+LeftOut leftOut(const std::filesystem::path& folder, const std::set<std::filesystem::path>& taken, const std::set<std::filesystem::path>& known = {});
 
 bool isFolder(const std::filesystem::path& path);
 void requireFolder(const std::filesystem::path& path); ///< Error unless it is one

@@ -392,6 +392,15 @@ void checkExtent(const fs::path& path, Format format, const Extent& extent, cons
             extent.width, extent.height, options.minSide);
 }
 
+/// What no decoder makes a picture of, told here as they tell it on the standard error stream.
+void checkTiff(const fs::path& path, const TiffPage& page)
+{
+    constexpr std::array known = {0u, 1u, 2u, 3u, 5u, 6u, 8u}; // grey of two kinds, RGB, palette, CMYK, YCbCr, Lab
+    require(std::find(known.begin(), known.end(), page.photometric) != known.end(),
+            "{}: its photometric interpretation is {}, as of a camera's raw samples; grey, RGB, a palette, CMYK or YCbCr expected", path.string(), page.photometric);
+    require(page.photometric == 3 || (page.bits <= 16 && page.bits != 2 && page.bits != 4), "{}: holds samples of {} bits; 1, 8, 10, 12, 14 or 16 expected", path.string(), page.bits);
+}
+
 Header check(const fs::path& path, const Bytes& bytes, const ReadOptions& options)
 {
     const ByteReader in(bytes);
@@ -406,6 +415,8 @@ Header check(const fs::path& path, const Bytes& bytes, const ReadOptions& option
         header.tiff = readTiff(in);
     const bool floats = format == Format::Exr || format == Format::Hdr || (header.page() && header.page()->floats);
     require(options.floats || !floats, "{}: holds floating-point values, which have no agreed range; 8 or 16 bits expected", path.string());
+    if (!options.floats && header.page())
+        checkTiff(path, *header.page());
     if (const auto extent = extentOf(format, in))
         checkExtent(path, format, *extent, options);
     if (format == Format::Jpeg)
@@ -528,6 +539,15 @@ void writeEncoded(const fs::path& path, const cv::Mat& image, const std::string&
     file.commit();
 }
 
+/// JPEG, and WebP but its lossless kind.
+bool losesDetail(const fs::path& path)
+{
+    std::array<char, 16> bytes{};
+    std::ifstream(path, std::ios::binary).read(bytes.data(), bytes.size());
+    const std::string_view start(bytes.data(), bytes.size());
+    return start.starts_with("\xff\xd8\xff") || (start.starts_with("RIFF") && start.substr(8, 4) == "WEBP" && start.substr(12) != "VP8L");
+}
+
 } // namespace
 
 int64_t pixelLimit()
@@ -559,7 +579,11 @@ cv::Mat readMask(const fs::path& path, cv::Size expected)
             image.rows, expected.width, expected.height);
     std::array<cv::Mat, 3> channels;
     cv::split(image, channels.data());
-    return (channels[0] > 0) | (channels[1] > 0) | (channels[2] > 0);
+    const cv::Mat brightest = cv::max(channels[0], cv::Mat(cv::max(channels[1], channels[2])));
+    double greatest = 0;
+    if (losesDetail(path))
+        cv::minMaxLoc(brightest, nullptr, &greatest);
+    return brightest > greatest / 4;
 }
 
 cv::Mat readFloatTiff(const fs::path& path, int channels)

@@ -40,8 +40,8 @@ struct ReadOptions
 /// hold all their rows.
 cv::Mat readImage(const std::filesystem::path& path, const ReadOptions& options = {});
 
-/// 8-bit, one channel, 255 where any colour channel of the file is above 0, else 0; alpha does not count. The size must be
-/// that of the picture it belongs to.
+/// 8-bit, one channel, 255 where any colour channel of the file is above 0 (in JPEG and lossy WebP: above a quarter of the greatest value, or the halo would
+/// be marked too), else 0; alpha does not count. The size must be that of the picture it belongs to.
 cv::Mat readMask(const std::filesystem::path& path, cv::Size expected);
 
 /// Width and height as stored (EXIF rotation not applied) of what readImage() reads, from the header; nothing where it does not tell.

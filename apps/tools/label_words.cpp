@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 
 namespace agpnet::tools
@@ -13,13 +14,36 @@ namespace
 {
 
 constexpr std::array good = {"good", "ok", "okay", "normal", "pass", "passed", "nominal", "healthy", "intact", "flawless", "false",
-                             "defectfree", "nodefect", "nodefects", "nondefective", "notdefective", "undamaged", "io"};
+                             "defectfree", "nodefect", "nodefects", "nondefect", "nondefective", "notdefective", "anomalyfree", "noanomaly", "noanomalies",
+                             "nonanomalous", "undamaged", "acceptable", "io", "inordnung", "gut"};
+constexpr std::array goodParts = {"good", "ok", "okay", "normal", "pass", "passed", "nominal", "healthy", "intact", "flawless", "undamaged", "gut"}; ///< of a longer name
+constexpr std::array negations = {"no", "not", "non", "un", "nicht"};
 constexpr std::array unclear = {"positive", "negative", "pos", "neg", "yes", "no", "none", "null", "nan", "na", "unknown", "unlabeled", "unlabelled", "unsure"};
 
 template <typename List>
 bool holds(const List& list, const std::string& word)
 {
     return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+/// The words of a name such as "ok_parts2", in lower case and without digits.
+std::vector<std::string> partsOf(const std::string& name)
+{
+    std::vector<std::string> parts(1);
+    for (const char c : lowerCase(name))
+        if (std::isalpha(static_cast<unsigned char>(c)))
+            parts.back() += c;
+        else if (!parts.back().empty())
+            parts.emplace_back();
+    return parts;
+}
+
+/// "ok_parts" and "good 2" may be more good pictures, "good_but_dirty" a kind of defect; "not_ok" is one.
+bool isPartlyGood(const std::string& name)
+{
+    const std::vector<std::string> parts = partsOf(name);
+    const auto any = [&](const auto& list) { return std::any_of(parts.begin(), parts.end(), [&](const std::string& part) { return holds(list, part); }); };
+    return any(goodParts) && !any(negations);
 }
 
 } // namespace
@@ -38,7 +62,7 @@ Meaning meaningOf(const std::string& word)
     if (error == std::errc() && end == word.data() + word.size() && number == number)
         return number == 0 ? Meaning::Good : (number < 0 ? Meaning::Unclear : Meaning::Anomalous); // some write 1 and -1, and mean good by 1
     const std::string text = bareWord(word);
-    return holds(good, text) ? Meaning::Good : (holds(unclear, text) ? Meaning::Unclear : Meaning::Anomalous);
+    return holds(good, text) ? Meaning::Good : (holds(unclear, text) || isPartlyGood(word) ? Meaning::Unclear : Meaning::Anomalous);
 }
 
 std::string goodWords()

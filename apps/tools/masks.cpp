@@ -73,9 +73,25 @@ void MaskCheck::add(const Item& item, const cv::Mat& mask)
         mostly_.push_back(item.name);
 }
 
+void MaskCheck::addImage(const Item& item, const cv::Mat& image)
+{
+    if (image.channels() > 4)
+        return; // with geometry
+    const cv::Mat values = image.reshape(1);
+    double least = 0, greatest = 0;
+    cv::minMaxLoc(values, &least, &greatest);
+    const auto total = static_cast<int>(values.total());
+    if (least < greatest && cv::countNonZero(values == least) + cv::countNonZero(values == greatest) == total)
+        likeMasks_.push_back(item.name);
+}
+
 std::vector<std::string> MaskCheck::notes() const
 {
     std::vector<std::string> notes;
+    if (!likeMasks_.empty())
+        notes.push_back(fmt::format("{} two values only, as masks do, and {} inspected: {}.",
+                                    likeMasks_.size() == 1 ? "1 image holds" : fmt::format("{} images hold", likeMasks_.size()), likeMasks_.size() == 1 ? "was" : "were",
+                                    joinNames(likeMasks_)));
     note(notes, blank_, "of anomalous pictures mark no pixel, so that all of these pictures counts as good");
     note(notes, full_, "mark every pixel, as where a mask is inverted or has lost its colours");
     note(notes, mostly_, "mark more than half of the picture, as where black and white are exchanged");

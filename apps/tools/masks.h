@@ -19,11 +19,12 @@ cv::Mat readMaskOf(const Item& item, cv::Size expected);
 class MaskCheck
 {
 public:
-    void add(const Item& item, const cv::Mat& mask); ///< as readMaskOf() gave it
-    std::vector<std::string> notes() const;          ///< a sentence for each thing that is odd, with names
+    void add(const Item& item, const cv::Mat& mask);       ///< as readMaskOf() gave it
+    void addImage(const Item& item, const cv::Mat& image); ///< which may be a mask itself
+    std::vector<std::string> notes() const;                ///< a sentence for each thing that is odd, with names
 
 private:
-    std::vector<std::string> blank_, full_, mostly_;
+    std::vector<std::string> blank_, full_, mostly_, likeMasks_;
 };
 
 } // namespace agpnet::tools

@@ -97,12 +97,13 @@ private:
             case Photometric:
                 page.photometric = static_cast<uint32_t>(value);
                 page.photometricAt = type == 3 ? values : 0;
+                page.floats |= value == 32844 || value == 32845; // logarithms of them
                 break;
             case Orientation:
                 page.orientation = static_cast<uint32_t>(value);
                 break;
             case SampleFormat:
-                page.floats = value == 3;
+                page.floats |= value == 3;
                 break;
             case SubDirectories:
                 for (uint64_t n = 0; withSub && n < std::min<uint64_t>(count, 64); n++)

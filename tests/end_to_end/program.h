@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <sys/wait.h>
 
@@ -28,6 +29,12 @@ inline Outcome run(const std::string& command)
 inline std::string shellQuoted(const std::string& text)
 {
     return "'" + text + "'";
+}
+
+/// The first object of many, a line each.
+inline nlohmann::json firstLine(const std::string& text)
+{
+    return nlohmann::json::parse(text.substr(0, text.find('\n')));
 }
 
 } // namespace agpnet::test

@@ -20,6 +20,7 @@
 #include <random>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
 
@@ -29,9 +30,11 @@ namespace
 {
 
 using nlohmann::json;
+using test::firstLine;
 using test::Outcome;
 using test::run;
 using test::shellQuoted;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 namespace fs = std::filesystem;
@@ -464,7 +467,7 @@ TEST_F(TinyModel, LearnsSeveralProducts)
         arguments.insert(arguments.end(), more.begin(), more.end());
         const Outcome found = Process(arguments).finish();
         EXPECT_EQ(found.code, 0) << found.text;
-        return json::parse(found.text).at("threshold").get<double>();
+        return firstLine(found.text).at("threshold").get<double>();
     };
     EXPECT_EQ(threshold({}), header["scores"]["classes"][0]["threshold"].get<double>()) << "the product that the picture is like";
     EXPECT_EQ(threshold({"--product", "screws"}), header["scores"]["classes"][1]["threshold"].get<double>());
@@ -537,10 +540,10 @@ TEST_F(TinyModel, NamesThatAreNotUtf8ComeWithTheirBytes)
     };
     EXPECT_EQ(headerOf("names.agp")["training"]["data"]["path_bytes"], hex(fs::canonical(data).string()));
     const std::string model = (folder->path() / "names.agp").string(), picture = (data / "good/caf\xe9.png").string();
-    const json found = json::parse(run(AGPNET_PROGRAM " detect --json " + shellQuoted(model) + " " + shellQuoted(picture)).text);
+    const json found = firstLine(run(AGPNET_PROGRAM " detect --json " + shellQuoted(model) + " " + shellQuoted(picture)).text);
     EXPECT_EQ(found.at("image_bytes"), hex(picture));
     EXPECT_THAT(found.at("image").get<std::string>(), ::testing::EndsWith("caf\xef\xbf\xbd.png"));
-    const json plain = json::parse(run(AGPNET_PROGRAM " detect --json " + shellQuoted(model) + " " + shellQuoted(folder->path() / "nuts/0.png")).text);
+    const json plain = firstLine(run(AGPNET_PROGRAM " detect --json " + shellQuoted(model) + " " + shellQuoted(folder->path() / "nuts/0.png")).text);
     EXPECT_FALSE(plain.contains("image_bytes"));
     const Outcome evaluated = run(AGPNET_PROGRAM " evaluate --json " + shellQuoted(model) + " --data " + shellQuoted(data));
     ASSERT_EQ(evaluated.code, 0) << evaluated.text;
@@ -589,6 +592,36 @@ TEST_F(TinyModel, RefusesNumbersThatAreNoneInAFewWords)
     const Outcome trained = Process(train("seed.agp", 1, {"--seed", "18446744073709551615"})).finish();
     ASSERT_EQ(trained.code, 0) << trained.text;
     EXPECT_EQ(headerOf("seed.agp")["config"]["seed"], 18446744073709551615u);
+}
+
+TEST_F(TinyModel, WhatCannotBeWrittenIsFoundBeforeTheWork)
+{
+    ASSERT_EQ(Process(train("early.agp", 1)).finish().code, 0);
+    const auto at = [&](const std::string& name) { return (folder->path() / name).string(); };
+    ASSERT_EQ(::mkfifo(at("pipe").c_str(), 0600), 0);
+    fs::create_symlink("round", folder->path() / "round");
+    fs::create_directories(folder->path() / "early");
+    fs::copy(folder->path() / "nuts", folder->path() / "early/good");
+    const std::string model = at("early.agp");
+    Arguments toPipe = train("pipe", 1);
+    for (const auto& [arguments, sentence] : {std::pair<Arguments, std::string>{toPipe, "pipe: is a device, a pipe or a socket, expected the name of a file to write"},
+                                              {train("none/a.agp", 1), "none does not exist"},
+                                              {{"evaluate", model, "--data", at("early"), "--out", at("none/f.json")}, "none does not exist"},
+                                              {{"evaluate", model, "--data", at("early"), "--out", at("nuts")}, "nuts: is a folder, expected the name of a file to write"},
+                                              {{"calibrate", model, "--data", at("nuts"), "--out", at("none/c.agp")}, "none does not exist"},
+                                              {{"detect", model, at("nuts"), "--out", at("round/out")}, "round/out: the folder for results cannot be made: Too many levels"},
+                                              {train("x.agp", 1, {"--size", "99999999999"}), "--size is '99999999999', expected HEIGHTxWIDTH"},
+                                              {{"export", model, "--onnx-graph", at("g.onnx"), "--size", "32x24mm"}, "--size is '32x24mm', expected HEIGHTxWIDTH"}})
+    {
+        const Outcome outcome = Process(arguments).finish();
+        EXPECT_EQ(outcome.code, 1) << outcome.text;
+        EXPECT_THAT(outcome.text, AllOf(HasSubstr(sentence), Not(HasSubstr("step 1/")), Not(HasSubstr("image ")), Not(HasSubstr("filesystem error"))));
+    }
+    Arguments lost = train("x.agp", 1);
+    lost[2] = at("round/data");
+    EXPECT_THAT(Process(lost).finish().text, AllOf(HasSubstr("round/data: "), HasSubstr("Too many levels of symbolic links"), Not(HasSubstr("filesystem error"))));
+    EXPECT_FALSE(exists("pipe.state"));
+    expectNoParts();
 }
 
 TEST_F(TinyModel, AnInterruptedReportLeavesNoPart)
@@ -750,7 +783,7 @@ TEST_F(TinyModel, TakesNewThresholdsAndWatchesItsInput)
         all.insert(all.end(), more.begin(), more.end());
         const Outcome found = Process(all).finish();
         EXPECT_EQ(found.code, 0) << found.text;
-        return json::parse(found.text);
+        return firstLine(found.text);
     };
     const json found = detected({});
     EXPECT_EQ(found.at("anomalous"), found.at("calibrated") > 0.5);
@@ -769,7 +802,7 @@ TEST_F(TinyModel, TakesNewThresholdsAndWatchesItsInput)
     for (const auto& [more, part] : {std::pair<Arguments, const char*>{{"--rule", "f1"}, "--labelled is missing"},
                                      {{"--rule", "tail", "--labelled"}, "leave --labelled out"},
                                      {{"--false-alarms", "2"}, "--false-alarms"},
-                                     {{"--out", at("no/such.agp")}, "cannot be written"}})
+                                     {{"--out", at("no/such.agp")}, "no does not exist"}})
     {
         Arguments all = {"calibrate", caps, "--data", at("more")};
         all.insert(all.end(), more.begin(), more.end());
@@ -846,13 +879,80 @@ TEST_F(TinyModel, ADashIsStandardInput)
 {
     ASSERT_EQ(Process(train("dash.agp", 4)).finish().code, 0);
     const std::string model = shellQuoted((folder->path() / "dash.agp").string()), image = shellQuoted((folder->path() / "nuts/1.png").string());
-    const json file = json::parse(run(std::string(AGPNET_PROGRAM) + " detect " + model + " " + image + " --json").text);
-    const json piped = json::parse(run("cat " + image + " | " AGPNET_PROGRAM " detect " + model + " - --json").text);
+    const json file = firstLine(run(std::string(AGPNET_PROGRAM) + " detect " + model + " " + image + " --json").text);
+    const json piped = firstLine(run("cat " + image + " | " AGPNET_PROGRAM " detect " + model + " - --json").text);
     EXPECT_EQ(piped.at("score"), file.at("score"));
     EXPECT_EQ(piped.at("image"), "-");
     const Outcome empty = run(AGPNET_PROGRAM " detect " + model + " - < /dev/null");
     EXPECT_EQ(empty.code, 1);
     EXPECT_THAT(empty.text, HasSubstr("standard input is empty, an image was expected"));
+}
+
+TEST_F(TinyModel, FilesAreCountedAtTheEnd)
+{
+    const fs::path data = folder->path() / "counted";
+    fs::create_directories(data);
+    for (const char* kind : {"good", "bad"})
+        fs::copy(folder->path() / "nuts", data / kind);
+    for (const char* name : {"good/notes.txt", "good/old.gif", "bad/list.csv"})
+        std::ofstream(data / name) << "text";
+    const std::string model = (folder->path() / "counted.agp").string();
+    const auto names = [&](const Arguments& list)
+    {
+        json paths = json::array();
+        for (const std::string& name : list)
+            paths.push_back((data / name).string());
+        return paths;
+    };
+    const auto quiet = [](const std::string& command) { return run("{ " AGPNET_PROGRAM " " + command + " 2>/dev/null; }").text; };
+    const auto asText = [](const Arguments& arguments)
+    {
+        std::string text;
+        for (const std::string& argument : arguments)
+            text += fmt::format(" {}", shellQuoted(argument));
+        return text;
+    };
+    const json trainedOn = {{"used", 6}, {"skipped", 2}, {"skipped_names", names({"good/notes.txt", "good/old.gif"})}, {"unread", 0}, {"unread_names", json::array()}};
+
+    Arguments training = train("counted.agp", 4);
+    training[2] = data.string();
+    const Outcome told = Process(training).finish();
+    ASSERT_EQ(told.code, 0) << told.text;
+    EXPECT_THAT(told.text, ::testing::EndsWith("6 images used, 2 files skipped (notes.txt, old.gif), 0 could not be read\n")) << told.text;
+    EXPECT_EQ(headerOf("counted.agp")["training"]["files"], trainedOn);
+    training.push_back("--json");
+    EXPECT_EQ(json::parse(quiet(asText(training))).at("files"), trainedOn);
+    EXPECT_EQ(json::parse(quiet(asText(train("few.agp", 4, {"--shots", "2", "--json"})))).at("files").at("used"), 2);
+
+    const std::string evaluate = AGPNET_PROGRAM " evaluate " + shellQuoted(model) + " --data " + shellQuoted(data);
+    EXPECT_THAT(run(evaluate).text, ::testing::EndsWith("12 images used, 3 files skipped (list.csv, notes.txt, old.gif), 0 could not be read\n"));
+    json measured = trainedOn;
+    measured["used"] = 12;
+    measured["skipped"] = 3;
+    measured["skipped_names"] = names({"bad/list.csv", "good/notes.txt", "good/old.gif"});
+    const fs::path out = folder->path() / "counted.json";
+    EXPECT_EQ(json::parse(run(evaluate + " --json --out " + shellQuoted(out)).text).at("files"), measured);
+    EXPECT_EQ(json::parse(test::readBytes(out)).at("files"), measured);
+    const json share = json::parse(run(evaluate + " --json --share 1/3 --save-maps " + shellQuoted(folder->path() / "counted_maps")).text);
+    EXPECT_EQ(share.at("files").at("used"), 4);
+
+    std::ofstream(data / "good/broken.png") << "half";
+    const Outcome found = run(AGPNET_PROGRAM " detect " + shellQuoted(model) + " " + shellQuoted(data / "good"));
+    EXPECT_EQ(found.code, 1);
+    EXPECT_THAT(found.text, HasSubstr("6 images used, 2 files skipped (notes.txt, old.gif), 1 could not be read (broken.png)\n"));
+    std::istringstream lines(quiet("detect --json " + shellQuoted(model) + " " + shellQuoted(data / "good")));
+    std::vector<json> objects;
+    for (std::string line; std::getline(lines, line);)
+        objects.push_back(json::parse(line));
+    ASSERT_EQ(objects.size(), 7u);
+    json inspected = trainedOn;
+    inspected["unread"] = 1;
+    inspected["unread_names"] = names({"good/broken.png"});
+    EXPECT_EQ(objects.back(), json({{"files", inspected}}));
+    EXPECT_EQ(std::count_if(objects.begin(), objects.end(), [](const json& each) { return each.contains("image"); }), 6);
+    const Outcome refused = run(evaluate);
+    EXPECT_EQ(refused.code, 1) << "figures of fewer images would be others";
+    EXPECT_THAT(refused.text, HasSubstr("broken.png: is not an image"));
 }
 
 TEST_F(TinyModel, BitsOfACameraAreFoundSaidAndKept)
@@ -875,7 +975,7 @@ TEST_F(TinyModel, BitsOfACameraAreFoundSaidAndKept)
         return Process(arguments).finish();
     };
     const auto score = [&](const std::string& model, const std::string& image)
-    { return json::parse(Process({"detect", (folder->path() / model).string(), (folder->path() / image).string(), "--json"}).finish().text).at("score").get<double>(); };
+    { return firstLine(Process({"detect", (folder->path() / model).string(), (folder->path() / image).string(), "--json"}).finish().text).at("score").get<double>(); };
     ASSERT_EQ(Process(train("eight.agp", 4)).finish().code, 0);
     const double expected = score("eight.agp", "nuts/3.png");
     for (const int bits : {10, 12})
@@ -892,6 +992,8 @@ TEST_F(TinyModel, BitsOfACameraAreFoundSaidAndKept)
     EXPECT_EQ(above.code, 0);
     EXPECT_THAT(above.text, HasSubstr("0.png: image holds values up to 4095, and the model takes those of 10 bits, 0 to 1023"));
     EXPECT_THAT(above.text, HasSubstr("the values of 6 of 6 images do not fit those of training"));
+    const Outcome calibrated = Process({"calibrate", (folder->path() / "deep10.agp").string(), "--data", (folder->path() / "deep12").string(), "--out", (folder->path() / "c.agp").string()}).finish();
+    EXPECT_THAT(calibrated.text, HasSubstr("note: 6 images of 16 bits hold values above 1023, the greatest of the model's 10 bits, up to 4095: its thresholds tell nothing"));
     const Outcome below = Process({"detect", (folder->path() / "eight.agp").string(), (folder->path() / "deep12/1.png").string()}).finish();
     EXPECT_THAT(below.text, HasSubstr("it is dark, or of 12 bits"));
 
@@ -900,6 +1002,19 @@ TEST_F(TinyModel, BitsOfACameraAreFoundSaidAndKept)
     EXPECT_THAT(given.text, HasSubstr("taken as 10 bits, 0 to 1023, as given"));
     EXPECT_THAT(given.text, HasSubstr("note: 6 of 6 images of 16 bits hold values above 1023, the greatest of 10 bits: up to 4095"));
     EXPECT_EQ(headerOf("given.agp")["config"]["bits"], 10);
+
+    // a config that says 0 says what one without the key does
+    Arguments go = {"train", "--data", (folder->path() / "deep12").string(), "--out", (folder->path() / "zero.agp").string(), "--backbone", backbone, "--reference-backbone",
+                    "--config", test::tinyConfig(2000, "\"bits\":0")};
+    Process first(go);
+    first.waitFor("step 1/");
+    first.send(SIGINT);
+    ASSERT_EQ(first.finish().code, 130);
+    go.push_back("--resume");
+    const Outcome resumed = Process(go).finish();
+    EXPECT_EQ(resumed.code, 0) << resumed.text;
+    EXPECT_EQ(headerOf("zero.agp")["config"]["bits"], 12);
+    EXPECT_EQ(headerOf("zero.agp")["training"]["values"]["given"], false);
     EXPECT_NE(trainDeep("deep12", "x.agp", {"--bits", "7"}).code, 0);
 }
 
@@ -927,12 +1042,13 @@ TEST_F(Watching, WritesAVideoOfAFolderWithTheDecisionsOfDetect)
 {
     const std::string out = place("nuts.avi");
     // so that some are above the threshold and some are not
-    const json scores = json::parse("[" + [&] {
+    json scores = json::parse("[" + [&] {
         std::string lines = run(AGPNET_PROGRAM " detect --json " + shellQuoted(place("watch.agp")) + " " + shellQuoted(place("nuts"))).text;
         lines.pop_back();
         std::replace(lines.begin(), lines.end(), '\n', ',');
         return lines;
     }() + "]");
+    scores.erase(scores.size() - 1); // how many files there were
     ASSERT_EQ(scores.size(), 6u);
     std::vector<double> sorted;
     for (const json& each : scores)

@@ -186,6 +186,15 @@ TEST(DatasetHash, FollowsNamesAndContentsNotPlaces)
     EXPECT_NE(training, datasetHash(listTraining(folder.path() / "b")));
 }
 
+TEST(ExpandInputs, SaysWhyAPathCannotBeLookedAt)
+{
+    const TempFolder folder;
+    fs::create_symlink("round", folder.path() / "round");
+    const std::string path = (folder.path() / "round/a.png").string(), reason = "cannot be looked at: Too many levels of symbolic links";
+    EXPECT_THAT(errorOf([&] { expandInputs(std::vector<std::string>{path}); }), HasSubstr(path + ": " + reason));
+    EXPECT_THAT(errorOf([&] { listTraining(path); }), HasSubstr(path + ": " + reason));
+}
+
 TEST(ExpandInputs, FilesFoldersAndGlobs)
 {
     const TempFolder folder;

@@ -170,6 +170,26 @@ TEST(Formats, TiffOfAnyBitsHasItsWholeRange)
                 }
 }
 
+TEST(Formats, TiffThatNoDecoderReadsIsASentenceAlone)
+{
+    const TempFolder folder;
+    const auto path = folder / "a.tif";
+    for (const auto& [bits, photometric, sentence] : {std::tuple{32u, 1u, "holds samples of 32 bits; 1, 8, 10, 12, 14 or 16 expected"},
+                                                      {2u, 1u, "holds samples of 2 bits"},
+                                                      {4u, 0u, "holds samples of 4 bits"},
+                                                      {8u, 32803u, "its photometric interpretation is 32803, as of a camera's raw samples; grey, RGB, a palette, CMYK or YCbCr expected"},
+                                                      {16u, 34892u, "its photometric interpretation is 34892"}})
+    {
+        writeBytes(path, tiffOf({{.samples = ramp(1), .bits = bits, .photometric = photometric, .palette = {}}}));
+        ::testing::internal::CaptureStderr();
+        const std::string error = errorOf([&] { readImage(path); });
+        EXPECT_EQ(::testing::internal::GetCapturedStderr(), "") << sentence;
+        EXPECT_THAT(error, HasSubstr(sentence));
+    }
+    cv::imwrite(path, cv::Mat(20, 20, CV_32FC3, cv::Scalar(0.1, 0.2, 0.3))); // OpenCV makes logarithms of these
+    EXPECT_THAT(errorOf([&] { readImage(path); }), HasSubstr("holds floating-point values, which have no agreed range"));
+}
+
 TEST(Formats, ColourOrderAndAlpha)
 {
     const TempFolder folder;
@@ -452,10 +472,80 @@ TEST(Formats, WhatIsLeftOutIsCountedAndNamed)
     EXPECT_THAT(dataset.warnings, Contains(AllOf(HasSubstr("3 pictures of kinds that are not read are left out: f.heic, g.TGA, nameless;"))));
     EXPECT_THAT(dataset.warnings, Contains(AllOf(HasSubstr("3 pictures in folders below it are left out: monday/, tuesday/;"))));
     EXPECT_THAT(dataset.warnings, SizeIs(2));
+    EXPECT_EQ(dataset.skipped.count, 8u) << "pictures of other kinds, two files that are none, and three below";
+    EXPECT_THAT(dataset.skipped.first, Contains((folder.path() / "good/monday/early/d.png").string()));
 
-    std::vector<std::string> notes;
-    EXPECT_THAT(expandInputs(std::vector<std::string>{(folder.path() / "good").string()}, &notes), SizeIs(2));
-    EXPECT_THAT(notes, SizeIs(2));
+    LeftOut beside;
+    EXPECT_THAT(expandInputs(std::vector<std::string>{(folder.path() / "good").string()}, &beside), SizeIs(2));
+    EXPECT_THAT(beside.notes, SizeIs(2));
+    EXPECT_EQ(beside.files.count, 8u);
+    LeftOut matched;
+    EXPECT_THAT(expandInputs(std::vector<std::string>{(folder.path() / "good/*").string()}, &matched), SizeIs(2));
+    EXPECT_EQ(matched.files.count, 5u) << "what a pattern matches and is no picture";
+}
+
+TEST(Formats, OfManyFilesLeftOutSomeAreNamed)
+{
+    const TempFolder folder;
+    put(folder.path() / "a.png", encoded(".png", cv::Mat(20, 30, CV_8UC3, cv::Scalar(9, 9, 9))));
+    for (int i = 0; i < 40; i++)
+        put(folder.path() / fmt::format("{}.txt", i), {1});
+    const Dataset dataset = listTraining(folder.path());
+    EXPECT_EQ(dataset.skipped.count, 40u);
+    EXPECT_EQ(dataset.skipped.first.size(), FileNames::most);
+}
+
+TEST(Formats, NoPictureOfALayoutIsLeftOutWithoutAWord)
+{
+    const TempFolder folder;
+    const Bytes png = encoded(".png", cv::Mat(20, 30, CV_8UC3, cv::Scalar(9, 9, 9)));
+    for (const char* name : {"loose.png", "good/a.png", "good/a_mask.png", "crack/b.png", "crack/b_mask.png", "bent/monday/c.png", "masks/z.png"})
+        put(folder.path() / name, png);
+    put(folder.path() / "dent/d.gif", {1, 2, 3});
+    put(folder.path() / "code/run.py", {1, 2, 3});
+    const auto left = [&](const std::string& name) { return HasSubstr((folder.path() / name).string()); };
+    const Dataset train = listTraining(folder.path());
+    EXPECT_THAT(train.skipped.first, UnorderedElementsAre(left("loose.png"), left("good/a_mask.png")));
+    EXPECT_THAT(train.warnings, Contains(HasSubstr("1 pictures lie beside the folders of good and defective ones, and were left out: loose.png.")));
+    const Dataset test = listTest(folder.path());
+    EXPECT_THAT(test.items, SizeIs(2));
+    EXPECT_THAT(test.skipped.first, UnorderedElementsAre(left("loose.png"), left("good/a_mask.png"), left("bent/monday/c.png"), left("masks/z.png"), left("dent/d.gif")));
+    EXPECT_THAT(test.warnings, Contains(HasSubstr("1 pictures in folders below it are left out: monday/;")));
+    EXPECT_THAT(test.warnings, Contains(HasSubstr("1 pictures of kinds that are not read are left out: d.gif;")));
+}
+
+TEST(Formats, WhereNothingIsReadTheErrorSaysWhatThereIs)
+{
+    const TempFolder folder;
+    put(folder.path() / "good/a.gif", {1, 2, 3});
+    put(folder.path() / "good/monday/b.png", encoded(".png", cv::Mat(20, 30, CV_8UC3, cv::Scalar(9, 9, 9))));
+    for (const std::string& error : {errorOf([&] { listTraining(folder.path()); }), errorOf([&] { listTest(folder.path()); }),
+                                     errorOf([&] { expandInputs(std::vector<std::string>{(folder.path() / "good").string()}); })})
+        EXPECT_THAT(error, AllOf(HasSubstr("1 pictures of kinds that are not read are left out: a.gif"), HasSubstr("1 pictures in folders below it are left out: monday/")));
+}
+
+TEST(Formats, ALinkThatLeadsRoundHoldsNothing)
+{
+    const TempFolder folder;
+    put(folder.path() / "good/a.png", encoded(".png", cv::Mat(20, 30, CV_8UC3, cv::Scalar(9, 9, 9))));
+    std::filesystem::create_directory_symlink("..", folder.path() / "good/round");
+    const Dataset dataset = listTraining(folder.path());
+    EXPECT_THAT(dataset.warnings, IsEmpty());
+    EXPECT_EQ(dataset.skipped.count, 0u);
+}
+
+TEST(Formats, ASplitFileSkipsNothing)
+{
+    const TempFolder folder;
+    const Bytes png = encoded(".png", cv::Mat(20, 30, CV_8UC3, cv::Scalar(9, 9, 9)));
+    for (const char* name : {"good/a.png", "good/b.png", "good/c.png"})
+        put(folder.path() / name, png);
+    put(folder.path() / "split.txt", {'t', 'r', 'a', 'i', 'n', ' ', 'a', '\n'});
+    ListOptions options;
+    options.split = folder.path() / "split.txt";
+    const Dataset dataset = listTraining(folder.path(), options);
+    EXPECT_THAT(dataset.items, SizeIs(1));
+    EXPECT_EQ(dataset.skipped.count, 0u);
 }
 
 TEST(Formats, FoldersOfALayoutAreNotLeftOut)

@@ -87,7 +87,10 @@ INSTANTIATE_TEST_SUITE_P(
                       Word{"anomaly", Meaning::Anomalous}, Word{"True", Meaning::Anomalous}, Word{"1", Meaning::Anomalous},
                       Word{"1.0", Meaning::Anomalous}, Word{"2", Meaning::Anomalous}, Word{"-1", Meaning::Unclear}, Word{"positive", Meaning::Unclear},
                       Word{"Negative", Meaning::Unclear}, Word{"none", Meaning::Unclear}, Word{"NaN", Meaning::Unclear}, Word{"yes", Meaning::Unclear},
-                      Word{"unknown", Meaning::Unclear}));
+                      Word{"unknown", Meaning::Unclear}, Word{"anomaly-free", Meaning::Good}, Word{"i.O.", Meaning::Good}, Word{"Gut", Meaning::Good},
+                      Word{"non-defect", Meaning::Good}, Word{"ok_parts", Meaning::Unclear}, Word{"Good 2", Meaning::Unclear}, Word{"good1", Meaning::Unclear},
+                      Word{"normal_images", Meaning::Unclear}, Word{"no good", Meaning::Anomalous}, Word{"not_ok_parts", Meaning::Anomalous},
+                      Word{"defect_0", Meaning::Anomalous}, Word{"broken", Meaning::Anomalous}));
 
 TEST(Layouts, FoldersAreKnownInAnyCase)
 {
@@ -111,6 +114,21 @@ TEST(Layouts, SeveralFoldersMayBeGood)
         put(folder / name);
     EXPECT_THAT(names(listTraining(folder.path())), ElementsAre("good/0.png", "normal/0.png"));
     EXPECT_EQ(listTest(folder.path()).count(Label::Anomalous), 1u);
+}
+
+TEST(Layouts, FoldersThatMayBeGoodTooAreNamed)
+{
+    const TempFolder folder;
+    for (const char* name : {"good/0.png", "ok_parts/0.png", "cut/0.png"})
+        put(folder / name);
+    const Dataset dataset = listTraining(folder.path());
+    EXPECT_THAT(names(dataset), ElementsAre("good/0.png"));
+    EXPECT_THAT(dataset.warnings, Contains(HasSubstr("these folders may hold good pictures too, which are not trained on: ok_parts; --good NAME, again for each, says which do.")));
+    ListOptions said;
+    said.good = {"good", "ok_parts"};
+    EXPECT_THAT(names(listTraining(folder.path(), said)), ElementsAre("good/0.png", "ok_parts/0.png"));
+    said.good = {"good"};
+    EXPECT_THAT(listTraining(folder.path(), said).warnings, IsEmpty());
 }
 
 TEST(Layouts, WhereNothingIsKnownToBeGoodTheUserIsAsked)

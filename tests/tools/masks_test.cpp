@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
 namespace agpnet::tools
@@ -87,7 +88,12 @@ INSTANTIATE_TEST_SUITE_P(
                       Place{"AllInOneFolder", ".", {"Masks/0.png", "Masks/1_mask.png", "Masks/2_gt.png"}},
                       Place{"OtherCase", "Test", {"Ground Truth/CUT/0.png", "Ground Truth/CUT/1.png", "Ground Truth/Dent/2.png"}},
                       Place{"InTheFolderOfTheDefect", ".", {"cut/masks/0.png", "cut/masks/1.png", "dent/masks/2.png"}},
-                      Place{"AmongThePictures", ".", {"cut/0_mask.png", "cut/1_mask.png", "dent/2_mask.png"}}),
+                      Place{"AmongThePictures", ".", {"cut/0_mask.png", "cut/1_mask.png", "dent/2_mask.png"}},
+                      Place{"OtherNamesAmongThePictures", ".", {"cut/0-GT.png", "cut/mask_1.PNG", "dent/2_label.png"}},
+                      Place{"OtherNamesOfMasks", "test", {"ground_truth/cut/0_Mask.png", "ground_truth/cut/gt_1.png", "ground_truth/dent/2 seg.png"}},
+                      Place{"AFolderBesideEachClass", "test", {"test/cut_mask/0.png", "test/cut_mask/1.png", "test/masks_dent/2.png"}},
+                      Place{"Segmentation", "test", {"test/segmentation/cut/0.png", "test/segmentation/cut/1.png", "test/segmentation/dent/2.png"}},
+                      Place{"LabelsBesideTheParts", "test", {"labels/cut/0.png", "labels/cut/1.png", "labels/dent/2.png"}}),
     [](const auto& place) { return std::string(place.param.name); });
 
 TEST(MaskFolders, ThatFitNoPictureAreLeftOutWithANote)
@@ -185,6 +191,54 @@ TEST(MasksWithAlpha, MarkWhatIsSeen)
         put(folder / name, mask);
         EXPECT_EQ(cv::norm(readMaskFile(folder / name, {side, side}), expected, cv::NORM_INF), 0) << name;
     }
+}
+
+TEST(MaskFolders, BesideAClassThatFitNoPictureAreLeftOutToo)
+{
+    const TempFolder folder;
+    putClasses(folder.path());
+    put(folder / "cut_gt/other.png");
+    put(folder / "cut_label/3.png"); // may be a defect of the label
+    const Dataset dataset = listTest(folder.path());
+    EXPECT_EQ(dataset.items.size(), 5u);
+    EXPECT_THAT(dataset.warnings, Contains(HasSubstr("cut_gt: is named as masks are, but fits no picture")));
+    EXPECT_EQ(dataset.skipped.count, 1u);
+}
+
+TEST(MasksThatLoseDetail, MarkWithoutTheirHalo)
+{
+    const TempFolder folder;
+    cv::Mat mask(64, 64, CV_8U, cv::Scalar(0));
+    cv::rectangle(mask, {10, 20}, {37, 41}, cv::Scalar(255), cv::FILLED);
+    std::vector<std::pair<std::string, std::vector<int>>> kinds = {{"95.jpg", {cv::IMWRITE_JPEG_QUALITY, 95}}, {"30.jpg", {cv::IMWRITE_JPEG_QUALITY, 30}},
+                                                                   {"40.webp", {cv::IMWRITE_WEBP_QUALITY, 40}}};
+    for (const auto& [name, quality] : kinds)
+    {
+        cv::imwrite(folder / name, mask, quality);
+        const cv::Mat read = readMask(folder / name, mask.size());
+        cv::Mat halo;
+        cv::dilate(mask, halo, cv::Mat(), {-1, -1}, 2);
+        EXPECT_EQ(cv::countNonZero(read & ~halo), 0) << name;
+        EXPECT_EQ(cv::countNonZero(mask & ~read), 0) << name;
+    }
+    cv::imwrite(folder / "lossless.webp", mask / 255, {cv::IMWRITE_WEBP_QUALITY, 101});
+    EXPECT_EQ(cv::norm(readMask(folder / "lossless.webp", mask.size()), mask, cv::NORM_INF), 0);
+}
+
+TEST(MaskCheck, TellsOfImagesThatLookLikeMasks)
+{
+    MaskCheck check;
+    cv::Mat grey(side, side, CV_8UC3, cv::Scalar(90, 90, 90)), mask, noisy;
+    cv::cvtColor(square(1, 1), mask, cv::COLOR_GRAY2BGR);
+    noisy = mask.clone();
+    noisy.at<cv::Vec3b>(9, 9) = {1, 2, 3};
+    Item item;
+    for (const auto& [name, image] : {std::pair<const char*, const cv::Mat&>{"grey", grey}, {"mask", mask}, {"noisy", noisy}})
+    {
+        item.name = name;
+        check.addImage(item, image);
+    }
+    EXPECT_THAT(check.notes(), ElementsAre("1 image holds two values only, as masks do, and was inspected: mask."));
 }
 
 TEST(MaskCheck, NamesWhatIsOdd)
