@@ -159,10 +159,11 @@ AgpNet::AgpNet(const Config& config, const Backbone& backbone, const FeatureScal
                at::Device device, const NetRanges& ranges)
     : config_(config), compute_(compute), device_(device),
       extractor_(makeExtractor(backbone.config, backbone.weights,
-                               {.compute = compute, .device = device, .ranges = ranges.backbone, .copied = [&] { forgetPages(backbone.mapped); }})),
+                               {.compute = compute, .device = device, .depth = allLayers(config.layers).back(), .ranges = ranges.backbone, .copied = [&] { forgetPages(backbone.mapped); }})),
       scale_(scale.on(device)),
       decoder_(decoder, compute, device, ranges.decoder)
 {
+    forgetPages(backbone.mapped); // which the decoder's weights lie in, too
 }
 
 Reconstruction AgpNet::reconstruct(const at::Tensor& images) const

@@ -34,6 +34,7 @@ struct ExtractorOptions
     /// Lay weights out for oneDNN once, where the backbone and this LibTorch can. Costs a copy of the weights.
     bool prepack = true;
     at::Device device = at::kCPU;
+    int64_t depth = 0; ///< of a transformer's blocks, so many from the first will be asked for; 0: all. The others cost no memory
     /// Of a transformer's blocks, for Int8, and for describe() in products of 8 bits. Another network computes, and is described, in float32.
     Ranges ranges = {};
     /// Called now and then: the weights read so far have been copied.

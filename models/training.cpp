@@ -34,7 +34,7 @@ struct Training::Impl
 {
     Impl(const Config& c, Backbone b, at::Device where)
         : config(completed(c, b.config)), backbone(std::move(b)), device(where), compute(scalarType(computeType(config.precision, where))),
-          extractor(makeExtractor(backbone.config, backbone.weights, {.compute = computeType(config.precision, where), .device = where})),
+          extractor(makeExtractor(backbone.config, backbone.weights, {.compute = computeType(config.precision, where), .device = where, .depth = allLayers(config.layers).back()})),
           // drawn on the host, so that a seed means the same weights everywhere
           decoder(Decoder(decoderShape(config, backbone.config), config.seed).clone(where)), ema(decoder.clone(where)), optimiser(decoder.parameters()), last(config.steps)
     {

@@ -101,7 +101,8 @@ Vit::Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& opt
                       FrozenOptions{options.compute, it.packed ? it.tokens() : 0, options.ranges});
     // what is known of a network that was only ever asked for its first blocks does for these
     const auto known = [&](int64_t block) { return options.ranges.known && options.ranges.known->contains(fmt::format("blocks.{}.qkv", block)); };
-    for (int64_t i = 0; i < c.depth && (options.compute != ComputeType::Int8 || known(i)); i++)
+    const int64_t depth = options.depth > 0 ? std::min(options.depth, c.depth) : c.depth;
+    for (int64_t i = 0; i < depth && (options.compute != ComputeType::Int8 || known(i)); i++)
     {
         const std::string name = fmt::format("blocks.{}.", i);
         const auto norm = [&](const std::string& which) {

@@ -206,6 +206,13 @@ TEST_F(TimmVit, OnlyTheLayersAskedForAreReturned)
     }
 }
 
+TEST_F(TimmVit, BlocksThatNobodyAsksForAreLeftOut)
+{
+    const Vit vit = vitFromStateDict(data.weights, overrides, {.depth = 2}), whole = vitFromStateDict(data.weights, overrides);
+    EXPECT_TRUE(vit.forward(image, {1, 2}).tokens[1].equal(whole.forward(image, {1, 2}).tokens[1]));
+    EXPECT_THAT(errorOf([&] { vit.forward(image, {3}); }), ::testing::HasSubstr("3 blocks of a transformer are asked for, it has 2"));
+}
+
 TEST_F(TimmVit, ImagesOfABatchDoNotMix)
 {
     const Vit vit = vitFromStateDict(data.weights, overrides);
