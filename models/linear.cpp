@@ -82,14 +82,14 @@ Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, Quantisation in
 }
 
 Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, at::ScalarType type, int64_t packedFor)
-    : weight_(weight.detach().to(type).clone()), // never a view into a mapped file, whose pages may have to be read again
-      // LibTorch lays no bfloat16 weight out for a CPU without AVX-512
+    : // LibTorch lays no bfloat16 weight out for a CPU without AVX-512
       packed_(packedFor > 0 && weight.is_cpu() && canPack() && (type != at::kBFloat16 || cpuFeatures().avx512))
 {
     if (bias.defined())
         bias_ = bias.detach().to(type).clone();
-    if (packed_)
-        weight_ = oneDnn().reorder->call(weight_, std::optional<c10::SymInt>(std::in_place, packedFor));
+    // never a view into a mapped file, whose pages may have to be read again
+    weight_ = packed_ ? oneDnn().reorder->call(weight.detach().to(type).contiguous(), std::optional<c10::SymInt>(std::in_place, packedFor))
+                      : weight.detach().to(type).clone();
 }
 
 at::Tensor Linear::operator()(const at::Tensor& input, Then then) const

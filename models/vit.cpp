@@ -114,7 +114,9 @@ Vit::Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& opt
         const double inside = c.quickGelu ? 1.702 : 1.0;
         const auto scaled = [&](const std::string& layer, const std::string& scale, int64_t inputs, double before, at::Tensor& weight, at::Tensor& bias)
         {
-            weight = get(name + layer + ".weight", {c.width, inputs}) / before;
+            weight = get(name + layer + ".weight", {c.width, inputs});
+            if (before != 1)
+                weight = weight / before;
             bias = get(name + layer + ".bias", {c.width});
             if (c.layerScale)
             {
@@ -129,8 +131,13 @@ Vit::Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& opt
             block.qkvBias = get(name + "attn.qkv.bias", {3 * c.width});
         scaled("attn.proj", "ls1.gamma", c.width, 1.0, block.projectionWeight, block.projectionBias);
         block.norm2 = norm("norm2");
-        block.hiddenWeight = get(name + "mlp.fc1.weight", {c.mlp, c.width}) * inside;
-        block.hiddenBias = get(name + "mlp.fc1.bias", {c.mlp}) * inside;
+        block.hiddenWeight = get(name + "mlp.fc1.weight", {c.mlp, c.width});
+        block.hiddenBias = get(name + "mlp.fc1.bias", {c.mlp});
+        if (inside != 1)
+        {
+            block.hiddenWeight = block.hiddenWeight * inside;
+            block.hiddenBias = block.hiddenBias * inside;
+        }
         scaled("mlp.fc2", "ls2.gamma", c.mlp, inside, block.outputWeight, block.outputBias);
         it.frozen->add(block);
         options.copied();

@@ -32,7 +32,7 @@ AGPNET_EXPORT void writeStageGraph(const std::string& onnxPath, const std::strin
 /// `score` [1, 1]; a region of interest is heeded. The file's metadata has `agpnet.threshold` and `agpnet.pixel_threshold`, and the
 /// same followed by a dot and a name for each product.
 /// @param precision  "fp32", or "int8": the transformers' linear layers between QuantizeLinear and DequantizeLinear, of which engines make products of
-///                   8 bits (not OpenCV's importer), a quarter of the size; for models that know the ranges of their inputs
+///                   8 bits (not OpenCV's importer), 0.3 of the size; for models that know the ranges of their inputs
 /// @throws cv::Exception for a model that looks at tiles, for a backbone without such a description, and where the file would exceed 2 GB
 AGPNET_EXPORT void writeOnnxModel(const std::string& onnxPath, const std::string& model, const std::string& precision = "fp32");
 

@@ -192,6 +192,28 @@ TEST(OnnxModel, TakesGeometryAsWell)
         << "the backbone is in the file once";
 }
 
+/// What engines make of it is compared by tests/onnx/check: OpenCV's importer does not take it.
+TEST(OnnxModel, WritesEightBits)
+{
+    const test::TempFolder folder;
+    const std::string model = train(folder, test::writeTinyBackbone(folder), test::tinyConfig(2));
+    writeOnnxModel(folder / "fp32.onnx", model);
+    writeOnnxModel(folder / "int8.onnx", model, "int8");
+    const auto count = [&](const char* file, const std::string& what)
+    {
+        const std::string text = test::readBytes(folder / file);
+        size_t found = 0;
+        for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1))
+            found++;
+        return found;
+    };
+    const ModelFile file = readModel(model);
+    const size_t blocks = static_cast<size_t>(allLayers(file.config.layers).back() + file.config.decoderDepth);
+    // of a node its name, its output and its operator; of the outputs also where they are read
+    EXPECT_EQ(count("fp32.onnx", "QuantizeLinear"), 0U);
+    EXPECT_GE(count("int8.onnx", "QuantizeLinear"), 4 * (4 * blocks + 2));
+}
+
 TEST(OnnxModel, SaysWhatItCannot)
 {
     const test::TempFolder folder;
@@ -213,6 +235,11 @@ TEST(OnnxModel, SaysWhatItCannot)
     EXPECT_THAT(messageOf([&] { writeOnnxModel(onnx, tiled); }), HasSubstr("model.agp: the model looks at tiles"));
     EXPECT_THAT(messageOf([&] { writeOnnxModel(onnx, folder / "none.agp"); }), HasSubstr("none.agp"));
     const std::string model = train(folder, backbone, test::tinyConfig(2));
+    EXPECT_THAT(messageOf([&] { writeOnnxModel(onnx, model, "bf16"); }), HasSubstr("precision is 'bf16', expected fp32 or int8"));
+    ModelFile before = readModel(model);
+    before.fewerBits = {};
+    writeModel(folder / "before.agp", before, EmbedBackbone::Yes);
+    EXPECT_THAT(messageOf([&] { writeOnnxModel(onnx, folder / "before.agp", "int8"); }), HasSubstr("before.agp: the model does not know the ranges"));
     EXPECT_THAT(messageOf([&] { writeOnnxModel(folder.path() / "no" / "x.onnx", model); }),
                 HasSubstr("x.onnx: cannot be written"));
     EXPECT_FALSE(std::filesystem::exists(onnx));
