@@ -44,7 +44,7 @@ protected:
     {
         const std::string path = (folder->path() / out).string();
         const std::string preload =
-            fault.empty() ? "" : "LD_PRELOAD=" AGPNET_FAULT_LAYER " AGPNET_FAULT=" + test::shellQuoted(fault) + " ";
+            fault.empty() ? "" : "LD_PRELOAD=" AGPNET_FAULT_LAYER "${LD_PRELOAD:+:$LD_PRELOAD} AGPNET_FAULT=" + test::shellQuoted(fault) + " ";
         return test::run("(OMP_NUM_THREADS=1 " + preload + AGPNET_PROGRAM " train --data " + (folder->path() / "parts").string() +
                          " --out " + path + " --backbone " + backbone + " --reference-backbone --checkpoint 0 --config " +
                          test::shellQuoted(test::tinyConfig(5)) + (fs::exists(path + ".state") ? " --resume" : "") + ")");
@@ -105,7 +105,7 @@ TEST_F(TrainingFaults, ADiskThatFailsOnceCostsACheckpointOnly)
 
 TEST_F(TrainingFaults, AClockThatJumpsChangesNothing)
 {
-    const std::string preload = "LD_PRELOAD=" AGPNET_FAULT_LAYER " AGPNET_FAULT='clock 1 0' ";
+    const std::string preload = "LD_PRELOAD=" AGPNET_FAULT_LAYER "${LD_PRELOAD:+:$LD_PRELOAD} AGPNET_FAULT='clock 1 0' ";
     const Outcome shown = test::run(preload + "date +%Y"), real = test::run("date +%Y");
     ASSERT_EQ(shown.code, 0) << shown.text;
     ASSERT_EQ(std::stoi(shown.text), std::stoi(real.text) - 2) << "the layer does not reach the clock";
