@@ -35,7 +35,7 @@ cv::Mat seenPart(const fs::path& path, cv::Size expected)
 void note(std::vector<std::string>& notes, const std::vector<std::string>& names, const char* what)
 {
     if (!names.empty())
-        notes.push_back(fmt::format("{} {} {}: {}.", names.size(), names.size() == 1 ? "mask" : "masks", what, joinNames(names)));
+        notes.push_back(fmt::format("Masks that {} ({}): {}.", what, names.size(), joinNames(names)));
 }
 
 } // namespace
@@ -92,7 +92,7 @@ std::vector<std::string> MaskCheck::notes() const
         notes.push_back(fmt::format("{} two values only, as masks do, and {} inspected: {}.",
                                     likeMasks_.size() == 1 ? "1 image holds" : fmt::format("{} images hold", likeMasks_.size()), likeMasks_.size() == 1 ? "was" : "were",
                                     joinNames(likeMasks_)));
-    note(notes, blank_, "of anomalous pictures mark no pixel, so that all of these pictures counts as good");
+    note(notes, blank_, "mark no pixel of an anomalous picture, so that all of it counts as good");
     note(notes, full_, "mark every pixel, as where a mask is inverted or has lost its colours");
     note(notes, mostly_, "mark more than half of the picture, as where black and white are exchanged");
     return notes;

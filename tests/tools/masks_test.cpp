@@ -253,8 +253,8 @@ TEST(MaskCheck, NamesWhatIsOdd)
         item.name = name;
         check.add(item, mask);
     }
-    EXPECT_THAT(check.notes(), ElementsAre(AllOf(HasSubstr("2 masks of anomalous pictures mark no pixel"), HasSubstr(": black, black2.")),
-                                           AllOf(HasSubstr("1 mask mark every pixel"), HasSubstr(": white.")),
+    EXPECT_THAT(check.notes(), ElementsAre(AllOf(HasSubstr("Masks that mark no pixel of an anomalous picture, so that all of it counts as good (2): black, black2.")),
+                                           AllOf(HasSubstr("Masks that mark every pixel"), HasSubstr(" (1): white.")),
                                            AllOf(HasSubstr("more than half"), HasSubstr(": inverted."))));
     EXPECT_THAT(MaskCheck().notes(), IsEmpty());
 }
