@@ -1,5 +1,7 @@
 #include "apps/agpnet/file_count.h"
 
+#include "apps/agpnet/json_output.h"
+
 #include <filesystem>
 #include <fmt/format.h>
 
@@ -26,11 +28,10 @@ std::string text(const FileCount& files)
 
 nlohmann::json toJson(const FileCount& files)
 {
-    return {{"used", files.used},
-            {"skipped", files.skipped.count},
-            {"skipped_names", files.skipped.first},
-            {"unread", files.unread.count},
-            {"unread_names", files.unread.first}};
+    nlohmann::json result = {{"used", files.used}, {"skipped", files.skipped.count}, {"unread", files.unread.count}};
+    setNames(result, "skipped_names", files.skipped.first);
+    setNames(result, "unread_names", files.unread.first);
+    return result;
 }
 
 } // namespace agpnet::app

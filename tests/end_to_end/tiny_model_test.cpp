@@ -545,9 +545,15 @@ TEST_F(TinyModel, NamesThatAreNotUtf8ComeWithTheirBytes)
     EXPECT_THAT(found.at("image").get<std::string>(), ::testing::EndsWith("caf\xef\xbf\xbd.png"));
     const json plain = firstLine(run(AGPNET_PROGRAM " detect --json " + shellQuoted(model) + " " + shellQuoted(folder->path() / "nuts/0.png")).text);
     EXPECT_FALSE(plain.contains("image_bytes"));
+    const fs::path skipped = data / "bad/n\xf6te.txt";
+    std::ofstream(skipped) << "no picture";
     const Outcome evaluated = run(AGPNET_PROGRAM " evaluate --json " + shellQuoted(model) + " --data " + shellQuoted(data));
     ASSERT_EQ(evaluated.code, 0) << evaluated.text;
-    EXPECT_EQ(json::parse(evaluated.text).at("data").at("path_bytes"), hex(data.string()));
+    const json figures = json::parse(evaluated.text);
+    EXPECT_EQ(figures.at("data").at("path_bytes"), hex(data.string()));
+    const std::vector<std::string> names = figures.at("files").at("skipped_names_bytes");
+    EXPECT_THAT(names, ::testing::ElementsAre(::testing::EndsWith(hex("n\xf6te.txt"))));
+    EXPECT_FALSE(figures.at("files").contains("unread_names_bytes"));
 }
 
 TEST_F(TinyModel, ARemovedWorkingDirectoryIsASentence)
