@@ -153,7 +153,7 @@ at::Tensor attend(const at::Tensor& given)
     if (!keysValues.divides())
         return keysValues.attend(qkv.view({batch * tokens, 3 * channels}), 0).view({batch, tokens, channels});
     at::Tensor result = at::empty({batch, tokens, channels}, qkv.options());
-    constexpr int64_t rowsAtOnce = 80;
+    constexpr int64_t rowsAtOnce = 80; // a multiple of every multiple()
     const int64_t parts = (tokens + rowsAtOnce - 1) / rowsAtOnce;
     const auto forEachPart = [&](const auto& use) {
         Team::forEach(batch * parts, [&](int64_t i) {

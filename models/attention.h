@@ -19,7 +19,6 @@ struct BytesOfHeads
 class KeysValues
 {
 public:
-
     /// @param like  what qkv will be: [..., 3 * heads * width], its type and device
     KeysValues(const at::Tensor& like, int64_t batch, int64_t tokens, int64_t heads);
 

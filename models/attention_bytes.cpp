@@ -1,6 +1,7 @@
 #include "models/attention_bytes.h"
 
 #include "common/cpu.h"
+#include "models/attention_panels.h"
 #include "models/store_bytes.h"
 
 #include <algorithm>
@@ -16,13 +17,6 @@ namespace agpnet
 {
 namespace
 {
-
-constexpr int64_t rowsOfABlock = 12; // a multiple of every kind's rows: their logits stay in the first cache
-
-constexpr int64_t inWhole(int64_t count, int64_t part)
-{
-    return (count + part - 1) / part;
-}
 
 /// What a block of queries needs on the way; rows are padded to whole registers. Paddings are 0.
 struct Scratch

@@ -9,87 +9,20 @@ namespace AGPNET_KIND
 {
 
 constexpr int lanes = AGPNET_LANES, panelWidth = AGPNET_PANEL, rowsAtOnce = AGPNET_ROWS;
-using Floats = float __attribute__((vector_size(4 * lanes)));
-using Words = uint32_t __attribute__((vector_size(4 * lanes)));
+#include "models/vectors_kind.h"
+
 using Numbers = int32_t __attribute__((vector_size(4 * lanes)));
 
-AGPNET_INLINE Numbers all(int32_t value)
+AGPNET_INLINE Numbers allNumbers(int32_t value)
 {
 #ifdef __clang__
     return value + Numbers{};
 #else
-    return __builtin_shuffle(Numbers{value}, Numbers{}); // one instruction
+    return __builtin_shuffle(Numbers{value}, Numbers{});
 #endif
 }
 
-AGPNET_INLINE Floats allFloat(float value)
-{
-#ifdef __clang__
-    return value - Floats{};
-#else
-    return __builtin_shuffle(Floats{value}, Numbers{});
-#endif
-}
-
-template <typename Vector>
-AGPNET_INLINE void load(const void* from, Vector& to)
-{
-    std::memcpy(&to, from, sizeof to);
-}
-
-template <typename Vector>
-AGPNET_INLINE void store(void* to, const Vector& from)
-{
-    std::memcpy(to, &from, sizeof from);
-}
-
-/// 2^x to 3e-6 relative for x <= 0; below -126 it is 2^-126.
-AGPNET_INLINE Floats powerOfTwo(Floats x)
-{
-    x = x < -126.0F ? allFloat(-126.0F) : x;
-    const Floats round = allFloat(12582912.0F); // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
-    const Floats shifted = x + round;
-    const Floats f = x - (shifted - round); // in [-0.5, 0.5]
-    Floats p = allFloat(1.3333558e-3F);     // the Taylor series of 2^f
-    p = p * f + 9.6181291e-3F;
-    p = p * f + 5.5504109e-2F;
-    p = p * f + 2.4022651e-1F;
-    p = p * f + 6.9314718e-1F;
-    p = p * f + 1.0F;
-    return p * reinterpret_cast<Floats>((reinterpret_cast<Words>(shifted) + 127U) << 23); // the integer, made an exponent
-}
-
-/// All elements, by halves that are joined: one by one it would take as long as the row's products.
-template <typename Join>
-AGPNET_INLINE float reduced(Floats value, const Join& join)
-{
-#ifdef __clang__
-    float all = value[0];
-    for (int i = 1; i < lanes; i++)
-        all = join(Floats{all}, Floats{value[i]})[0];
-    return all;
-#else
-    for (int half = lanes / 2; half > 0; half /= 2)
-    {
-        Words other;
-        for (int i = 0; i < lanes; i++)
-            other[i] = static_cast<uint32_t>(i ^ half);
-        value = join(value, __builtin_shuffle(value, other));
-    }
-    return value[0];
-#endif
-}
-
-// Both right factors, keys (depth: the head's channels) and values (depth: the tokens), are laid out in panels of panelWidth registers of columns, the
-// last of them as narrow as it can be: [panels][depth in fours][columns of the panel][4].
-
-/// Where one column begins, and how far one step of depth is, in fours of bytes.
-AGPNET_INLINE int64_t columnAt(int64_t column, int64_t registers, int64_t depth, int64_t& step)
-{
-    const int64_t begin = column / (lanes * panelWidth) * panelWidth;
-    step = std::min<int64_t>(panelWidth, registers - begin) * lanes;
-    return begin * lanes * depth + column % (lanes * panelWidth);
-}
+// Panels as attention_panels.h says; a step of their depth is of four bytes.
 
 AGPNET_TARGET void put(const ByteHead& head, const uint8_t* keys, const uint8_t* values, int64_t stride, int64_t first, int64_t count)
 {
@@ -98,7 +31,7 @@ AGPNET_TARGET void put(const ByteHead& head, const uint8_t* keys, const uint8_t*
     for (int64_t i = 0; i < count; i++)
     {
         int64_t step = 0;
-        uint8_t* const to = head.keys + 4 * columnAt(first + i, tokens, depth, step);
+        uint8_t* const to = head.keys + 4 * columnAt(first + i, tokens, depth, lanes, panelWidth, step);
         const uint8_t* const key = keys + i * stride;
         for (int64_t four = 0; four < head.width / 4; four++)
             std::memcpy(to + four * step * 4, key + four * 4, 4);
@@ -109,7 +42,7 @@ AGPNET_TARGET void put(const ByteHead& head, const uint8_t* keys, const uint8_t*
         for (int64_t channel = 0; channel < head.width; channel += lanes * panelWidth)
         {
             int64_t step = 0;
-            uint8_t* const begin = head.values + 4 * columnAt(channel, channels, fours, step);
+            uint8_t* const begin = head.values + 4 * columnAt(channel, channels, fours, lanes, panelWidth, step);
             const int64_t width = std::min<int64_t>(step, head.width - channel);
             uint8_t* const to = begin + (first + i) / 4 * step * 4;
             for (int64_t token = 0; token < std::min<int64_t>(4, count - i); token++)
@@ -136,13 +69,13 @@ AGPNET_INLINE void multiply(const uint8_t* left, int64_t leftStride, const uint8
         Numbers columns[Registers];
 #pragma GCC unroll 8
         for (int c = 0; c < Registers; c++)
-            load(right + c * lanes * 4, columns[c]);
+            std::memcpy(&columns[c], right + c * lanes * 4, sizeof columns[c]);
 #pragma GCC unroll 8
         for (int row = 0; row < rowsAtOnce; row++)
         {
             int32_t four;
             std::memcpy(&four, left + row * leftStride + i * 4, sizeof four);
-            const Numbers factor = all(four);
+            const Numbers factor = allNumbers(four);
 #pragma GCC unroll 8
             for (int c = 0; c < Registers; c++)
                 sums[row][c] = LeftSigned ? AGPNET_DOT(sums[row][c], columns[c], factor) : AGPNET_DOT(sums[row][c], factor, columns[c]);
@@ -152,7 +85,7 @@ AGPNET_INLINE void multiply(const uint8_t* left, int64_t leftStride, const uint8
     for (int row = 0; row < rowsAtOnce; row++)
 #pragma GCC unroll 8
         for (int c = 0; c < Registers; c++)
-            store(out + row * outStride + c * lanes, __builtin_convertvector(sums[row][c], Floats));
+            storeFloats(out + row * outStride + c * lanes, __builtin_convertvector(sums[row][c], Floats));
 }
 
 /// The same for any number of registers, panel by panel.
@@ -176,22 +109,18 @@ AGPNET_INLINE void product(const uint8_t* left, int64_t leftStride, const uint8_
 AGPNET_INLINE float weigh(float* logits, int64_t tokens, int64_t padded, float scale, uint8_t* high, uint8_t* low)
 {
     std::fill(logits + tokens, logits + padded, -INFINITY); // of no token
-    Floats most;
-    load(logits, most);
+    Floats most = loadFloats(logits);
     for (int64_t i = lanes; i < padded; i += lanes)
     {
-        Floats value;
-        load(logits + i, value);
+        const Floats value = loadFloats(logits + i);
         most = value > most ? value : most;
     }
     const float largest = reduced(most, [](Floats a, Floats b) AGPNET_TARGET { return a > b ? a : b; });
-    const Floats round = allFloat(8388608.0F); // 2^23, as above
+    const Floats round = all(8388608.0F); // 2^23, as above
     Floats sums = {};
     for (int64_t i = 0; i < padded; i += lanes)
     {
-        Floats value;
-        load(logits + i, value);
-        const Floats shifted = powerOfTwo((value - largest) * scale) * 65535.0F + round;
+        const Floats shifted = powerOfTwo((loadFloats(logits + i) - largest) * scale) * 65535.0F + round;
         sums += shifted - round;
         const Words bits = reinterpret_cast<Words>(shifted);
         AGPNET_STORE_BYTES(high + i, (bits >> 8) & 255U);
@@ -227,23 +156,16 @@ AGPNET_TARGET void attend(const ByteHead& head, const uint8_t* queries, int64_t 
             product<false>(scratch.high + row * padded, padded, head.values, padded / 4, channels, scratch.sums + row * wide, wide);
             product<false>(scratch.low + row * padded, padded, head.values, padded / 4, channels, scratch.lowSums + row * wide, wide);
         }
-        const Floats least = {}, most = allFloat(255.0F), round = allFloat(8388608.0F);
         for (int64_t row = 0; row < left; row++)
         {
             const float each = 1.0F / totals[row];
             uint8_t* const to = out + (first + row) * outStride;
             for (int64_t channel = 0; channel < wide; channel += lanes)
             {
-                Floats high, low, factor, shift;
-                load(scratch.sums + row * wide + channel, high);
-                load(scratch.lowSums + row * wide + channel, low);
-                load(scratch.factor + channel, factor);
-                load(scratch.shift + channel, shift);
-                Floats value = (high * 256.0F + low) * each * factor + shift;
-                value = value > least ? value : least;
-                value = value < most ? value : most;
+                const Floats high = loadFloats(scratch.sums + row * wide + channel), low = loadFloats(scratch.lowSums + row * wide + channel);
+                const Floats factor = loadFloats(scratch.factor + channel), shift = loadFloats(scratch.shift + channel);
                 uint8_t bytes[lanes];
-                AGPNET_STORE_BYTES(bytes, reinterpret_cast<Words>(value + round) & 255U);
+                storeByte(bytes, (high * 256.0F + low) * each * factor + shift);
                 std::memcpy(to + channel, bytes, static_cast<size_t>(std::min<int64_t>(lanes, width - channel)));
             }
         }

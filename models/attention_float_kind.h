@@ -9,77 +9,7 @@ namespace AGPNET_KIND
 {
 
 constexpr int lanes = AGPNET_LANES, panelWidth = AGPNET_PANEL, rowsAtOnce = AGPNET_ROWS;
-using Floats = float __attribute__((vector_size(4 * lanes)));
-using Words = uint32_t __attribute__((vector_size(4 * lanes)));
-
-AGPNET_INLINE Floats all(float value)
-{
-#ifdef __clang__
-    return value - Floats{}; // +, which makes 0 of -0, would be computed
-#else
-    return __builtin_shuffle(Floats{value}, Words{}); // one instruction; GCC makes a dozen of the other
-#endif
-}
-
-AGPNET_INLINE Floats load(const float* from)
-{
-    Floats value;
-    std::memcpy(&value, from, sizeof value);
-    return value;
-}
-
-AGPNET_INLINE void store(float* to, Floats value)
-{
-    std::memcpy(to, &value, sizeof value);
-}
-
-/// 2^x to 3e-6 relative for x <= 0; below -126 it is 2^-126, which no sum of weights notices. NaN stays NaN.
-AGPNET_INLINE Floats powerOfTwo(Floats x)
-{
-    x = x < -126.0F ? all(-126.0F) : x;
-    const Floats round = all(12582912.0F); // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
-    const Floats shifted = x + round;
-    const Floats f = x - (shifted - round); // in [-0.5, 0.5]
-    Floats p = all(1.3333558e-3F);          // the Taylor series of 2^f
-    p = p * f + 9.6181291e-3F;
-    p = p * f + 5.5504109e-2F;
-    p = p * f + 2.4022651e-1F;
-    p = p * f + 6.9314718e-1F;
-    p = p * f + 1.0F;
-    return p * reinterpret_cast<Floats>((reinterpret_cast<Words>(shifted) + 127U) << 23); // the integer, made an exponent
-}
-
-/// All elements, by halves that are joined: one by one it would take as long as the row's products.
-template <typename Join>
-AGPNET_INLINE float reduced(Floats value, const Join& join)
-{
-#ifdef __clang__
-    float all = value[0];
-    for (int i = 1; i < lanes; i++)
-        all = join(Floats{all}, Floats{value[i]})[0];
-    return all;
-#else
-    for (int half = lanes / 2; half > 0; half /= 2)
-    {
-        Words other;
-        for (int i = 0; i < lanes; i++)
-            other[i] = static_cast<uint32_t>(i ^ half);
-        value = join(value, __builtin_shuffle(value, other));
-    }
-    return value[0];
-#endif
-}
-
-// Both right factors, keys (depth: the head's channels) and values (depth: the tokens), are laid out in panels of panelWidth registers of columns, the
-// last of them as narrow as it can be: [panels][depth][columns of the panel].
-
-/// Where one column begins, and how far one step of depth is.
-AGPNET_INLINE int64_t columnAt(int64_t column, int64_t registers, int64_t depth, int64_t& step)
-{
-    const int64_t begin = column / (lanes * panelWidth) * panelWidth;
-    step = std::min<int64_t>(panelWidth, registers - begin) * lanes;
-    return begin * lanes * depth + column % (lanes * panelWidth);
-}
+#include "models/vectors_kind.h"
 
 AGPNET_TARGET void put(const FloatHead& head, const float* keys, const float* values, int64_t stride, int64_t first, int64_t count)
 {
@@ -88,12 +18,12 @@ AGPNET_TARGET void put(const FloatHead& head, const float* keys, const float* va
     for (int64_t i = 0; i < count; i++, keys += stride, values += stride)
     {
         int64_t step = 0;
-        float* const to = head.keys + columnAt(first + i, tokens, head.width, step);
+        float* const to = head.keys + columnAt(first + i, tokens, head.width, lanes, panelWidth, step);
         for (int64_t channel = 0; channel < head.width; channel++)
             to[channel * step] = keys[channel];
         for (int64_t channel = 0; channel < head.width; channel += lanes * panelWidth)
         {
-            float* const begin = head.values + columnAt(channel, channels, padded, step);
+            float* const begin = head.values + columnAt(channel, channels, padded, lanes, panelWidth, step);
             std::copy_n(values + channel, std::min<int64_t>(step, head.width - channel), begin + (first + i) * step);
         }
     }
@@ -114,7 +44,7 @@ AGPNET_INLINE void multiply(const float* left, int64_t leftStride, const float* 
         Floats columns[Registers];
 #pragma GCC unroll 8
         for (int c = 0; c < Registers; c++)
-            columns[c] = load(right + c * lanes);
+            columns[c] = loadFloats(right + c * lanes);
 #pragma GCC unroll 8
         for (int row = 0; row < rowsAtOnce; row++)
         {
@@ -128,7 +58,7 @@ AGPNET_INLINE void multiply(const float* left, int64_t leftStride, const float* 
     for (int row = 0; row < rowsAtOnce; row++)
 #pragma GCC unroll 8
         for (int c = 0; c < Registers; c++)
-            store(out + row * outStride + c * lanes, sums[row][c]);
+            storeFloats(out + row * outStride + c * lanes, sums[row][c]);
 }
 
 /// The same for any number of registers, panel by panel.
@@ -152,18 +82,18 @@ AGPNET_INLINE void product(const float* left, int64_t leftStride, const float* r
 AGPNET_INLINE float weigh(float* logits, int64_t tokens, int64_t padded, float scale)
 {
     std::fill(logits + tokens, logits + padded, -INFINITY); // of no token
-    Floats most = load(logits);
+    Floats most = loadFloats(logits);
     for (int64_t i = lanes; i < padded; i += lanes)
     {
-        const Floats value = load(logits + i);
+        const Floats value = loadFloats(logits + i);
         most = value > most ? value : most;
     }
     const float largest = reduced(most, [](Floats a, Floats b) AGPNET_TARGET { return a > b ? a : b; });
     Floats sums = all(0);
     for (int64_t i = 0; i < padded; i += lanes)
     {
-        const Floats weight = powerOfTwo((load(logits + i) - largest) * scale);
-        store(logits + i, weight);
+        const Floats weight = powerOfTwo((loadFloats(logits + i) - largest) * scale);
+        storeFloats(logits + i, weight);
         sums += weight;
     }
     return reduced(sums, [](Floats a, Floats b) AGPNET_TARGET { return a + b; });

@@ -7,30 +7,9 @@ namespace AGPNET_KIND
 {
 
 constexpr int64_t lanes = AGPNET_LANES;
-using Floats = float __attribute__((vector_size(4 * lanes)));
-using Words = uint32_t __attribute__((vector_size(4 * lanes)));
+#include "models/vectors_kind.h"
+
 using Halves = uint16_t __attribute__((vector_size(2 * lanes)));
-
-AGPNET_INLINE Floats all(float value)
-{
-#ifdef __clang__
-    return value - Floats{}; // +, which makes 0 of -0, would be computed
-#else
-    return __builtin_shuffle(Floats{value}, Words{}); // one instruction; GCC makes a dozen of the other
-#endif
-}
-
-AGPNET_INLINE Floats loadFloats(const float* from)
-{
-    Floats value;
-    std::memcpy(&value, from, sizeof value);
-    return value;
-}
-
-AGPNET_INLINE void storeFloats(float* to, Floats value)
-{
-    std::memcpy(to, &value, sizeof value);
-}
 
 AGPNET_INLINE Floats loadBFloat16(const uint16_t* from)
 {
@@ -47,31 +26,9 @@ AGPNET_INLINE void storeBFloat16(uint16_t* to, Floats value) // to the nearest, 
     std::memcpy(to, &result, sizeof result);
 }
 
-AGPNET_INLINE void storeByte(uint8_t* to, Floats value) // the nearest from 0 to 255; of a NaN 0
-{
-    const Floats least = all(0.0F), most = all(255.0F), round = all(8388608.0F); // 2^23: adding it leaves the nearest integer in the low bits
-    value = value > least ? value : least;
-    value = value < most ? value : most;
-    AGPNET_STORE_BYTES(to, reinterpret_cast<Words>(value + round) & 255U);
-}
-
 AGPNET_INLINE float sumOf(Floats value)
 {
-#ifdef __clang__
-    float sum = 0;
-    for (int64_t i = 0; i < lanes; i++)
-        sum += value[i];
-    return sum;
-#else
-    for (uint32_t half = lanes / 2; half > 0; half /= 2) // halves are added to each other; element by element takes as long as a row's pass
-    {
-        Words other;
-        for (uint32_t i = 0; i < lanes; i++)
-            other[i] = i ^ half;
-        value += __builtin_shuffle(value, other);
-    }
-    return value[0];
-#endif
+    return reduced(value, [](Floats a, Floats b) AGPNET_TARGET { return a + b; });
 }
 
 AGPNET_INLINE float greatestOf(Floats value)
@@ -80,22 +37,6 @@ AGPNET_INLINE float greatestOf(Floats value)
     for (int64_t i = 1; i < lanes; i++)
         most = value[i] > most ? value[i] : most;
     return most;
-}
-
-/// 2^x to 3e-6 relative for x <= 0; below -126 it is 2^-126, which no sum of weights notices.
-AGPNET_INLINE Floats powerOfTwo(Floats x)
-{
-    x = x < -126.0F ? all(-126.0F) : x;
-    const Floats round = all(12582912.0F); // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
-    const Floats shifted = x + round;
-    const Floats f = x - (shifted - round); // in [-0.5, 0.5]
-    Floats p = all(1.3333558e-3F);          // the Taylor series of 2^f
-    p = p * f + 9.6181291e-3F;
-    p = p * f + 5.5504109e-2F;
-    p = p * f + 2.4022651e-1F;
-    p = p * f + 6.9314718e-1F;
-    p = p * f + 1.0F;
-    return p * reinterpret_cast<Floats>((reinterpret_cast<Words>(shifted) + 127U) << 23); // the integer, made an exponent
 }
 
 AGPNET_TARGET void softmax(uint16_t* row, float* scratch, int64_t columns, float scale)

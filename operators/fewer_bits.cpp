@@ -66,10 +66,9 @@ double noise(const std::vector<double>& found, const std::vector<double>& exact,
 
 FewerBits measuredFewerBits(const Training& training, size_t count, const std::function<Frame(size_t)>& image, const Tiling& tiling)
 {
-    constexpr size_t mostPictures = 16;
     const c10::InferenceMode inference;
     const Config& config = training.config();
-    const ViewPairs pairs = viewPairs(std::min(count, mostPictures), image, tiling, {config.width, config.height}, config.seed);
+    const ViewPairs pairs = viewPairs(count, image, tiling, {config.width, config.height}, config.seed);
     std::vector<at::Tensor> views = pairs.normal;
     views.insert(views.end(), pairs.defective.begin(), pairs.defective.end());
 

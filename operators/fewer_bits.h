@@ -10,6 +10,8 @@
 namespace agpnet
 {
 
+constexpr size_t picturesForFewerBits = 16; ///< of all products together: more change little
+
 /// From normal pictures, and from copies of them with a defect drawn in: a difference that anomalies alone would show must be seen too.
 ///
 /// @param count   of pictures, at least 1

@@ -390,8 +390,7 @@ void TrainerImpl::calibrate(size_t count, const std::function<cv::Mat(size_t)>& 
 
 void TrainerImpl::calibrateOn(const std::vector<Normals>& products, const Inspection& inspection) const
 {
-    constexpr size_t compared = 16;
-    const auto [count, image] = inTurns(products, compared);
+    const auto [count, image] = inTurns(products, picturesForFewerBits);
     fewerBits_ = measuredFewerBits(training_, count, image, inspection.tiling);
     // thresholds in the type that detection will choose
     const AgpNet net = training_.model(chosenType(fewerBits_, "auto", training_.device()), fewerBits_.ranges());
