@@ -1,7 +1,7 @@
 // How near each stage on the CPU comes to copying the bytes that it has to move, in one run: its bandwidth beside that of a copy of as many bytes in as much memory, by
 // the same two threads. Where it stays below, what bounds it: an element takes as long where all of it lies in a core's own cache (a quarter of a megabyte), so that the time
 // is not spent on memory.
-#include "halide_generators/stages.h"
+#include "halide_generators/runtime/stages.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

@@ -1,5 +1,5 @@
 // Each stage on a CUDA device at batch 1, 8 and 32: time and the bandwidth it reaches, beside that of a copy on the device in the same run.
-#include "tests/stages/device.h"
+#include "tests/halide_generators/device.h"
 
 #include <chrono>
 #include <cstdio>

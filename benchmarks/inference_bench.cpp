@@ -1,11 +1,11 @@
 // Whole inference beside the bare backbone and decoder, batch 1 and 8, and training steps beside their parts. Real weights where the default backbone
 // is fetched, else the run says that it cannot.
-#include "models/agpnet.h"
-#include "models/attention.h"
-#include "models/model_file.h"
-#include "models/training.h"
-#include "operators/inference.h"
-#include "operators/preprocess.h"
+#include "models/agpnet/network.h"
+#include "models/attention/attention.h"
+#include "models/agpnet/file.h"
+#include "models/agpnet/training.h"
+#include "operators/agpnet/inspection/inference.h"
+#include "operators/image/preprocess.h"
 
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>

@@ -2,10 +2,10 @@
 // weights at 252x252, the decoder that training makes by itself.
 //     inspection_bench [DEVICE] [SECONDS for each figure] [LARGEST batch]      by default cuda, 2, 32
 #include "common/error.h"
-#include "models/anomaly_map.h"
-#include "models/device.h"
-#include "models/replay.h"
-#include "models/training.h"
+#include "models/agpnet/anomaly_map.h"
+#include "models/device/device.h"
+#include "models/device/captured_graph.h"
+#include "models/agpnet/training.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/ATen.h>

@@ -1,10 +1,10 @@
 // What each CUDA schedule asks of a GPU's memory, counted without one: the driver is the pretended one
-// (tests/stages/pretend_cuda.h), which runs the kernels on the CPU. A stage cannot be faster than its memory allows: where
+// (tests/halide_generators/fake_cuda.h), which runs the kernels on the CPU. A stage cannot be faster than its memory allows: where
 // `least` is far below `touched`, what lies between its kernels is written and read again; where `touched` is far below `moved`,
 // much depends on the caches; where `asked` is far below `moved`, neighbouring threads do not touch neighbours. With the argument
 // --kernels each launch has a row too.
-#include "tests/stages/device.h"
-#include "tests/stages/pretend_cuda.h"
+#include "tests/halide_generators/device.h"
+#include "tests/halide_generators/fake_cuda.h"
 
 #include <algorithm>
 #include <cstdio>

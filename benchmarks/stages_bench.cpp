@@ -1,6 +1,6 @@
 // Each stage beside the same thing in LibTorch eager and in plain OpenCV, in one process and one run, at two threads or
 // --threads=N. --tuning=FILE lets the stages use a tuning record. Ends with the ratios of the fastest repetitions.
-#include "halide_generators/stages.h"
+#include "halide_generators/runtime/stages.h"
 #include "tuning/usable.h"
 
 #include <ATen/ATen.h>

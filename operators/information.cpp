@@ -2,12 +2,12 @@
 #include "agpnet/tuning.hpp"
 #include "agpnet/version.hpp"
 #include "common/cpu.h"
-#include "halide_generators/choices.h"
-#include "models/attention_bf16.h"
-#include "models/config.h"
-#include "models/precision.h"
-#include "operators/guard.h"
-#include "operators/operator.h"
+#include "halide_generators/runtime/choices.h"
+#include "models/attention/attention_bf16.h"
+#include "models/agpnet/config.h"
+#include "models/layers/precision.h"
+#include "operators/core/opencv_exceptions.h"
+#include "operators/core/operator.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>

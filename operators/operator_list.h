@@ -1,7 +1,7 @@
 // One line for each operator; operator_list.cpp puts them together.
 #pragma once
 
-#include "operators/operator.h"
+#include "operators/core/operator.h"
 
 namespace agpnet
 {

@@ -1,9 +1,9 @@
 #include "agpnet/verify.hpp"
 
 #include "common/signature.h"
-#include "models/bytes.h"
-#include "models/checksum.h"
-#include "operators/guard.h"
+#include "models/weights/mapped_file.h"
+#include "models/weights/checksum.h"
+#include "operators/core/opencv_exceptions.h"
 
 namespace agpnet
 {

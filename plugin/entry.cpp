@@ -1,9 +1,9 @@
 // The C door.
-#include "agpnet/export.hpp"
+#include "agpnet/api.hpp"
 #include "agpnet/plugin.h"
 #include "agpnet/tuning.hpp"
 #include "plugin/c_answer.h"
-#include "plugin/opencv_door.h"
+#include "plugin/opencv_adapter.h"
 
 #include <cstdio>
 #include <opencv2/core.hpp>

@@ -1,8 +1,8 @@
 #include "tuning/place.h"
 
 #include "common/error.h"
-#include "halide_generators/cuda_driver.h"
-#include "halide_generators/opencl_driver.h"
+#include "halide_generators/runtime/cuda_driver.h"
+#include "halide_generators/runtime/opencl_driver.h"
 
 #include <cstdio>
 #include <new>

@@ -1,7 +1,7 @@
 // A device to measure on, with memory of its own: "cpu", "opencl:0", "cuda:0".
 #pragma once
 
-#include "halide_generators/stages.h"
+#include "halide_generators/runtime/stages.h"
 
 #include <memory>
 #include <string>

@@ -1,7 +1,7 @@
 // The problems that a model's stages are.
 #pragma once
 
-#include "halide_generators/problem.h"
+#include "halide_generators/runtime/problem.h"
 
 #include <string>
 #include <vector>

@@ -4,8 +4,8 @@
 // which of the compiled schedules is faster.
 #pragma once
 
-#include "halide_generators/device_identity.h"
-#include "halide_generators/problem.h"
+#include "halide_generators/runtime/device_identity.h"
+#include "halide_generators/runtime/problem.h"
 
 #include <filesystem>
 #include <nlohmann/json.hpp>

@@ -1,8 +1,8 @@
 #include "tuning/trial.h"
 
 #include "common/error.h"
-#include "halide_generators/choices.h"
-#include "tuning/reference.h"
+#include "halide_generators/runtime/choices.h"
+#include "halide_generators/reference/reference.h"
 
 #include <algorithm>
 #include <chrono>

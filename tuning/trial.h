@@ -1,7 +1,7 @@
 // One stage on data of its own: checked against a plain reference, then timed in turns with the default.
 #pragma once
 
-#include "halide_generators/problem.h"
+#include "halide_generators/runtime/problem.h"
 #include "tuning/place.h"
 #include "tuning/record.h"
 

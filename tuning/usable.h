@@ -1,7 +1,7 @@
 // From a record to what the stages consult.
 #pragma once
 
-#include "halide_generators/choices.h"
+#include "halide_generators/runtime/choices.h"
 #include "tuning/record.h"
 
 namespace agpnet::tuning

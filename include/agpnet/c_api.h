@@ -17,7 +17,7 @@
 #ifndef AGPNET_C_API_H
 #define AGPNET_C_API_H
 
-#include "agpnet/export.hpp"
+#include "agpnet/api.hpp"
 #include "agpnet/plugin.h"
 
 #ifdef __cplusplus

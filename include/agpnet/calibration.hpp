@@ -7,7 +7,7 @@
 ///     agpnet::calibrate("tile.agp", {parts}, {}, "tile.agp");
 #pragma once
 
-#include "agpnet/export.hpp"
+#include "agpnet/api.hpp"
 
 #include <functional>
 #include <opencv2/core.hpp>

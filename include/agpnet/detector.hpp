@@ -6,7 +6,7 @@
 ///     agpnet::Result result = detector->detect(frame, map);   // result.score, result.anomalous, result.regions
 #pragma once
 
-#include "agpnet/export.hpp"
+#include "agpnet/api.hpp"
 
 #include <opencv2/core.hpp>
 #include <string>

@@ -2,7 +2,7 @@
 /// The operators behind every door: what they are called, take, give, and can be set to.
 #pragma once
 
-#include "agpnet/export.hpp"
+#include "agpnet/api.hpp"
 
 #include <string>
 #include <vector>

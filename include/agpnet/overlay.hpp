@@ -6,7 +6,7 @@
 ///     cv::imshow("line", frame);
 #pragma once
 
-#include "agpnet/export.hpp"
+#include "agpnet/api.hpp"
 
 #include <opencv2/core.hpp>
 

@@ -4,7 +4,7 @@
 /// written to a UMat if the output is one. All are thread-safe, keep no state, and raise cv::Exception naming what was wrong.
 #pragma once
 
-#include "agpnet/export.hpp"
+#include "agpnet/api.hpp"
 
 #include <cstdint>
 #include <opencv2/core.hpp>

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "agpnet/detector.hpp"
-#include "agpnet/export.hpp"
+#include "agpnet/api.hpp"
 
 #include <functional>
 #include <opencv2/core.hpp>

@@ -8,7 +8,7 @@
 /// All functions are thread-safe, and raise cv::Exception with one sentence.
 #pragma once
 
-#include "agpnet/export.hpp"
+#include "agpnet/api.hpp"
 
 #include <string>
 

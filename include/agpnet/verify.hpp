@@ -2,7 +2,7 @@
 /// Is a model file still what was written?
 #pragma once
 
-#include "agpnet/export.hpp"
+#include "agpnet/api.hpp"
 
 #include <string>
 

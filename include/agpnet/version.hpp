@@ -2,7 +2,7 @@
 /// What this library is, and what it finds here.
 #pragma once
 
-#include "agpnet/export.hpp"
+#include "agpnet/api.hpp"
 
 #include <string>
 

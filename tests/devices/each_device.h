@@ -1,7 +1,7 @@
 // A test once for each device: on the pretended one always, on a GPU where there is one.
 #pragma once
 
-#include "tests/devices/pretend_device.h"
+#include "tests/devices/fake_device.h"
 
 #include <c10/core/DeviceType.h>
 #include <gtest/gtest.h>

@@ -1,10 +1,10 @@
 // Detector and Trainer with their networks on a device: pictures on the host, and pictures that are there. On the pretended device always, on a GPU where there
 // is one. A GpuMat over memory of LibTorch's needs no OpenCV with CUDA.
 #include "agpnet/agpnet.hpp"
-#include "operators/detector_impl.h"
-#include "operators/trainer_impl.h"
+#include "operators/agpnet/detector.h"
+#include "operators/agpnet/trainer.h"
 #include "tests/devices/each_device.h"
-#include "tests/devices/pretend_graph.h"
+#include "tests/devices/fake_graph.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/ATen.h>

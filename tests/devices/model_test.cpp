@@ -1,10 +1,10 @@
 // Networks, stages and training on a device give what they give on the CPU, and nothing waits or passes through the host that need not. On the pretended device
 // always, on a GPU where there is one.
 #include "common/error.h"
-#include "models/anomaly_map.h"
-#include "models/device.h"
-#include "models/device_graph.h"
-#include "models/training.h"
+#include "models/agpnet/anomaly_map.h"
+#include "models/device/device.h"
+#include "models/device/device_graph.h"
+#include "models/agpnet/training.h"
 #include "tests/devices/each_device.h"
 #include "tests/support/tiny_backbone.h"
 

@@ -1,12 +1,12 @@
 // Files that somebody else made: each kind of lie is refused with a sentence, as nothing but an Error.
-#include "apps/tools/csv.h"
-#include "apps/tools/image_io.h"
-#include "apps/tools/split_file.h"
-#include "apps/tools/table_dataset.h"
-#include "models/config.h"
-#include "models/model_file.h"
-#include "models/pth.h"
-#include "models/safetensors.h"
+#include "apps/datasets/csv.h"
+#include "apps/datasets/image_io.h"
+#include "apps/datasets/split_file.h"
+#include "apps/datasets/table_dataset.h"
+#include "models/agpnet/config.h"
+#include "models/agpnet/file.h"
+#include "models/weights/pth.h"
+#include "models/weights/safetensors.h"
 #include "tests/support/temp_folder.h"
 
 #include <cstring>

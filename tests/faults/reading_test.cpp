@@ -1,10 +1,10 @@
 // Reading goes wrong: each reader answers with a sentence, and reads well the next time.
-#include "apps/tools/csv.h"
-#include "apps/tools/image_io.h"
-#include "apps/tools/split_file.h"
-#include "models/config.h"
-#include "models/pth.h"
-#include "models/safetensors.h"
+#include "apps/datasets/csv.h"
+#include "apps/datasets/image_io.h"
+#include "apps/datasets/split_file.h"
+#include "models/agpnet/config.h"
+#include "models/weights/pth.h"
+#include "models/weights/safetensors.h"
 #include "tests/faults/fault_layer.h"
 #include "tests/support/temp_folder.h"
 

@@ -1,5 +1,5 @@
 // The program trains while its disk fails or it is killed at a call that writes: it goes on to the same model, bit for bit.
-#include "models/safetensors.h"
+#include "models/weights/safetensors.h"
 #include "tests/end_to_end/program.h"
 #include "tests/support/tiny_backbone.h"
 

@@ -1,6 +1,6 @@
 // The input is a sequence of attributes as a graph may give them to an operator, and a region of interest in words.
-#include "operators/operator.h"
-#include "operators/region.h"
+#include "operators/core/operator.h"
+#include "operators/image/region.h"
 #include "tests/fuzz/target.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-#include "models/config.h"
+#include "models/agpnet/config.h"
 #include "tests/fuzz/target.h"
 
 #include <cstdlib>

@@ -1,5 +1,5 @@
-#include "apps/tools/csv.h"
-#include "apps/tools/table_dataset.h"
+#include "apps/datasets/csv.h"
+#include "apps/datasets/table_dataset.h"
 #include "tests/fuzz/target.h"
 
 #include <cstdlib>

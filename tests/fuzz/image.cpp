@@ -1,5 +1,5 @@
 // What is checked in a picture before OpenCV's decoder sees it.
-#include "apps/tools/image_io.h"
+#include "apps/datasets/image_io.h"
 #include "tests/fuzz/target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)

@@ -1,5 +1,5 @@
 // The input is the pickle inside a .pth that is otherwise sound: chance alone seldom gets past the zip around it.
-#include "models/pth.h"
+#include "models/weights/pth.h"
 #include "tests/fuzz/target.h"
 
 namespace

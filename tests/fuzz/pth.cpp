@@ -1,4 +1,4 @@
-#include "models/pth.h"
+#include "models/weights/pth.h"
 #include "tests/fuzz/target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)

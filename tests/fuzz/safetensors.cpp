@@ -1,5 +1,5 @@
-#include "models/safetensors.h"
-#include "models/state_dict.h"
+#include "models/weights/safetensors.h"
+#include "models/weights/state_dict.h"
 #include "tests/fuzz/target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)

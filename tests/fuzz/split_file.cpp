@@ -1,4 +1,4 @@
-#include "apps/tools/split_file.h"
+#include "apps/datasets/split_file.h"
 #include "tests/fuzz/target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)

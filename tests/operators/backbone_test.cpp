@@ -1,7 +1,7 @@
 // Every family of backbones through the public interface: weights on disk, training, model file, inspection.
 #include "agpnet/detector.hpp"
 #include "agpnet/trainer.hpp"
-#include "models/safetensors.h"
+#include "models/weights/safetensors.h"
 #include "tests/support/temp_folder.h"
 
 #include <gtest/gtest.h>

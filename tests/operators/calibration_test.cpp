@@ -1,9 +1,9 @@
 // Thresholds of a trained model taken anew, what follows at run time, and the drift check; around a tiny backbone.
 #include "agpnet/agpnet.hpp"
-#include "models/checksum.h"
-#include "models/model_file.h"
-#include "operators/calibration.h"
-#include "operators/drift.h"
+#include "models/weights/checksum.h"
+#include "models/agpnet/file.h"
+#include "operators/agpnet/calibration.h"
+#include "operators/agpnet/inspection/drift_window.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <algorithm>

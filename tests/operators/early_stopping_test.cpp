@@ -1,7 +1,7 @@
-#include "operators/early_stopping.h"
+#include "operators/agpnet/training/early_stopping.h"
 
 #include "agpnet/agpnet.hpp"
-#include "operators/synthetic.h"
+#include "operators/agpnet/training/synthetic.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <nlohmann/json.hpp>

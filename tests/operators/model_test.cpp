@@ -1,11 +1,11 @@
 // Training, the model file and resuming, around a tiny backbone.
 #include "common/cpu.h"
 #include "common/error.h"
-#include "models/checksum.h"
-#include "models/linear.h"
-#include "models/model_file.h"
-#include "operators/fewer_bits.h"
-#include "operators/inference.h"
+#include "models/weights/checksum.h"
+#include "models/layers/linear.h"
+#include "models/agpnet/file.h"
+#include "operators/agpnet/training/fewer_bits.h"
+#include "operators/agpnet/inspection/inference.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/Context.h>

@@ -2,8 +2,8 @@
 // every family of backbones, and whatever of a configuration changes the graph.
 #include "agpnet/operators.hpp"
 #include "agpnet/trainer.hpp"
-#include "models/vit.h"
-#include "operators/inference.h"
+#include "models/backbones/vit.h"
+#include "operators/agpnet/inspection/inference.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/ATen.h>

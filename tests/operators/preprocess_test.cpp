@@ -1,5 +1,5 @@
 // A picture and the blob a user would make of it are one to the model.
-#include "operators/preprocess.h"
+#include "operators/image/preprocess.h"
 
 #include "tests/support/temp_folder.h"
 

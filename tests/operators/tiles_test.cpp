@@ -1,5 +1,5 @@
 // Tiles: every pixel is seen, and what was found in each becomes one map without seams.
-#include "operators/tiles.h"
+#include "operators/image/tiles.h"
 
 #include "agpnet/agpnet.hpp"
 #include "tests/support/tiny_backbone.h"

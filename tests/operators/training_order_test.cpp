@@ -1,9 +1,9 @@
 // The order of the pictures, and how they are changed: functions of the seed and the place alone.
-#include "operators/augment.h"
-#include "operators/training_order.h"
+#include "operators/training/augment.h"
+#include "operators/training/training_order.h"
 
 #include "common/error.h"
-#include "models/config.h"
+#include "models/agpnet/config.h"
 #include "tests/support/temp_folder.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // Trainer::fit through the public interface, around a tiny backbone: several products, few pictures, regions, tiles, stopping.
 #include "agpnet/agpnet.hpp"
-#include "models/model_file.h"
-#include "operators/region.h"
+#include "models/agpnet/file.h"
+#include "operators/image/region.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <functional>

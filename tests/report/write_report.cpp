@@ -1,7 +1,7 @@
 // Writes a report of drawn pictures whose scores are known, for the test in a browser and to measure how a large page opens:
 //   write_report PAGE IMAGES SIDE [PRODUCTS]
 // A third of the images are defective. Good ones score 0.1 to 0.6, defective ones 0.4 to 1, evenly, and the threshold is 0.5.
-#include "apps/tools/report.h"
+#include "apps/report/report.h"
 #include "common/error.h"
 
 #include <cstdio>

@@ -1,7 +1,7 @@
 // Vision transformers with random weights; one small enough to train around in a second.
 #pragma once
 
-#include "models/safetensors.h"
+#include "models/weights/safetensors.h"
 #include "tests/support/temp_folder.h"
 
 #include <ATen/ATen.h>

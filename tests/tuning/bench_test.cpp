@@ -1,5 +1,5 @@
 // One measurement: every compiled schedule passes the check that a tuning run makes, and one that is wrong does not.
-#include "halide_generators/choices.h"
+#include "halide_generators/runtime/choices.h"
 #include "tuning/problems.h"
 #include "tuning/steps.h"
 

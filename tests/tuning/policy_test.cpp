@@ -1,6 +1,6 @@
 // Which schedule a call takes: the policy on devices that need not be there, and the table that the stages consult.
-#include "halide_generators/choices.h"
-#include "tuning/reference.h"
+#include "halide_generators/runtime/choices.h"
+#include "halide_generators/reference/reference.h"
 
 #include <atomic>
 #include <cstring>

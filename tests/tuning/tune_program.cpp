@@ -1,7 +1,7 @@
 // A tuning run for tests:  tune_program OUT resume|fresh BUDGET DEVICE SHAPES STAGE TIMEOUT WORKER... | --deep BUILD TRIALS
 // As a worker it answers as if it measured:  tune_program --pretend KIND, where KIND of its schedules crash, hang or are wrong.
-#include "apps/agpnet/tune_run.h"
-#include "apps/agpnet/tune_worker.h"
+#include "apps/tune/run.h"
+#include "apps/tune/worker.h"
 #include "tuning/problems.h"
 #include "tuning/record.h"
 

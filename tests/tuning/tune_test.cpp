@@ -2,8 +2,8 @@
 // or are wrong.
 #include "agpnet/agpnet.hpp"
 #include "agpnet/plugin.h"
-#include "apps/agpnet/tune_journal.h"
-#include "apps/agpnet/tune_report.h"
+#include "apps/tune/journal.h"
+#include "apps/tune/report.h"
 #include "tests/end_to_end/program.h"
 #include "tests/support/temp_folder.h"
 #include "tuning/record.h"

@@ -1,0 +1,320 @@
+#include "agpnet/agpnet.hpp"
+#include "apps/cli/commands.h"
+#include "apps/cli/distance_unit.h"
+#include "apps/cli/file_count.h"
+#include "apps/cli/interrupt.h"
+#include "apps/cli/json_output.h"
+#include "apps/cli/numbers.h"
+#include "apps/cli/output.h"
+#include "apps/tune/progress.h"
+#include "apps/cli/region.h"
+#include "apps/datasets/dataset.h"
+#include "apps/datasets/image_io.h"
+#include "apps/datasets/point_cloud.h"
+#include "apps/report/report.h"
+#include "common/error.h"
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace agpnet::app
+{
+namespace
+{
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+struct Options
+{
+    std::string model, out, report, region, product, precision = "auto", device = "cpu";
+    std::vector<std::string> inputs;
+    double sensitivity = 1, tileOverlap = -1, threshold = 0, pixelThreshold = 0;
+    int tile = -1, minimumArea = 0, driftWindow = 32;
+    bool watchStatistics = false;
+    bool overlays = false, maps = false, masks = false, asJson = false, exitCode = false;
+};
+
+/// Output files are named after their image; two images of one name in different folders get a number.
+class OutputNames
+{
+public:
+    std::string of(const fs::path& image)
+    {
+        const std::string stem = image == tools::standardInputName ? "stdin" : image.stem().string();
+        std::string name = stem;
+        for (int i = 2; !used_.insert(name).second; i++)
+            name = fmt::format("{}_{}", stem, i);
+        return name;
+    }
+
+private:
+    std::set<std::string> used_;
+};
+
+json toJson(const fs::path& path, const Result& result, double seconds)
+{
+    json regions = json::array();
+    for (const Region& region : result.regions)
+    {
+        json contour = json::array();
+        for (const cv::Point& point : region.contour)
+            contour.push_back({point.x, point.y});
+        regions.push_back({{"box", {region.box.x, region.box.y, region.box.width, region.box.height}},
+                           {"peak", {region.peak.x, region.peak.y}},
+                           {"score", region.score},
+                           {"area", region.area},
+                           {"contour", contour}});
+    }
+    json line = {{"score", result.score},
+            {"threshold", result.threshold},
+            {"pixel_threshold", result.pixelThreshold},
+            {"calibrated", result.calibrated},
+            {"anomalous", result.anomalous},
+            {"product", result.product.empty() ? json(nullptr) : json(result.product)},
+            {"drift", result.drift < 0 ? json(nullptr) : json(result.drift)},
+            {"warning", result.warning.empty() ? json(nullptr) : json(result.warning)},
+            {"regions", regions},
+            {"seconds", seconds}};
+    setName(line, "image", path.string());
+    return line;
+}
+
+tools::Report reportHead(const Options& options, const Detector& detector)
+{
+    const json header = json::parse(detector.header());
+    tools::Report report;
+    report.title = "Inspection";
+    report.subtitle = fs::path(options.model).filename().string();
+    report.unit = distanceUnit(header, "score_metric");
+    report.mapUnit = distanceUnit(header, "metric");
+    report.sensitivity = detector.sensitivity();
+    report.facts = {{"Model", options.model},
+                    {"Backbone", header.at("backbone").at("name").get<std::string>()},
+                    {"Input", fmt::format("{} × {}", detector.inputSize().height, detector.inputSize().width)},
+                    {"Precision", fmt::format("{} on {}", detector.precision(), detector.device())},
+                    {"Sensitivity", fmt::format("{:g}", detector.sensitivity())},
+                    {"AGPNet", version()}};
+    if (detector.tileSide() > 0)
+        report.facts.emplace_back("Tiles", fmt::format("{} pixels, overlap {:g}", detector.tileSide(), detector.tileOverlap()));
+    if (!detector.product().empty())
+        report.facts.emplace_back("Product", detector.product());
+    return report;
+}
+
+/// Options of the command line over what the model was trained with.
+void configure(Detector& detector, const Options& options, const fs::path& example)
+{
+    detector.setSensitivity(options.sensitivity);
+    detector.setProduct(options.product);
+    detector.setThreshold(options.threshold);
+    detector.setPixelThreshold(options.pixelThreshold);
+    detector.setMinimumArea(options.minimumArea);
+    detector.setDriftWindow(options.driftWindow);
+    require(!options.watchStatistics || detector.drift().known,
+            "--watch-stats: {} does not know the range of its training's features (it is of before, or of fewer than 8 held-back pictures); "
+            "'agpnet calibrate' with good pictures adds it",
+            options.model);
+    if (options.tile >= 0 || options.tileOverlap >= 0)
+        detector.setTiles(options.tile >= 0 ? options.tile : detector.tileSide(), options.tileOverlap >= 0 ? options.tileOverlap : detector.tileOverlap());
+    if (!options.region.empty())
+        detector.setRegionPolygons(readRegion(options.region, example));
+}
+
+/// Tells when the pictures stop looking like those of training.
+class DriftWatch
+{
+public:
+    DriftWatch(const Detector& detector, bool wanted) : detector_(detector), wanted_(wanted) {}
+
+    void after(const Result& result)
+    {
+        if (!wanted_)
+            return;
+        outside_ += result.drift > 1;
+        const DriftState state = detector_.drift();
+        if (state.drifting && !drifting_)
+            std::fprintf(stderr,
+                         "agpnet: drift: %.0f %% of the last %d images are outside the range of training (median %.2f, 1 is its edge): these are "
+                         "other parts, or another light, lens or camera, than the model was trained on\n",
+                         100 * state.outside, state.pictures, state.median);
+        drifting_ = state.drifting;
+        raised_ |= drifting_;
+    }
+    void print(size_t images) const
+    {
+        if (wanted_)
+            std::printf("feature statistics: %zu of %zu images outside the range of training; %s\n", outside_, images,
+                        raised_ ? "drift was found" : "no drift");
+    }
+    bool drifting() const { return drifting_; }
+    bool raised() const { return raised_; }
+
+private:
+    const Detector& detector_;
+    bool wanted_, drifting_ = false, raised_ = false;
+    size_t outside_ = 0;
+};
+
+int detect(const Options& options)
+{
+    const cv::Ptr<Detector> detector = Detector::load(options.model, options.precision, options.device);
+    tools::LeftOut beside;
+    const std::vector<fs::path> images = tools::expandInputs(options.inputs, &beside);
+    for (const std::string& note : beside.notes)
+        std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
+    configure(*detector, options, images[0]);
+    if (!options.out.empty())
+    {
+        std::error_code error, ignored;
+        fs::create_directories(options.out, error);
+        require(fs::is_directory(options.out, ignored), "{}: the folder for results cannot be made: {}", options.out, error.message());
+    }
+    std::optional<tools::ReportWriter> page;
+    tools::Report report = reportHead(options, *detector);
+    report.expected = static_cast<int>(images.size());
+    if (!options.report.empty())
+        page.emplace(options.report);
+    const bool all = !options.overlays && !options.maps && !options.masks;
+
+    const tools::Input input = tools::inputOf(json::parse(detector->header()).at("config").at("input"));
+    const int bits = json::parse(detector->header()).at("config").value("bits", 0);
+    OutputNames names;
+    size_t anomalous = 0, doubtful = 0;
+    FileCount files;
+    files.skipped = beside.files;
+    DriftWatch watch(*detector, options.watchStatistics);
+    Progress progress("image", "images", static_cast<int>(images.size()), 0, options.asJson || images.size() < 8 || options.out.empty());
+    const InterruptGuard guard;
+    for (size_t i = 0; i < images.size(); i++)
+    {
+        stopIfInterrupted();
+        cv::Mat image, map, mask;
+        Result result;
+        double seconds = 0;
+        try
+        {
+            const cv::Mat read = tools::readItem(tools::itemOf(images[i]), input);
+            if (const std::string note = tools::pagesNote(images[i]); !note.empty())
+                std::fprintf(stderr, "agpnet: note: %s %s\n", images[i].c_str(), note.c_str());
+            const auto start = std::chrono::steady_clock::now();
+            result = detector->detect(read, map, mask);
+            seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+            image = tools::pictureOf(read, bits);
+        }
+        catch (const cv::Exception& error) // one bad image must not cost the others
+        {
+            files.unread.add(images[i].string());
+            std::fprintf(stderr, "agpnet: %s: %s\n", images[i].c_str(), error.err.c_str());
+            continue;
+        }
+        catch (const Error& error)
+        {
+            files.unread.add(images[i].string());
+            std::fprintf(stderr, "agpnet: %s\n", error.what());
+            continue;
+        }
+        files.used++;
+        anomalous += result.anomalous;
+        if (!result.warning.empty() && doubtful++ == 0) // the others are counted: such a thing comes to all images of a camera
+            std::fprintf(stderr, "agpnet: note: %s: %s\n", images[i].c_str(), result.warning.c_str());
+        watch.after(result);
+        if (options.asJson)
+        {
+            json line = toJson(images[i], result, seconds);
+            if (options.watchStatistics)
+                line["drifting"] = watch.drifting();
+            std::printf("%s\n", jsonText(line).c_str());
+            flushOutput(); // for whoever reads along, and a full disk is met at the first image
+        }
+        else if (options.out.empty() || images.size() < 8)
+            std::printf("%-9s %9.4f  %s\n", result.anomalous ? "anomalous" : "good", result.score, images[i].c_str());
+        if (!options.out.empty())
+        {
+            const fs::path base = fs::path(options.out) / names.of(images[i]);
+            if (all || options.overlays)
+            {
+                cv::Mat shown;
+                overlay(image, map, shown, result.pixelThreshold);
+                tools::writeImage(base.string() + "_overlay.png", shown);
+            }
+            if (all || options.maps)
+                tools::writeMapTiff(base.string() + "_map.tiff", map);
+            if (all || options.masks)
+                tools::writeImage(base.string() + "_mask.png", mask);
+        }
+        if (page)
+        {
+            tools::ReportItem item;
+            item.name = images[i].filename().string();
+            item.image = image;
+            item.map = map;
+            item.score = result.score;
+            item.threshold = result.threshold;
+            item.mapThreshold = result.pixelThreshold;
+            item.anomalous = result.anomalous;
+            item.seconds = seconds;
+            page->add(item, report);
+        }
+        progress.update(static_cast<int>(i + 1));
+    }
+    if (page && files.used > 0)
+        page->finish(report);
+    if (options.asJson)
+        std::printf("%s\n", jsonText({{"files", toJson(files)}}).c_str());
+    else
+    {
+        const bool one = detector->products().empty() || !detector->product().empty() || options.threshold > 0;
+        std::printf("%zu of %zu images anomalous (%s)\n", anomalous, files.used,
+                    one ? fmt::format("threshold {:.4f}", detector->threshold() / detector->sensitivity()).c_str()
+                        : "each by the threshold of the product it looks like");
+        watch.print(files.used);
+        if (page && files.used > 0)
+            std::printf("report: %s\n", options.report.c_str());
+        std::printf("%s\n", text(files).c_str());
+    }
+    if (doubtful > 1)
+        std::fprintf(stderr, "agpnet: note: the values of %zu of %zu images do not fit those of training\n", doubtful, files.used);
+    if (files.unread.count > 0)
+    {
+        std::fprintf(stderr, "agpnet: %zu of %zu images could not be inspected\n", files.unread.count, images.size());
+        return exitError;
+    }
+    if (options.exitCode && watch.raised())
+        return exitDrift;
+    return options.exitCode && anomalous > 0 ? exitAnomaly : exitOk;
+}
+
+} // namespace
+
+void addDetect(CLI::App& app, Run& run)
+{
+    auto options = std::make_shared<Options>();
+    CLI::App* command = app.add_subcommand("detect", "Inspect images with a model");
+    command->add_option("model", options->model, "The .agp file")->required();
+    command->add_option("images", options->inputs, "Files, folders, or globs; - is standard input")->required();
+    command->add_option("--out", options->out, "Folder for overlay (PNG), map (32-bit TIFF) and mask (PNG) of each image");
+    command->add_flag("--overlays", options->overlays, "Into --out: overlays only, or with --maps, --masks those");
+    command->add_flag("--maps", options->maps, "Into --out: maps");
+    command->add_flag("--masks", options->masks, "Into --out: masks");
+    command->add_option("--report", options->report, "Write one self-contained HTML page");
+    command->add_option("--sensitivity", options->sensitivity, "Divides the thresholds (default 1)")->check(positiveNumber());
+    command->add_option("--threshold", options->threshold, "Of the score, in place of the model's")->check(positiveNumber());
+    command->add_option("--pixel-threshold", options->pixelThreshold, "Of the map, likewise")->check(positiveNumber());
+    command->add_option("--min-area", options->minimumArea, "Pixels that a region has at least; smaller ones are dropped")->check(nonNegativeNumber());
+    command->add_flag("--watch-stats", options->watchStatistics, "Tell when the images' features leave the range of training");
+    command->add_option("--drift-window", options->driftWindow, "Images that --watch-stats looks back on (default 32)")->check(CLI::Range(4, 65536));
+    command->add_option("--product", options->product, "Take the thresholds of one of the model's products (default: of the one each image is like)");
+    command->add_option("--tile", options->tile, "Side in pixels of overlapping tiles; 0: none (default: as the model was trained)")
+        ->check(nonNegativeNumber());
+    command->add_option("--tile-overlap", options->tileOverlap, "Share of a tile in common with the next")->check(CLI::Range(0.0, 0.9));
+    command->add_option("--roi", options->region, "Region of interest: a mask picture, or points \"x,y x,y x,y\" (shares or pixels; polygons by ;)");
+    command->add_option("--precision", options->precision, "auto, fp32, bf16 or int8")->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}));
+    command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
+    command->add_flag("--json", options->asJson, "One JSON object per image on stdout, and at the end one without \"image\": {\"files\": {\"used\", \"skipped\", \"unread\", ...}}");
+    command->add_flag("--exit-code", options->exitCode, "Exit with 3 if an image is anomalous, with 4 if --watch-stats found drift");
+    command->callback([options, &run] { run = [options] { return detect(*options); }; });
+}
+
+} // namespace agpnet::app

@@ -1,0 +1,464 @@
+#include "agpnet/agpnet.hpp"
+#include "apps/cli/backbone_search.h"
+#include "apps/cli/commands.h"
+#include "apps/cli/file_count.h"
+#include "apps/cli/interrupt.h"
+#include "apps/cli/json_output.h"
+#include "apps/cli/named_folder.h"
+#include "apps/cli/numbers.h"
+#include "apps/cli/output.h"
+#include "apps/tune/progress.h"
+#include "apps/cli/region.h"
+#include "apps/cli/threshold_notes.h"
+#include "apps/datasets/dataset.h"
+#include "apps/datasets/image_io.h"
+#include "apps/datasets/point_cloud.h"
+#include "common/error.h"
+#include "common/json_text.h"
+#include "common/text_file.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace agpnet::app
+{
+namespace
+{
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+struct Options
+{
+    std::vector<std::string> data, augment, good;
+    std::string out, backbone, config, size, noise, precision, region, category, split, input, preset, device = "cpu";
+    int steps = 0, batch = 0, tile = -1, shots = 0, bits = 0;
+    double learningRate = 0, tileOverlap = -1, checkpoint = 60, falseAlarms = 0;
+    std::optional<uint64_t> seed;
+    bool noImageNoise = false, reference = false, resume = false, asJson = false, earlyStop = false, profile = false;
+};
+
+/// One --data: the pictures of one product.
+struct Product
+{
+    std::string name; ///< "" where there is but one, and it was not named
+    std::string path;
+    tools::Dataset data;
+    std::string hash;
+};
+
+std::vector<Product> readProducts(const Options& options)
+{
+    std::vector<Product> products;
+    for (const std::string& argument : options.data)
+    {
+        Product product;
+        const NamedFolder given = namedFolder(argument);
+        product.name = given.name;
+        product.path = given.path;
+        if (product.name.empty() && options.data.size() > 1)
+            product.name = fs::weakly_canonical(product.path).filename().string();
+        for (const Product& other : products)
+            require(other.name != product.name, "two products are called '{}' ({} and {}); name them with --data NAME=FOLDER", product.name, other.path,
+                    product.path);
+        product.data = tools::listTraining(product.path, {options.category, options.split, options.good});
+        for (const std::string& warning : product.data.warnings)
+            std::fprintf(stderr, "agpnet: note: %s\n", warning.c_str());
+        tools::checkFiles(product.data);
+        product.hash = tools::datasetHash(product.data);
+        product.path = fs::weakly_canonical(product.path).string();
+        products.push_back(std::move(product));
+    }
+    return products;
+}
+
+/// For the record: an object for one product without a name, else a list.
+json dataNote(const std::vector<Product>& products)
+{
+    json list = json::array();
+    for (const Product& product : products)
+    {
+        list.push_back({{"layout", product.data.layout}, {"files", product.data.items.size()}, {"sha256", product.hash}});
+        setName(list.back(), "path", product.path);
+        if (!product.name.empty())
+            list.back()["name"] = product.name;
+    }
+    return products.size() == 1 && products[0].name.empty() ? list[0] : list;
+}
+
+/// `sets`: of the record. Pictures are used to train on, or to take thresholds from.
+FileCount filesUsed(const std::vector<Product>& products, const json& sets)
+{
+    FileCount files;
+    for (const json& set : sets)
+        files.used += set.contains("chosen") ? set["chosen"].size() : set.at("count").get<size_t>();
+    for (const Product& product : products)
+        files.skipped.add(product.data.skipped);
+    return files;
+}
+
+/// The files that a few-shot training chose, by name.
+json shotsNote(const std::vector<Product>& products, const json& record)
+{
+    json files = json::array();
+    for (size_t i = 0; i < products.size(); i++)
+        for (const json& chosen : record.at("sets").at(i).at("chosen"))
+            files.push_back((products[i].name.empty() ? "" : products[i].name + ": ") + products[i].data.items.at(chosen.get<size_t>()).name);
+    return files;
+}
+
+/// A state belongs to the pictures it was trained on, wherever they lie now.
+void requireSameData(const json& record, const json& data, const std::string& state)
+{
+    const auto hashes = [](const json& note) {
+        std::vector<std::string> list;
+        for (const json& entry : note.is_array() ? note : json::array({note}))
+            list.push_back(entry.at("sha256").get<std::string>());
+        return list;
+    };
+    require(!record.contains("data") || hashes(record["data"]) == hashes(data), "{}: was begun with other pictures than {}, and cannot go on with them",
+            state, jsonText(data));
+}
+
+/// Saves the state now and then, so that a power cut costs little. What it costs itself stays below a twentieth of the time.
+class Checkpoints
+{
+public:
+    Checkpoints(const Trainer& trainer, std::string path, double seconds)
+        : trainer_(trainer), path_(std::move(path)), seconds_(seconds), wait_(seconds), last_(std::chrono::steady_clock::now())
+    {
+    }
+
+    void afterStep()
+    {
+        const auto start = std::chrono::steady_clock::now();
+        if (std::chrono::duration<double>(start - last_).count() < wait_)
+            return;
+        try
+        {
+            trainer_.saveState(path_);
+        }
+        catch (const cv::Exception& error) // a full disk costs the checkpoint, not the training
+        {
+            if (!told_)
+                std::fprintf(stderr, "\nagpnet: note: %s; training goes on, but could not be resumed from here\n", error.err.c_str());
+            told_ = true;
+        }
+        last_ = std::chrono::steady_clock::now();
+        const double cost = std::chrono::duration<double>(last_ - start).count();
+        wait_ = seconds_ > 0 ? std::max(seconds_, 20 * cost) : 0;
+    }
+
+private:
+    const Trainer& trainer_;
+    std::string path_;
+    double seconds_, wait_;
+    std::chrono::steady_clock::time_point last_;
+    bool told_ = false;
+};
+
+/// What a program that was killed while it wrote has left beside its target.
+void removeParts(const fs::path& target)
+{
+    std::error_code ignored;
+    const fs::path folder = target.has_parent_path() ? target.parent_path() : ".";
+    const std::string start = target.filename().string() + ".part-";
+    for (const auto& entry : fs::directory_iterator(folder, ignored))
+    {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with(start) && name.size() == start.size() + 6) // as mkstemp ends them
+            fs::remove(entry.path(), ignored);
+    }
+}
+
+/// Options of the command line over the config file over the defaults.
+std::string configText(const Options& options, const fs::path& example)
+{
+    json config = json::object();
+    if (!options.config.empty())
+    {
+        std::string text = options.config;
+        if (text.find_first_of('{') != text.find_first_not_of(" \t\r\n"))
+            text = readTextFile(options.config, "a config");
+        config = parseJson(text, "--config");
+        require(config.is_object(), "{}: the config is not a JSON object", options.config);
+    }
+    if (!options.size.empty())
+        std::tie(config["height"], config["width"]) = parseSize(options.size);
+    if (options.steps)
+        config["steps"] = options.steps;
+    if (options.batch)
+        config["batch"] = options.batch;
+    if (options.learningRate > 0)
+        config["learning_rate"] = options.learningRate;
+    if (options.seed)
+        config["seed"] = *options.seed;
+    if (!options.noise.empty())
+        config["noise"] = options.noise;
+    if (!options.precision.empty())
+        config["precision"] = options.precision;
+    if (!options.input.empty())
+        config["input"] = options.input;
+    if (options.bits > 0)
+        config["bits"] = options.bits;
+    if (options.falseAlarms > 0)
+        config["false_alarms"] = options.falseAlarms;
+    if (!options.preset.empty())
+        config["preset"] = options.preset;
+    if (options.noImageNoise)
+        config["image_noise"] = false;
+    if (options.earlyStop)
+        config["early_stop"] = true;
+    if (options.tile >= 0)
+        config["tile"] = options.tile;
+    if (options.tileOverlap >= 0)
+        config["tile_overlap"] = options.tileOverlap;
+    if (!options.augment.empty())
+        config["augment"] = options.augment == std::vector<std::string>{"none"} ? std::vector<std::string>{} : options.augment;
+    if (options.shots > 0)
+        config["shots"] = options.shots;
+    if (!options.region.empty())
+    {
+        json polygons = json::array();
+        for (const auto& polygon : readRegion(options.region, example))
+        {
+            polygons.push_back(json::array());
+            for (const cv::Point2f& point : polygon)
+                polygons.back().push_back({point.x, point.y});
+        }
+        config["roi"] = polygons;
+    }
+    return config.dump();
+}
+
+/// Where the time of the training went, in seconds and shares.
+std::string profileText(const json& record)
+{
+    static const std::pair<const char*, const char*> parts[] = {
+        {"reading", "reading pictures"}, {"backbone", "backbone, pictures as they are"}, {"noise", "attention, noise, backbone of perturbed pictures"},
+        {"decoder", "decoder, forward and backward"}, {"optimiser", "optimiser"}, {"checks", "early stopping's checks"},
+        {"thresholds", "thresholds"}};
+    const json profile = record.value("profile", json::object());
+    double all = 0;
+    for (const auto& [key, text] : parts)
+        all += profile.value(key, 0.0);
+    std::string out;
+    for (const auto& [key, text] : parts)
+        if (const double seconds = profile.value(key, 0.0); seconds > 0)
+            out += fmt::format("{:>9.2f} s {:>5.1f} %  {}\n", seconds, 100 * seconds / all, text);
+    return out;
+}
+
+/// What was found in 16-bit images, or does not fit what was given of them.
+void sayValues(const json& values, bool asJson)
+{
+    const int bits = values.at("bits"), images = values.at("images"), above = values.at("above"), greatest = values.at("greatest");
+    const int most = (1 << bits) - 1;
+    if (!asJson)
+        std::fprintf(stderr, "%d images of 16 bits hold values up to %d: taken as %d bits, 0 to %d%s\n", images, greatest, bits, most,
+                     values.at("given").get<bool>() ? ", as given" : ", as found; --bits says otherwise");
+    if (above > 0)
+        std::fprintf(stderr, "agpnet: note: %d of %d images of 16 bits hold values above %d, the greatest of %d bits: up to %d\n", above, images, most, bits, greatest);
+    else if (values.at("given").get<bool>() && greatest <= most / 4)
+        std::fprintf(stderr, "agpnet: note: the images of 16 bits hold values up to %d only, and %d bits are 0 to %d: they are dark, or of fewer bits\n", greatest, bits, most);
+}
+
+/// Writes the model. Where that fails, the training is not lost.
+void saveModel(Trainer& trainer, const Options& options, const std::string& state)
+{
+    try
+    {
+        trainer.save(options.out, !options.reference);
+    }
+    catch (const cv::Exception& error)
+    {
+        try
+        {
+            trainer.saveState(state);
+        }
+        catch (const cv::Exception&) // then the last checkpoint is what there is
+        {
+        }
+        std::error_code ignored;
+        fail("{}; {}", error.err,
+             fs::exists(state, ignored) ? fmt::format("the training is kept in {}: the same command with --resume goes on", state)
+                                        : "the training could not be kept either");
+    }
+}
+
+/// By torchrun, after one of several processes had ended.
+bool restarted()
+{
+    const char* count = std::getenv("TORCHELASTIC_RESTART_COUNT");
+    return count && std::atoi(count) > 0;
+}
+
+int train(const Options& options)
+{
+    const auto start = std::chrono::steady_clock::now();
+    std::signal(SIGXFSZ, SIG_IGN); // a limit on file sizes is then an error with a sentence, like a full disk
+    requireWritable(options.out);
+    const std::string state = options.out + ".state";
+    removeParts(options.out);
+    removeParts(state);
+    const std::vector<Product> products = readProducts(options);
+    const json data = dataNote(products);
+
+    cv::Ptr<Trainer> trainer;
+    if (options.resume || (restarted() && fs::exists(state)))
+    {
+        trainer = Trainer::resume(state, options.device, options.backbone.empty() ? "" : findBackbone(options.backbone),
+                                  configText(options, products[0].data.items[0].path));
+        requireSameData(json::parse(trainer->record()), data, state);
+    }
+    else
+        trainer = Trainer::create(findBackbone(options.backbone), configText(options, products[0].data.items[0].path), options.device);
+    trainer->note("data", jsonText(data));
+    const TrainingProcess process = trainer->joinProcesses();
+    const bool speaks = process.rank == 0; // one of all does
+
+    const tools::Input input = tools::inputOf(json::parse(trainer->config()).at("input"));
+    std::vector<ImageSet> sets;
+    for (const Product& product : products)
+    {
+        sets.push_back({product.name, product.data.items.size(), [&product, input](size_t i) { return tools::readItem(product.data.items[i], input); }});
+        if (!options.asJson && speaks)
+            std::fprintf(stderr, "%s%zu good images (%s)\n", product.name.empty() ? "" : (product.name + ": ").c_str(), product.data.items.size(),
+                         product.data.layout.c_str());
+    }
+    if (!options.asJson && speaks)
+        std::fprintf(stderr, "%d steps of %d at %dx%d%s\n", trainer->steps(), trainer->batchSize(), trainer->inputSize().height,
+                     trainer->inputSize().width, process.size > 1 ? fmt::format(" in {} processes", process.size).c_str() : "");
+    double loss = 0;
+    bool complete = false;
+    {
+        const InterruptGuard guard;
+        Progress progress("step", "steps", trainer->steps(), trainer->stepsDone(), options.asJson || !speaks);
+        Checkpoints checkpoints(*trainer, state, options.checkpoint);
+        const auto afterStep = [&](const TrainProgress& at) {
+            loss = at.loss;
+            progress.setTotal(at.steps);
+            progress.update(at.step, fmt::format("loss {:.4f}", at.loss));
+            if (interrupted == 0 && speaks)
+                checkpoints.afterStep();
+            return interrupted == 0;
+        };
+        try
+        {
+            complete = trainer->fit(sets, afterStep);
+        }
+        catch (const cv::Exception& error)
+        {
+            if (process.size == 1 || !speaks || trainer->stepsDone() == 0)
+                throw;
+            trainer->saveState(state); // of the last step that all had done
+            fail("{}; the training is kept in {}: the same command with --resume goes on", error.err, state);
+        }
+    }
+    if (!speaks)
+        return complete ? exitOk : exitInterrupted;
+    if (!complete)
+    {
+        trainer->saveState(state);
+        std::fprintf(stderr, "interrupted after step %d of %d; saved %s; the same command with --resume goes on\n", trainer->stepsDone(),
+                     trainer->steps(), state.c_str());
+        return exitInterrupted;
+    }
+    const json record = json::parse(trainer->record());
+    const json values = record.value("values", json());
+    if (!values.is_null())
+        sayValues(values, options.asJson);
+    const FileCount files = filesUsed(products, record.at("sets"));
+    trainer->note("files", jsonText(toJson(files)));
+    if (record.at("sets").at(0).contains("chosen"))
+        trainer->note("shots", jsonText(shotsNote(products, record)));
+    saveModel(*trainer, options, state);
+    std::error_code ignored;
+    fs::remove(state, ignored); // it is of no more use
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const cv::Ptr<Detector> detector = trainer->detector();
+    const double threshold = detector->threshold();
+    const std::vector<std::string> notes = thresholdNotes(json::parse(detector->header()).at("scores"));
+    json hashes = products[0].hash;
+    if (products.size() > 1)
+    {
+        hashes = json::object();
+        for (const Product& product : products)
+            hashes[product.name] = product.hash;
+    }
+    if (options.asJson)
+        std::printf("%s\n", jsonText({{"model", options.out}, {"steps", trainer->stepsDone()}, {"loss", loss}, {"seconds", seconds},
+                                 {"threshold", threshold}, {"values", values}, {"profile", record.value("profile", json::object())}, {"data_sha256", hashes}, {"files", toJson(files)},
+                                       {"notes", notes}}).c_str());
+    else
+    {
+        const double trained = record.value("seconds", 0.0);
+        std::printf("%s: %d steps in %s (%.1f images/s), %s in all, final loss %.4f, threshold %.4f\n", options.out.c_str(), trainer->stepsDone(),
+                    durationText(trained).c_str(), trained > 0 ? record.value("images_seen", 0.0) / trained : 0.0, durationText(seconds).c_str(), loss,
+                    threshold);
+        if (record.contains("early_stop") && record["early_stop"].contains("seen_at"))
+            std::printf("drawn-in defects were no longer told better after step %d\n", record["early_stop"]["seen_at"].get<int>());
+        if (options.profile)
+            std::printf("%s", profileText(record).c_str());
+        std::printf("%s\n", text(files).c_str());
+        for (const std::string& note : notes)
+            std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
+    }
+    return exitOk;
+}
+
+} // namespace
+
+void addTrain(CLI::App& app, Run& run)
+{
+    auto options = std::make_shared<Options>();
+    CLI::App* command = app.add_subcommand("train", "Learn a model from images of good parts");
+    command
+        ->add_option("--data", options->data,
+                     "Folder of good images, one with good/, an MVTec or VisA layout, or a CSV table; once for each product, as FOLDER or NAME=FOLDER")
+        ->required()
+        ->allow_extra_args(false);
+    command->add_option("--category", options->category, "Class, where --data holds several");
+    command->add_option("--split", options->split, "File that says which good images are for training and which for test");
+    command->add_option("--good", options->good, "Name of a folder, or label of a table, that means good; again for another (default: good, ok, normal, pass, false, 0)")
+        ->allow_extra_args(false);
+    command->add_option("--out", options->out, "The .agp file to write")->required();
+    command->add_option("--backbone", options->backbone, "Weights: safetensors or .pth (default: AGPNET_BACKBONE, or the fetched one)");
+    command->add_option("--config", options->config, "JSON file or text; see 'agpnet operators --config'");
+    command->add_option("--preset", options->preset, "default, paper (as published), or fast (168 pixels and fewer layers: a third of the time, a little less accurate)")->check(CLI::IsMember({"default", "paper", "fast"}));
+    command->add_option("--input", options->input, "rgb, rgb+depth or rgb+normals (MVTec 3D-AD)")->check(CLI::IsMember({"rgb", "rgb+depth", "rgb+normals"}));
+    command->add_option("--bits", options->bits, "Of the values in 16-bit images, 8 to 16: 12 means 0 to 4095 (default: found in the images)")->check(CLI::Range(8, 16));
+    command->add_option("--steps", options->steps, "Optimisation steps")->check(positiveNumber());
+    command->add_option("--batch", options->batch, "Images a step")->check(positiveNumber());
+    command->add_option("--size", options->size, "Input HEIGHTxWIDTH, multiples of the backbone's patch");
+    command->add_option("--lr", options->learningRate, "Learning rate")->check(positiveNumber());
+    command->add_option("--seed", options->seed, "Of weights, order and noise")->check(seedNumber());
+    command->add_option("--noise", options->noise, "guided, uniform or none")->check(CLI::IsMember({"guided", "uniform", "none"}));
+    command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
+    command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
+    command->add_option("--tile", options->tile, "Side in pixels of overlapping tiles that large images are cut into; 0: none")
+        ->check(nonNegativeNumber());
+    command->add_option("--tile-overlap", options->tileOverlap, "Share of a tile in common with the next (default 0.25)")->check(CLI::Range(0.0, 0.9));
+    command->add_option("--roi", options->region, "Region of interest: a mask picture, or points \"x,y x,y x,y\" (shares or pixels; polygons by ;)");
+    command->add_option("--augment", options->augment, "Changes that leave a part normal: names by commas, see docs/training.md; or none")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    command->add_option("--shots", options->shots, "Train on so few pictures of each product, chosen by the seed")->check(positiveNumber());
+    command->add_flag("--early-stop", options->earlyStop, "End sooner when drawn-in defects are no longer told better; --steps is then the most");
+    command->add_option("--false-alarms", options->falseAlarms, "Share of good pictures that the thresholds are to call (default 0.01)")
+        ->check(CLI::Range(1e-6, 0.5));
+    command->add_option("--checkpoint", options->checkpoint, "Seconds between saved states (default 60; 0: after each step)")
+        ->check(nonNegativeNumber());
+    command->add_flag("--no-image-noise", options->noImageNoise, "Noise on features only, which is the default; halves the time of --preset paper");
+    command->add_flag("--reference-backbone", options->reference, "Name the backbone by hash instead of embedding it");
+    command->add_flag("--resume", options->resume, "Go on from OUT.state, which an interrupted or killed training left");
+    command->add_flag("--profile", options->profile, "Print where the time went");
+    command->add_flag("--json", options->asJson, "One JSON object on stdout, no progress");
+    command->callback([options, &run] { run = [options] { return train(*options); }; });
+}
+
+} // namespace agpnet::app

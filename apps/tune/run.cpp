@@ -1,0 +1,215 @@
+#include "apps/tune/run.h"
+
+#include "apps/tune/progress.h"
+#include "apps/tune/deep.h"
+#include "apps/tune/report.h"
+#include "apps/tune/session.h"
+#include "common/atomic_file.h"
+#include "common/error.h"
+#include "tuning/problems.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+
+namespace agpnet::app
+{
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using stages::Problem;
+using tuning::Record;
+
+namespace
+{
+
+/// Where the library looks by itself.
+fs::path usualRecord(const stages::DeviceIdentity& device)
+{
+    const char* cache = std::getenv("XDG_CACHE_HOME");
+    const char* home = std::getenv("HOME");
+    fs::path folder;
+    if (cache && fs::path(cache).is_absolute())
+        folder = cache;
+    else
+    {
+        require(home && fs::path(home).is_absolute(), "there is no home folder to write to; say --out");
+        folder = fs::path(home) / ".cache";
+    }
+    std::string name = std::string(stages::nameOf(device.api)) + "-";
+    for (char c : device.name)
+        if (std::isalnum(static_cast<unsigned char>(c)))
+            name += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        else if (name.back() != '-')
+            name += '-';
+    while (name.back() == '-')
+        name.pop_back();
+    return folder / "agpnet" / "tuning" / (name + ".json");
+}
+
+std::string titleOf(const Problem& problem)
+{
+    return fmt::format("{}{}{} {} {}", problem.stage, problem.kind.empty() ? "" : " ", problem.kind, problem.layout, stages::shapeText(problem));
+}
+
+void writeReport(const TuneOptions& options, const fs::path& out, const Record& record)
+{
+    if (options.report.empty())
+        return;
+    fs::path path = out;
+    path.replace_extension(options.report);
+    writeFileAtomically(path, options.report == "md" ? markdownReport(record) : htmlReport(record));
+    std::printf("%s: the report\n", path.c_str());
+}
+
+} // namespace
+
+void listDevices(const TuneOptions& options)
+{
+    Worker worker(options.worker);
+    const double timeout = options.timeout;
+    for (const char* api : {"cpu", "opencl", "cuda"})
+        for (int i = 0; i < 16; i++)
+        {
+            const std::string name = std::string(api) == "cpu" ? api : fmt::format("{}:{}", api, i);
+            try
+            {
+                const auto device = tuning::deviceFromJson(worker.ask({{"do", "device"}, {"device", name}}, timeout).at("device"));
+                std::printf("%-10s %s%s%s\n", name.c_str(), device.name.c_str(), device.software ? " (in software)" : "",
+                            device.driver.empty() ? "" : fmt::format(", driver {}", device.driver).c_str());
+            }
+            catch (const Error& error)
+            {
+                if (i == 0)
+                    std::printf("%-10s none: %s\n", name.c_str(), error.what());
+                break;
+            }
+            if (std::string(api) == "cpu")
+                break;
+        }
+    for (const Problem& problem : tuning::usualProblems())
+    {
+        std::string names;
+        const json list = worker.ask({{"do", "candidates"}, {"device", "cpu"}, {"problem", tuning::toJson(problem)}}, timeout);
+        for (const json& each : list.at("candidates"))
+            names += fmt::format(" {}", each.at("variant").get<std::string>());
+        std::printf("%-40s cpu:%s\n", titleOf(problem).c_str(), names.c_str());
+    }
+}
+
+void runTune(const TuneOptions& options, const std::vector<Problem>& problems)
+{
+    std::optional<BuildTools> tools;
+    if (!options.deep.empty())
+        tools.emplace(options.deep);
+    const std::vector<std::string> command = tools ? std::vector{tools->trial.string()} : options.worker;
+    Worker worker(command);
+    const json facts = worker.ask({{"do", "device"}, {"device", options.device}}, options.timeout);
+    const stages::DeviceIdentity identity = tuning::deviceFromJson(facts.at("device"));
+    const fs::path out = options.out.empty() ? usualRecord(identity) : fs::path(options.out);
+    if (options.dryRun)
+    {
+        size_t schedules = 0;
+        for (const Problem& problem : problems)
+        {
+            const json list = worker.ask({{"do", "candidates"}, {"device", options.device}, {"problem", tuning::toJson(problem)}}, options.timeout);
+            schedules += list.at("candidates").size();
+            std::printf("%-44s %zu schedules\n", titleOf(problem).c_str(), list.at("candidates").size());
+        }
+        std::printf("%zu problems, %zu schedules on %s%s, at most %s; the record goes to %s\n", problems.size(), schedules, identity.name.c_str(),
+                    identity.software ? " (in software)" : "", durationText(options.budget).c_str(), out.c_str());
+        return;
+    }
+    if (out.has_parent_path())
+        fs::create_directories(out.parent_path());
+    if (fs::exists(out))
+        tuning::readRecord(out); // refuses to be written over, before the work and not after
+    Journal journal(out.string() + ".journal", {{"agpnet_tuning_journal", 1}, {"facts", facts}, {"worker", command[0]}}, options.resume);
+    if (options.resume)
+        std::printf("continued: %zu trials are there\n", journal.continued());
+    std::printf("%s%s: %zu problems, at most %s\n", identity.name.c_str(), identity.software ? " (in software: its ranking is used for no GPU)" : "",
+                problems.size(), durationText(options.budget).c_str());
+    std::fflush(stdout);
+
+    TuneSession::Settings settings;
+    settings.device = options.device;
+    settings.budget = options.budget;
+    settings.timeout = options.timeout;
+    settings.perTrial = tools ? 0.15 : std::clamp(options.budget / static_cast<double>(problems.size()) / 20, 0.05, 1.0);
+    settings.say = [](const std::string& line)
+    {
+        std::printf("%s\n", line.c_str());
+        std::fflush(stdout);
+    };
+    TuneSession session(worker, journal, settings);
+    const fs::path workFolder = out.string() + ".schedules";
+    std::optional<DeepSearch> deep;
+    if (tools)
+        deep.emplace(*tools, workFolder, worker, session, journal, options.seed);
+
+    Record record;
+    bool complete = true;
+    for (const Problem& problem : problems)
+    {
+        if (!session.timeLeft())
+        {
+            complete = false;
+            break;
+        }
+        settings.say(titleOf(problem));
+        const std::vector<Candidate> candidates = session.candidates(problem);
+        require(!candidates.empty(), "{}: no schedule for it runs on {}", titleOf(problem), options.device);
+        for (const Candidate& candidate : candidates)
+        {
+            const bool first = candidate.variant == candidates.front().variant;
+            if (!first && !session.timeLeft())
+            {
+                complete = false;
+                break;
+            }
+            if (session.measure(problem, candidate, candidates.front(), "first").status != tuning::Status::Ok && first)
+                break;
+        }
+        if (deep)
+            deep->search(problem, candidates.front(), identity.api, options.trials, options.budget / static_cast<double>(problems.size()));
+        if (std::optional<tuning::Entry> entry = session.conclude(problem, candidates.front()))
+            record.entries.push_back(std::move(*entry));
+        else
+            settings.say("  the default fails: nothing is recorded");
+    }
+    if (deep)
+    {
+        const fs::path preset = options.preset.empty() ? fs::path(out).replace_extension("variants") : fs::path(options.preset);
+        const json rows = deep->variantsOf(record);
+        writeFileAtomically(preset, rows.dump(2) + "\n");
+        std::printf("%s: %zu rows for halide_generators/presets\n", preset.c_str(), rows.at("variants").size());
+    }
+    {
+        const FileLock lock(out);
+        Record whole = fs::exists(out) ? tuning::readRecord(out) : Record();
+        tuning::merge(whole, record);
+        tuning::writeRecord(out, whole);
+        writeReport(options, out, whole);
+    }
+    if (complete)
+    {
+        journal.remove();
+        std::error_code ignored;
+        fs::remove_all(workFolder, ignored);
+    }
+    std::printf("%s: %zu problems%s\n", out.c_str(), record.entries.size(),
+                complete ? "" : "; the time was up before all was measured: --resume continues");
+}
+
+void mergeRecords(const TuneOptions& options, const std::vector<std::string>& records)
+{
+    Record whole;
+    for (const std::string& path : records)
+        tuning::merge(whole, tuning::readRecord(path));
+    const FileLock lock(options.out);
+    tuning::writeRecord(options.out, whole);
+    writeReport(options, options.out, whole);
+    std::printf("%s: %zu measurements of %zu records\n", options.out.c_str(), whole.entries.size(), records.size());
+}
+
+} // namespace agpnet::app

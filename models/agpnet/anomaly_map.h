@@ -1,0 +1,36 @@
+// A reconstruction becomes maps and scores: residual, smoothing, enlargement, image score. By the stages, where the tensors are.
+#pragma once
+
+#include "models/agpnet/network.h"
+
+namespace agpnet
+{
+
+struct AnomalyMaps
+{
+    at::Tensor maps;       ///< [N, 1, H, W]
+    at::Tensor scoredMaps; ///< likewise: those that scores are taken from
+    at::Tensor scores;     ///< [N, 1]
+};
+
+/// The distance of features from their reconstruction, [N, 1, h, w]. metric: as stages::metricOf() knows it.
+at::Tensor residualOf(const std::string& metric, const Reconstruction& reconstruction);
+
+/// Of residuals [N, 1, h, w] at height × width; sigma in pixels there.
+AnomalyMaps heatmapOf(const Config& config, const at::Tensor& residual, int height, int width, double sigma);
+
+/// At the model's input size. On a device nothing waits for the results.
+AnomalyMaps anomalyMaps(const Config& config, const Reconstruction& reconstruction);
+
+/// What images are decided by, in one tensor so that a device is waited for once: [N, 2 + 2C] of each its score, the number of its product, FeatureRange::statistics().
+at::Tensor evidenceOf(const at::Tensor& scores, const Reconstruction& reconstruction);
+
+/// All that one pass finds.
+struct Findings
+{
+    AnomalyMaps maps;
+    at::Tensor evidence;
+};
+Findings findingsIn(const AgpNet& net, const at::Tensor& images);
+
+} // namespace agpnet

@@ -1,0 +1,419 @@
+#include "models/agpnet/config.h"
+
+#include "common/error.h"
+#include "common/json_text.h"
+#include "common/text_file.h"
+#include "models/agpnet/config_keys.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace agpnet
+{
+namespace
+{
+
+const char presetKey[] = "preset";
+
+const std::pair<Noise, const char*> noiseNames[] = {
+    {Noise::Guided, "guided"}, {Noise::Uniform, "uniform"}, {Noise::None, "none"}};
+
+/// Calls visit(key, field) for every field: the one list that reading, writing and the unknown-key check share.
+template <typename ConfigType, typename Visit>
+void forEachField(ConfigType& c, Visit visit)
+{
+    visit("prefer", c.prefer);
+    visit("height", c.height);
+    visit("width", c.width);
+    visit("input", c.input);
+    visit("bits", c.bits);
+    visit("layers", c.layers);
+    visit("target", c.target);
+    visit("decoder_depth", c.decoderDepth);
+    visit("decoder_width", c.decoderWidth);
+    visit("decoder_heads", c.decoderHeads);
+    visit("decoder_mlp_ratio", c.decoderMlpRatio);
+    visit("prior_mean_query", c.priorMeanQuery);
+    visit("metric", c.metric);
+    visit("score_metric", c.scoreMetric);
+    visit("sigma", c.sigma);
+    visit("score", c.score);
+    visit("tile", c.tile);
+    visit("tile_overlap", c.tileOverlap);
+    visit("roi", c.roi);
+    visit("augment", c.augment);
+    visit("early_stop", c.earlyStop);
+    visit("shots", c.shots);
+    visit("noise", c.noise);
+    visit("alpha", c.alpha);
+    visit("beta", c.beta);
+    visit("image_noise", c.imageNoise);
+    visit("image_sigma", c.imageSigma);
+    visit("image_share", c.imageShare);
+    visit("attention_blocks", c.attentionBlocks);
+    visit("ema", c.ema);
+    visit("loss", c.loss);
+    visit("steps", c.steps);
+    visit("batch", c.batch);
+    visit("learning_rate", c.learningRate);
+    visit("weight_decay", c.weightDecay);
+    visit("warmup", c.warmup);
+    visit("drop_at", c.dropAt);
+    visit("gradient_clip", c.gradientClip);
+    visit("seed", c.seed);
+    visit("precision", c.precision);
+    visit("false_alarms", c.falseAlarms);
+    visit("cache_mib", c.cacheMiB);
+}
+
+[[noreturn]] void wrongType(const char* key, const nlohmann::json& value, const char* expected)
+{
+    fail("config: '{}' is {}, expected {}", key, value.dump(), expected);
+}
+
+void readValue(const char* key, const nlohmann::json& value, int& field)
+{
+    if (!value.is_number_integer() || value.get<int64_t>() < INT32_MIN || value.get<int64_t>() > INT32_MAX)
+        wrongType(key, value, "a whole number");
+    field = value.get<int>();
+}
+
+void readValue(const char* key, const nlohmann::json& value, uint64_t& field)
+{
+    if (!value.is_number_unsigned())
+        wrongType(key, value, "a whole number of at least 0");
+    field = value.get<uint64_t>();
+}
+
+void readValue(const char* key, const nlohmann::json& value, double& field)
+{
+    if (!value.is_number())
+        wrongType(key, value, "a number");
+    field = value.get<double>();
+}
+
+void readValue(const char* key, const nlohmann::json& value, bool& field)
+{
+    if (!value.is_boolean())
+        wrongType(key, value, "true or false");
+    field = value.get<bool>();
+}
+
+void readValue(const char* key, const nlohmann::json& value, std::string& field)
+{
+    if (!value.is_string())
+        wrongType(key, value, "a text");
+    field = value.get<std::string>();
+}
+
+void readValue(const char* key, const nlohmann::json& value, LayerGroups& field)
+{
+    const char expected[] = "a list of block numbers, or a list of such lists";
+    if (!value.is_array() || value.size() > 64)
+        wrongType(key, value, expected);
+    field.clear();
+    const bool nested = !value.empty() && value.front().is_array();
+    if (!nested && !value.empty())
+        field.emplace_back();
+    for (const nlohmann::json& item : value)
+    {
+        if (item.is_array() != nested || (nested && item.size() > 64))
+            wrongType(key, value, expected);
+        if (nested)
+            field.emplace_back();
+        for (const nlohmann::json& number : nested ? item : nlohmann::json::array({item}))
+            readValue(key, number, field.back().emplace_back());
+    }
+}
+
+void readValue(const char* key, const nlohmann::json& value, std::vector<std::string>& field)
+{
+    if (!value.is_array() || value.size() > 64)
+        wrongType(key, value, "a list of names");
+    field.clear();
+    for (const nlohmann::json& item : value)
+    {
+        field.emplace_back();
+        readValue(key, item, field.back());
+    }
+}
+
+void readValue(const char* key, const nlohmann::json& value, std::vector<Polygon>& field)
+{
+    const char* expected = "a list of polygons, each a list of [x, y]";
+    if (!value.is_array())
+        wrongType(key, value, expected);
+    field.clear();
+    for (const nlohmann::json& polygon : value)
+    {
+        if (!polygon.is_array())
+            wrongType(key, polygon, expected);
+        field.emplace_back();
+        for (const nlohmann::json& point : polygon)
+        {
+            if (!point.is_array() || point.size() != 2)
+                wrongType(key, point, expected);
+            double x = 0, y = 0;
+            readValue(key, point[0], x);
+            readValue(key, point[1], y);
+            field.back().push_back({x, y});
+        }
+    }
+}
+
+void readValue(const char* key, const nlohmann::json& value, Noise& field)
+{
+    for (const auto& [noise, name] : noiseNames)
+        if (value == name)
+        {
+            field = noise;
+            return;
+        }
+    wrongType(key, value, "guided, uniform or none");
+}
+
+template <typename Field>
+nlohmann::json written(const Field& field)
+{
+    return field;
+}
+
+nlohmann::json written(const Noise& field)
+{
+    for (const auto& [noise, name] : noiseNames)
+        if (noise == field)
+            return name;
+    return nullptr;
+}
+
+nlohmann::json written(const LayerGroups& field)
+{
+    return field.size() == 1 ? nlohmann::json(field[0]) : nlohmann::json(field);
+}
+
+template <typename Number>
+void checkRange(const char* key, Number value, double least, double most)
+{
+    require(std::isfinite(static_cast<double>(value)) && value >= least && value <= most,
+            "config: '{}' is {}, expected {} to {}", key, value, least, most);
+}
+
+void checkChoice(const char* key, const std::string& value, std::initializer_list<const char*> choices)
+{
+    std::string list;
+    for (const char* choice : choices)
+    {
+        if (value == choice)
+            return;
+        list += (list.empty() ? "" : ", ") + std::string(choice);
+    }
+    fail("config: '{}' is '{}', expected one of {}", key, value, list);
+}
+
+/// Few pictures are soon learned by heart: fewer steps for fewer of them, never more than the usual number.
+int stepsForShots(int shots, int usual)
+{
+    return static_cast<int>(std::min<int64_t>(usual, 100 + 25 * static_cast<int64_t>(shots)));
+}
+
+void checkRegion(const std::vector<Polygon>& roi)
+{
+    for (size_t i = 0; i < roi.size(); i++)
+    {
+        require(roi[i].size() >= 3, "config: 'roi' polygon {} has {} points, expected at least 3", i, roi[i].size());
+        for (const auto& [x, y] : roi[i])
+            require(x >= 0 && x <= 1 && y >= 0 && y <= 1, "config: 'roi' polygon {} has the point ({}, {}), expected shares of the image's sides, 0 to 1",
+                    i, x, y);
+    }
+}
+
+} // namespace
+
+int inputChannels(const Config& config)
+{
+    return config.input == "rgb" ? 3 : 6;
+}
+
+std::vector<int> allLayers(const LayerGroups& groups)
+{
+    std::set<int> all;
+    for (const std::vector<int>& group : groups)
+        all.insert(group.begin(), group.end());
+    return {all.begin(), all.end()};
+}
+
+const std::vector<std::string>& augmentationNames()
+{
+    static const std::vector<std::string> names = {"flip_horizontal", "flip_vertical", "rotate90", "rotate", "tilt", "shift", "brightness",
+                                                   "few-shot"};
+    return names;
+}
+
+void from_json(const nlohmann::json& json, Config& config)
+{
+    require(json.is_object(), "config: expected a JSON object, found {}", json.type_name());
+    size_t known = 0;
+    if (const auto it = json.find(presetKey); it != json.end())
+    {
+        require(it->is_string(), "config: '{}' is {}, expected a text", presetKey, it->dump());
+        config = preset(it->get<std::string>());
+        known++;
+    }
+    forEachField(config, [&](const char* key, auto& field) {
+        if (auto it = json.find(key); it != json.end())
+        {
+            readValue(key, *it, field);
+            known++;
+        }
+    });
+    if (known < json.size())
+        for (const auto& item : json.items())
+        {
+            const std::string& key = item.key();
+            bool found = key == presetKey;
+            std::string names = presetKey;
+            forEachField(config, [&](const char* name, auto&) {
+                found |= key == name;
+                names += fmt::format(", {}", name);
+            });
+            require(found, "config: unknown key '{}'; known are {}", key, names);
+        }
+    if (config.shots > 0)
+    {
+        if (!json.contains("steps"))
+            config.steps = stepsForShots(config.shots, config.steps);
+        if (!json.contains("augment"))
+            config.augment = {"few-shot"};
+    }
+    validate(config);
+}
+
+void to_json(nlohmann::json& json, const Config& config)
+{
+    json = nlohmann::json::object();
+    forEachField(config, [&](const char* key, const auto& field) { json[key] = written(field); });
+}
+
+void validate(const Config& c)
+{
+    checkChoice("prefer", c.prefer, {"accuracy", "speed"});
+    checkRange("height", c.height, 0, 4096);
+    checkRange("width", c.width, 0, 4096);
+    for (const std::vector<int>& group : c.layers)
+    {
+        require(!group.empty(), "config: 'layers' holds an empty group, expected at least one block number in each");
+        for (size_t i = 0; i < group.size(); i++)
+        {
+            checkRange("layers", group[i], 1, 1000);
+            require(i == 0 || group[i] > group[i - 1], "config: 'layers' must rise, found {} after {}", group[i], group[i - (i > 0)]);
+        }
+    }
+    checkChoice("input", c.input, {"rgb", "rgb+depth", "rgb+normals"});
+    require(c.bits == 0 || (c.bits >= 8 && c.bits <= 16), "config: 'bits' is {}, expected 0 (found in the training's images) or 8 to 16", c.bits);
+    checkChoice("target", c.target, {"standardised", "layernorm"});
+    checkRange("decoder_width", c.decoderWidth, 0, 8192);
+    checkRange("decoder_depth", c.decoderDepth, 1, 64);
+    checkRange("decoder_heads", c.decoderHeads, 0, 256);
+    checkRange("decoder_mlp_ratio", c.decoderMlpRatio, 0.1, 16);
+    checkChoice("metric", c.metric, {"l2", "scaled", "cosine"});
+    checkChoice("score_metric", c.scoreMetric, {"l2", "scaled", "cosine"});
+    checkRange("sigma", c.sigma, 0, 256);
+    checkChoice("score", c.score, {"max", "top1"});
+    require(c.tile == 0 || (c.tile >= 32 && c.tile <= 16384), "config: 'tile' is {}, expected 0 (off) or 32 to 16384 pixels", c.tile);
+    checkRange("tile_overlap", c.tileOverlap, 0, 0.9);
+    checkRegion(c.roi);
+    for (const std::string& name : c.augment)
+    {
+        const auto& known = augmentationNames();
+        require(std::find(known.begin(), known.end(), name) != known.end(), "config: 'augment' names '{}', expected one of {}", name,
+                fmt::join(known, ", "));
+    }
+    checkRange("shots", c.shots, 0, 10'000);
+    checkRange("alpha", c.alpha, 0, 100);
+    checkRange("beta", c.beta, 0, 100);
+    checkRange("image_sigma", c.imageSigma, 0, 100);
+    checkRange("image_share", c.imageShare, 0, 1);
+    checkRange("attention_blocks", c.attentionBlocks, 0, 64);
+    checkRange("ema", c.ema, 0, 0.999999);
+    checkChoice("loss", c.loss, {"mse", "cosine", "hard"});
+    checkRange("steps", c.steps, 1, 10'000'000);
+    checkRange("batch", c.batch, 1, 4096);
+    checkRange("learning_rate", c.learningRate, 0, 10);
+    checkRange("weight_decay", c.weightDecay, 0, 10);
+    checkRange("warmup", c.warmup, 0, 1);
+    checkRange("drop_at", c.dropAt, 0, 1);
+    checkRange("gradient_clip", c.gradientClip, 1e-6, 1e6);
+    checkChoice("precision", c.precision, {"auto", "fp32", "bf16"});
+    checkRange("false_alarms", c.falseAlarms, 1e-6, 0.5);
+    checkRange("cache_mib", c.cacheMiB, 0, 1 << 20);
+}
+
+Config preset(const std::string& name)
+{
+    Config config;
+    if (name == "default")
+        return config;
+    if (name == "paper")
+    {
+        config.layers = {{3, 6, 9, 12}};
+        config.target = "layernorm";
+        config.metric = config.scoreMetric = "l2";
+        config.sigma = 0;
+        config.score = "max";
+        config.imageNoise = true;
+        config.attentionBlocks = 0;
+        config.decoderDepth = 4;
+        return config;
+    }
+    if (name == "fast")
+    {
+        config.prefer = "speed";
+        config.steps = 300;
+        return config;
+    }
+    fail("config: 'preset' is '{}', expected default, paper or fast", name);
+}
+
+std::set<std::string> keysOf(const nlohmann::json& config)
+{
+    std::set<std::string> keys;
+    for (const auto& item : config.items())
+        keys.insert(item.key());
+    if (keys.erase(presetKey) == 0)
+        return keys;
+    const nlohmann::json usual = Config();
+    for (const char* name : {"paper", "fast"}) // what another one would have chosen, this one has chosen too
+    {
+        const nlohmann::json chosen = preset(name);
+        for (const auto& item : chosen.items())
+            if (item.value() != usual.at(item.key()) && item.key() != "steps") // which is the most that it takes, no wish
+                keys.insert(item.key());
+    }
+    return keys;
+}
+
+nlohmann::json configJson(const std::string& textOrPath)
+{
+    std::string text = textOrPath;
+    std::string source = "config";
+    constexpr size_t mostBytes = 1 << 20;
+    const size_t first = textOrPath.find_first_not_of(" \t\r\n");
+    if (first == std::string::npos)
+        return nlohmann::json::object();
+    if (textOrPath[first] != '{')
+    {
+        source = textOrPath;
+        text = readTextFile(textOrPath, "a config", mostBytes);
+    }
+    require(text.size() <= mostBytes, "{}: {} bytes of config, expected at most 1 MiB", source, text.size());
+    return parseJson(text, source);
+}
+
+Config configFromTextOrFile(const std::string& textOrPath)
+{
+    return configJson(textOrPath).get<Config>();
+}
+
+} // namespace agpnet

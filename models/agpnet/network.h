@@ -1,0 +1,95 @@
+// AGPNet for inference: frozen backbone, F_clean, decoder. The auxiliary branch lives in training.h and is not needed here.
+#pragma once
+
+#include "models/backbones/backbone.h"
+#include "models/weights/mapped_file.h"
+#include "models/agpnet/config.h"
+#include "models/agpnet/decoder/decoder.h"
+#include "models/features/standardizer.h"
+#include "models/agpnet/decoder/frozen_decoder.h"
+#include "models/layers/precision.h"
+#include "models/weights/state_dict.h"
+
+#include <memory>
+#include <string>
+
+namespace agpnet
+{
+
+/// A frozen feature extractor and where it came from.
+struct Backbone
+{
+    std::string name;   ///< for people: the file's stem
+    std::string path;   ///< where it was read from; empty if it was embedded
+    std::string hash;   ///< stateDictHash(weights): its identity
+    StateDict weights;  ///< in the family's own names
+    BackboneConfig config;
+    Bytes mapped; ///< the file that the weights look into, where nothing was written to it; else empty
+};
+
+Backbone readBackbone(const std::string& path);
+
+/// The config with what it leaves open filled in for this backbone: input size, layers, width of the decoder.
+Config completed(Config config, const BackboneFacts& backbone);
+
+/// Refuses a config that the backbone cannot serve.
+DecoderShape decoderShape(const Config& config, const BackboneFacts& backbone);
+
+struct Features
+{
+    at::Tensor tokens; ///< [N, L, C], float32: what the groups of layers give, before they are brought to one scale
+    at::Tensor prior;  ///< prior attention [N, L]; undefined unless asked for
+};
+
+/// images: [N, 3 or 6, H, W], RGB and perhaps geometry, 0 to 1, at the config's size.
+Features extractFeatures(const Extractor& extractor, const Config& config, const at::Tensor& images, bool attention);
+
+/// images in 0 to 1 → what the backbone expects, on their own device.
+at::Tensor normalised(const BackboneFacts& backbone, const at::Tensor& images);
+Features extractNormalised(const Extractor& extractor, const Config& config, const at::Tensor& normalisedImages, bool attention);
+
+/// Tokens [N, rows·columns, C] seen as [N, C, rows, columns]; no copy.
+at::Tensor asGrid(const at::Tensor& tokens, int rows, int columns);
+
+struct Reconstruction
+{
+    at::Tensor clean;         ///< [N, C, h, w], float32, a view of tokens
+    at::Tensor reconstructed; ///< likewise
+    at::Tensor product;       ///< whose scale each image was given, [N]; of Training::reconstruct() undefined
+};
+
+/// Of what goes into the layers of both transformers. A backbone that is none has none.
+struct NetRanges
+{
+    Ranges backbone, decoder;
+};
+
+/// Immutable after construction; every method may be called from several threads.
+class AgpNet
+{
+public:
+    /// @param ranges  wanted for products of 8 bits
+    AgpNet(const Config& config, const Backbone& backbone, const FeatureScale& scale, const Decoder& decoder, ComputeType compute,
+           at::Device device = at::kCPU, const NetRanges& ranges = {});
+
+    /// images as in extractFeatures, on the model's device, as are the results. Nothing waits for a device.
+    Reconstruction reconstruct(const at::Tensor& images) const;
+
+    const Config& config() const { return config_; }
+    ComputeType compute() const { return compute_; }
+    at::Device device() const { return device_; }
+    int rows() const { return decoder_.shape().rows; }
+    int columns() const { return decoder_.shape().columns; }
+    int channels() const { return decoder_.shape().channels; }
+    int64_t products() const { return scale_.products(); } ///< that the scale of features tells apart
+
+private:
+    Config config_;
+    ComputeType compute_;
+    at::Device device_;
+    std::unique_ptr<Extractor> extractor_;
+    FeatureScale scale_;
+    FrozenDecoder decoder_;
+};
+
+} // namespace agpnet

@@ -1,0 +1,148 @@
+// What the program knows of a backbone: an interface, a handful of facts, and a list of families that make one from weights.
+// How to add a family: CONTRIBUTING.md.
+#pragma once
+
+#include "models/onnx/onnx_writer.h"
+#include "models/layers/precision.h"
+#include "models/layers/quantisation.h"
+#include "models/weights/state_dict.h"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <nlohmann/json.hpp>
+
+namespace agpnet
+{
+
+/// Whose attention is the prior of a transformer. A convolutional network has none; see Cnn.
+enum class AttentionAggregate
+{
+    ClassToken, ///< how much the class token looks at each patch
+    MeanQuery   ///< how much the patches look at each patch, on average
+};
+
+struct ExtractorOptions
+{
+    ComputeType compute = ComputeType::Float32;
+    /// Lay weights out for oneDNN once, where the backbone and this LibTorch can. Costs a copy of the weights.
+    bool prepack = true;
+    at::Device device = at::kCPU;
+    int64_t depth = 0; ///< of a transformer's blocks, so many from the first will be asked for; 0: all. The others cost no memory
+    /// Of a transformer's blocks, for Int8, and for describe() in products of 8 bits. Another network computes, and is described, in float32.
+    Ranges ranges = {};
+    /// Called now and then: the weights read so far have been copied.
+    std::function<void()> copied = [] {};
+};
+
+/// What can be said of a backbone without its weights.
+struct BackboneFacts
+{
+    int64_t stride = 0;            ///< the image's sides are multiples of it; the token grid is the image's size divided by it
+    std::vector<int64_t> channels; ///< of each layer that can be asked for, from the first to the last
+    std::array<double, 3> mean = {0.485, 0.456, 0.406}; ///< the image is (pixel / 255 - mean) / std; by default as on ImageNet
+    std::array<double, 3> std = {0.229, 0.224, 0.225};
+    std::vector<int> defaultLayers; ///< 1-based, rising: what to ask for where nobody says
+
+    int depth() const { return static_cast<int>(channels.size()); }
+};
+
+/// A frozen feature extractor. Calls from several threads at once are fine.
+class Extractor
+{
+public:
+    struct Output
+    {
+        std::vector<at::Tensor> tokens; ///< per requested layer [N, L, channels of that layer], float32, all on one grid
+        at::Tensor attention;           ///< [N, L], float32, not negative; undefined unless asked for
+    };
+
+    virtual ~Extractor() = default;
+    Extractor(const Extractor&) = delete;
+    Extractor& operator=(const Extractor&) = delete;
+
+    /// image: [N, 3, H, W], normalised, H and W multiples of the stride. layers: 1-based, rising. Nothing after the last of them
+    /// is computed. The results carry no gradient, but may enter a computation that does.
+    Output forward(const at::Tensor& image, const std::vector<int>& layers, bool attention = false,
+                   AttentionAggregate aggregate = AttentionAggregate::ClassToken) const;
+
+    /// What forward() computes of one image [1, 3, H, W], as nodes of an ONNX graph: of each layer the tokens [1, L, channels]. Only of
+    /// an extractor in float32 that is not laid out for oneDNN. A family that has no such description refuses.
+    virtual std::vector<OnnxValue> describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const;
+
+    const BackboneFacts& facts() const { return facts_; }
+
+protected:
+    explicit Extractor(BackboneFacts facts);
+
+private:
+    /// forward() has checked what is given, and checks the shapes of what is returned. No gradient is recorded around it.
+    virtual Output run(const at::Tensor& image, const std::vector<int>& layers, bool attention,
+                       AttentionAggregate aggregate) const = 0;
+
+    BackboneFacts facts_;
+};
+
+/// One way of making extractors.
+struct BackboneFamily
+{
+    std::string name; ///< in the model file
+
+    /// Ends of tensors' names, at a dot, by which weights of this family are told.
+    std::vector<std::string> signs;
+
+    /// The configuration that names and shapes tell, and the weights in the family's own names. An Error names the tensor that is
+    /// missing, misshapen or of another architecture. `file` is the stem of the file's name, or empty: the last resort for what
+    /// weights do not say.
+    std::pair<nlohmann::json, StateDict> (*recognise)(const StateDict& weights, const std::string& file) = nullptr;
+
+    /// Error where a field of the configuration is missing, unknown or senseless.
+    BackboneFacts (*facts)(const nlohmann::json& config) = nullptr;
+
+    /// Error where the weights are not those that the configuration describes.
+    std::unique_ptr<Extractor> (*make)(const nlohmann::json& config, const StateDict& weights,
+                                       const ExtractorOptions& options) = nullptr;
+};
+
+/// A family of which Config is the configuration, with JSON and a factsOf(), and Network the extractor made from it.
+template <typename Config, typename Network>
+BackboneFamily familyOf(std::string name, std::vector<std::string> signs, decltype(BackboneFamily::recognise) recognise)
+{
+    BackboneFamily family;
+    family.name = std::move(name);
+    family.signs = std::move(signs);
+    family.recognise = recognise;
+    family.facts = [](const nlohmann::json& config) { return factsOf(config.get<Config>()); };
+    family.make = [](const nlohmann::json& config, const StateDict& weights,
+                     const ExtractorOptions& options) -> std::unique_ptr<Extractor>
+    { return std::make_unique<Network>(config.get<Config>(), weights, options); };
+    return family;
+}
+
+/// Adds a family to those of this library (vit, resnet, efficientnet). Its name must be new.
+void addBackboneFamily(BackboneFamily family);
+
+/// Which backbone: the family, what the family needs to make it again from its weights, and the facts that follow.
+struct BackboneConfig : BackboneFacts
+{
+    std::string family;
+    nlohmann::json details;
+};
+
+/// One object: the details and "architecture", the family's name. Without it (as files had it before there were several): "vit".
+void to_json(nlohmann::json& json, const BackboneConfig& config);
+void from_json(const nlohmann::json& json, BackboneConfig& config);
+
+/// Asks the first family that one of the names is a sign of; see BackboneFamily::recognise.
+std::pair<BackboneConfig, StateDict> recogniseBackbone(const StateDict& weights, const std::string& file = {});
+
+std::unique_ptr<Extractor> makeExtractor(const BackboneConfig& config, const StateDict& weights,
+                                         const ExtractorOptions& options = {});
+
+} // namespace agpnet

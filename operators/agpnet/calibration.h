@@ -1,0 +1,43 @@
+// What pictures score whose state is known, and the thresholds and the range of features that follow.
+#pragma once
+
+#include "agpnet/calibration.hpp"
+#include "operators/agpnet/inspection/inference.h"
+
+#include <map>
+
+namespace agpnet
+{
+
+/// Refuses options out of range.
+void validate(const CalibrationOptions& options);
+
+class CalibrationScores
+{
+public:
+    /// @param from  as in ScoreStatistics
+    explicit CalibrationScores(std::string from = {}) : from_(std::move(from)) {}
+
+    void addNormal(const Inspected& image);
+    void addAnomalous(const Inspected& image, const cv::Mat& mask); ///< mask: may be empty
+    void add(const CalibrationScores& other);
+
+    size_t normals() const { return normal_.scores.size(); }
+    ScoreStatistics statistics(const CalibrationOptions& options) const;
+
+    /// Of normal pictures, of each of so many products that the scale tells apart. Unknown where one has too few.
+    DriftRange driftRange(int64_t products) const;
+
+private:
+    struct Scores
+    {
+        std::vector<double> scores;
+        std::vector<double> pixels; ///< of the map, some of each picture
+    };
+
+    std::string from_;
+    Scores normal_, anomalous_; ///< pixels of anomalous_: those inside masks
+    std::map<int64_t, std::vector<at::Tensor>> features_; ///< of normal pictures, by the product they were found to be of
+};
+
+} // namespace agpnet

@@ -1,0 +1,171 @@
+#include "common/error.h"
+#include "models/device/device.h"
+#include "models/device/team.h"
+#include "operators/agpnet/inspection/inference.h"
+#include "operators/operator_list.h"
+#include "operators/image/preprocess.h"
+#include "operators/core/view_tensor.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+
+namespace agpnet
+{
+namespace
+{
+
+class Detect final : public Operator
+{
+public:
+    explicit Detect(const Attributes& attributes)
+        : model_(attributes.text("model")), precision_(attributes.text("precision")), product_(attributes.text("product")),
+          sensitivity_(attributes.real("sensitivity")), threshold_(attributes.real("threshold")), pixelThreshold_(attributes.real("pixel_threshold")), tile_(static_cast<int>(attributes.integer("tile"))),
+          overlap_(attributes.real("tile_overlap")), threads_(static_cast<int>(attributes.integer("threads"))), device_(attributes.text("device")), polygons_(parsedPolygons(attributes.text("roi")))
+    {
+        require(tile_ <= 0 || tile_ >= leastTile, "Detect: attribute 'tile' is {}, expected -1 (as the model), 0 (off) or at least {}", tile_, leastTile);
+        for (const auto& polygon : polygons_)
+            for (const cv::Point2f& point : polygon)
+                inPixels_ |= point.x > 1 || point.y > 1;
+        if (!inPixels_)
+            sharesOf(polygons_, {}); // refuses early what can be refused without an image
+    }
+
+    std::vector<Shape> outputShapes(const std::vector<Shape>& inputs) const override
+    {
+        requireInputs("Detect", inputs, 1);
+        const Shape& image = inputs[0];
+        require(image[1] == 3 || image[1] == 6, "Detect: image has shape {}, expected [N, 3, H, W], or 6 channels with geometry", toText(image));
+        return {{image[0], 1, image[2], image[3]}, {image[0], 1}, {image[0], 1, image[2], image[3]}, {image[0], 1}};
+    }
+
+    void run(const std::vector<stages::View>& in, const std::vector<stages::View>& out, const stages::Device& device) override
+    {
+        const Team::Scope scope(threads_);
+        const at::Device given = torchDeviceOf("Detect", device), where = device_.empty() ? given : deviceNamed(device_);
+        if (!inference_ || inference_->net().device() != where)
+        {
+            inference_ = sharedInference(model_, precision_, where);
+            limits_ = limitsOn(where);
+        }
+        const at::Tensor images = tensorOf(in[0], given);
+        if (given.is_cpu()) // elsewhere it would have to be waited for
+            checkBlob(images, "Detect: image");
+        const cv::Size size(static_cast<int>(images.size(3)), static_cast<int>(images.size(2)));
+        const Inspection inspection = inspectionFor(size);
+        if (TileGrid(size, inspection.tiling).size() == 1 && inspection.region.empty())
+            return inspectWhole(images, where, out);
+        require(given.is_cpu(), "Detect: tiles and regions of interest take images in host memory, found images on {}", given.str());
+        std::vector<Frame> frames;
+        for (const at::Tensor& image : images.split(1))
+            frames.emplace_back(image);
+        const std::vector<Inspected> found = inference_->inspect(frames, inspection);
+        for (size_t i = 0; i < found.size(); i++)
+        {
+            const auto n = static_cast<int64_t>(i);
+            cv::Mat map = mapAt(found[i].map, size, inspection.region);
+            const at::Tensor tensor = at::from_blob(map.data, {1, size.height, size.width}, at::kFloat);
+            tensorOf(out[0])[n].copy_(tensor);
+            if (out.size() > 1)
+                tensorOf(out[1])[n].fill_(found[i].score);
+            const auto limit = [&](const at::Tensor& ofProducts) { return ofProducts[found[i].product].item<double>(); };
+            if (out.size() > 2)
+                tensorOf(out[2])[n].copy_(tensor.gt(limit(limits_.pixelThreshold)));
+            if (out.size() > 3)
+                tensorOf(out[3])[n].fill_(calibrated(found[i].score, limit(limits_.threshold), limit(limits_.steepness)));
+        }
+    }
+
+private:
+    static constexpr int leastTile = 32;
+
+    /// Thresholds, sensitivity included, and steepness for each product that an image may be found to be of: [products], float32.
+    struct Limits
+    {
+        at::Tensor threshold, pixelThreshold, steepness;
+    };
+
+    Limits limitsOn(at::Device where) const
+    {
+        std::vector<float> threshold, pixelThreshold, steepness;
+        for (int64_t product = 0; product < inference_->net().products(); product++)
+        {
+            const ScoreStatistics& normal = inference_->scores(product_, product);
+            threshold.push_back(static_cast<float>((threshold_ > 0 ? threshold_ : normal.threshold.value) / sensitivity_));
+            pixelThreshold.push_back(static_cast<float>((pixelThreshold_ > 0 ? pixelThreshold_ : normal.pixelThreshold.value) / sensitivity_));
+            steepness.push_back(static_cast<float>(steepnessFor(normal.median, normal.threshold.value)));
+        }
+        return {at::tensor(threshold).to(where), at::tensor(pixelThreshold).to(where), at::tensor(steepness).to(where)};
+    }
+
+    /// Everything where the model is. With images there too, nothing passes through the host, and nothing is waited for.
+    void inspectWhole(const at::Tensor& images, at::Device where, const std::vector<stages::View>& out) const
+    {
+        const c10::InferenceMode inference;
+        const Reconstruction reconstruction = inference_->net().reconstruct(resized(images, inference_->inputSize()).to(where));
+        const AnomalyMaps found = anomalyMaps(inference_->config(), reconstruction);
+        const at::Tensor score = found.scores.view({-1, 1, 1, 1});
+        const at::Tensor map = resized(found.maps, cv::Size(static_cast<int>(images.size(3)), static_cast<int>(images.size(2))));
+        const auto given = [&](size_t i) { return tensorOf(out[i], images.device()); };
+        const auto limit = [&](const at::Tensor& ofProducts) { return ofProducts.index_select(0, reconstruction.product).view({-1, 1, 1, 1}); };
+        given(0).copy_(map);
+        if (out.size() > 1)
+            given(1).copy_(score);
+        if (out.size() > 2)
+            given(2).copy_(map.gt(limit(limits_.pixelThreshold)));
+        if (out.size() > 3) // as calibrated()
+            given(3).copy_(at::where(score > 0, at::reciprocal(1 + (limit(limits_.threshold) / score).pow(limit(limits_.steepness))), 0.0));
+    }
+
+    /// The attributes over what the model was trained with.
+    Inspection inspectionFor(cv::Size image) const
+    {
+        Inspection inspection = inspectionOf(inference_->config());
+        if (tile_ >= 0)
+            inspection.tiling.side = tile_;
+        if (overlap_ >= 0)
+            inspection.tiling.overlap = overlap_;
+        if (!polygons_.empty())
+            inspection.region = {sharesOf(polygons_, inPixels_ ? image : cv::Size()), {}};
+        return inspection;
+    }
+
+    std::string model_, precision_, product_;
+    double sensitivity_, threshold_, pixelThreshold_;
+    int tile_;
+    double overlap_;
+    int threads_;
+    std::string device_;
+    std::vector<std::vector<cv::Point2f>> polygons_;
+    bool inPixels_ = false;
+    std::shared_ptr<const Inference> inference_;
+    Limits limits_; ///< as the attributes and inference_ say
+};
+
+} // namespace
+
+OperatorEntry detectOperator()
+{
+    OperatorSchema schema{"Detect",
+                          "Anomaly map and image score of images by a trained model; the whole path in one operator.",
+                          {{"image", "[N,3,H,W]", "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImage(image, 1/255., size, Scalar(), true) makes of 8 bits (of 12 bits divide by 4095); resized to the model, or cut into tiles that are", false}},
+                          {{"map", "[N,1,H,W]", "anomaly map at the image's size, 0 upward", false},
+                           {"score", "[N,1]", "image score, taken at the model's input size or at the scale of its tiles", false},
+                           {"mask", "[N,1,H,W]", "1 where the map exceeds the pixel threshold divided by sensitivity, else 0", true},
+                           {"calibrated", "[N,1]", "the score on a scale of 0 to 1 on which 0.5 is the threshold divided by sensitivity", true}},
+                          {requiredText("model", "path of a .agp file"),
+                           realAttribute("sensitivity", "divides the thresholds", 1, 1e-6, 1e6),
+                           realAttribute("threshold", "of the image score, 0.5 of calibrated; 0: the model's own", 0, 0, 1e12),
+                           realAttribute("pixel_threshold", "of the map, which makes the mask; 0: the model's own", 0, 0, 1e12),
+                           integerAttribute("tile", "side in pixels of the square tiles that cover the image; 0: the whole image is resized; -1: as the model was trained", -1, -1, 16384),
+                           realAttribute("tile_overlap", "least share of a tile in common with the next; -1: as the model was trained", -1, -1, 0.9),
+                           textAttribute("roi", "region of interest: points x,y separated by blanks, polygons by semicolons; shares of the image's sides, or pixels "
+                                                "if one is above 1; empty: as the model was trained"),
+                           textAttribute("product", "one of the model's products, whose thresholds are taken; empty: of the one that each image is found to be of"),
+                           textAttribute("precision", "auto takes int8 or bf16 where the device has it, it is faster, and the model was found accurate in it", "auto",
+                                         {"auto", "fp32", "bf16", "int8"}),
+                           integerAttribute("threads", "that compute on the CPU; 0: one for each core, unless OMP_NUM_THREADS says less", 0, 0, Team::most),
+                           deviceAttribute()}};
+    return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Detect>(attributes); }};
+}
+
+} // namespace agpnet

@@ -1,0 +1,61 @@
+// The stages as OpenCV functions: binds Mat and UMat to views, and picks the device by where the data lies.
+#include "agpnet/stages.hpp"
+
+#include "operators/core/array_binding.h"
+#include "operators/core/forked.h"
+#include "operators/core/opencv_exceptions.h"
+#include "operators/core/operator.h"
+
+namespace agpnet
+{
+
+void perturb(cv::InputArray x, cv::InputArray attention, cv::OutputArray out, const PerturbParams& params)
+{
+    guarded([&] {
+        requireThreads();
+        stages::PerturbParams stage;
+        stage.level = params.level == NOISE_IMAGE ? stages::Level::Image : stages::Level::Feature;
+        stage.alpha = params.alpha;
+        stage.beta = params.beta;
+        stage.ratio = params.ratio;
+        stage.seed = params.seed;
+        stage.step = params.step;
+        StageCall call({{"x", x}, {"attention", attention}});
+        call.output(out, call.shape(0));
+        stages::perturb(call.device(), call.input(0), call.input(1), stage, call.outputView(0));
+        call.finish();
+    });
+}
+
+void residual(cv::InputArray features, cv::InputArray reconstructed, cv::OutputArray distance, ResidualMetric metric)
+{
+    guarded([&] {
+        requireThreads();
+        StageCall call({{"features", features}, {"reconstructed", reconstructed}});
+        const Shape shape = call.shape(0);
+        call.output(distance, {shape[0], 1, shape[2], shape[3]});
+        stages::residual(call.device(), call.input(0), call.input(1), metric == RESIDUAL_COSINE   ? stages::Metric::Cosine
+                         : metric == RESIDUAL_SCALED ? stages::Metric::Scaled
+                                                     : stages::Metric::L2,
+                         call.outputView(0));
+        call.finish();
+    });
+}
+
+void heatmap(cv::InputArray residual, cv::OutputArray map, cv::OutputArray score, cv::Size size, double sigma, ScoreKind kind)
+{
+    guarded([&] {
+        requireThreads();
+        require(size.width > 0 && size.height > 0, "heatmap: size is {}x{}, expected at least 1x1", size.width, size.height);
+        StageCall call({{"residual", residual}});
+        const Shape shape = call.shape(0);
+        call.output(map, {shape[0], 1, size.height, size.width});
+        // the stage gives both scores; the one that was not asked for has nowhere to go
+        call.output(kind == SCORE_MAX ? score : cv::noArray(), {shape[0], 1});
+        call.output(kind == SCORE_TOP1 ? score : cv::noArray(), {shape[0], 1});
+        stages::heatmap(call.device(), call.input(0), sigma, call.outputView(0), call.outputView(1), call.outputView(2));
+        call.finish();
+    });
+}
+
+} // namespace agpnet
