@@ -106,9 +106,9 @@ void inspections(const Bench& bench, const Training& trained, at::Device device,
             std::printf("| %s | %d | call by call | %.2f | %.2f | %.0f | %.2f | %.3f | %.3f |\n", precision, static_cast<int>(batch), eager.median * 1e3, eager.p99 * 1e3,
                         static_cast<double>(batch) / each, networks / each, residuals / each, heatmaps / each);
             std::fflush(stdout);
-            if (device.is_cpu() || batch > Replay::largestBatch)
+            if (device.is_cpu() || batch > CapturedGraph::largestBatch)
                 continue;
-            const Replay replay([&](const at::Tensor& given) -> std::vector<at::Tensor> {
+            const CapturedGraph replay([&](const at::Tensor& given) -> std::vector<at::Tensor> {
                 const auto [maps, evidence] = findingsIn(net, given);
                 return {maps.maps, maps.scores, evidence};
             });

@@ -1,4 +1,4 @@
-// What each CUDA schedule asks of a GPU's memory, counted without one: the driver is the pretended one
+// What each CUDA schedule asks of a GPU's memory, counted without one: the driver is the fake one
 // (tests/halide_generators/fake_cuda.h), which runs the kernels on the CPU. A stage cannot be faster than its memory allows: where
 // `least` is far below `touched`, what lies between its kernels is written and read again; where `touched` is far below `moved`,
 // much depends on the caches; where `asked` is far below `moved`, neighbouring threads do not touch neighbours. With the argument
@@ -12,7 +12,7 @@
 
 using namespace agpnet::stages;
 
-extern "C" pretend_cuda::Get pretendCudaRecord;
+extern "C" fake_cuda::Get fakeCudaRecord;
 
 namespace
 {
@@ -39,12 +39,12 @@ void print(const std::string& name, int batch, size_t launches, double threads, 
 /// One row of the table.
 void measure(const Variant& variant, const Sizes& sizes, const std::function<void()>& call)
 {
-    pretend_cuda::Record& record = *pretendCudaRecord();
+    fake_cuda::Record& record = *fakeCudaRecord();
     record.launches.clear();
     call();
     double threads = 0;
     ptx::Work sum;
-    for (const pretend_cuda::Launch& launch : record.launches)
+    for (const fake_cuda::Launch& launch : record.launches)
     {
         double each = 1;
         for (const auto& shape : {launch.grid, launch.block})

@@ -57,7 +57,7 @@ AnomalyMaps anomalyMaps(const Config& config, const Reconstruction& reconstructi
 at::Tensor evidenceOf(const at::Tensor& scores, const Reconstruction& reconstruction)
 {
     // a product's number is exact in float32
-    return at::cat({scores, reconstruction.product.unsqueeze(1).to(at::kFloat), FeatureRange::statistics(reconstruction.clean)}, 1);
+    return at::cat({scores, reconstruction.product.unsqueeze(1).to(at::kFloat), DriftStatistics::statistics(reconstruction.clean)}, 1);
 }
 
 Findings findingsIn(const AgpNet& net, const at::Tensor& images)

@@ -152,14 +152,14 @@ at::Tensor tensorOf(const std::string& path, const TensorFile& file, const char*
     return it->second;
 }
 
-FeatureScale scaleOf(const std::string& path, const Config& config, const TensorFile& file, int64_t channels)
+Standardizer scaleOf(const std::string& path, const Config& config, const TensorFile& file, int64_t channels)
 {
     if (config.target != "standardised")
         return {};
     const at::Tensor mean = tensorOf(path, file, scaleMean), deviation = tensorOf(path, file, scaleDeviation);
     try
     {
-        return FeatureScale::checked(mean, deviation, channels);
+        return Standardizer::checked(mean, deviation, channels);
     }
     catch (const Error& error)
     {
@@ -293,7 +293,7 @@ DriftRange driftOf(const std::string& path, const json& header, const TensorFile
     const at::Tensor mean = tensorOf(path, file, rangeMean), deviation = tensorOf(path, file, rangeDeviation);
     try
     {
-        drift.features = FeatureRange::checked(mean, deviation, channels);
+        drift.features = DriftStatistics::checked(mean, deviation, channels);
     }
     catch (const Error& error)
     {

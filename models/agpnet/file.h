@@ -33,7 +33,7 @@ struct ProductScores
 /// What normal images' features are like as a whole.
 struct DriftRange
 {
-    FeatureRange features;         ///< of each product that the scale tells apart; unknown where images were too few
+    DriftStatistics features;         ///< of each product that the scale tells apart; unknown where images were too few
     std::vector<Threshold> limits; ///< of each: distances that normal images rarely exceed
 };
 
@@ -55,7 +55,7 @@ struct ModelFile
 {
     Config config;
     Backbone backbone;
-    FeatureScale scale; ///< what the config's target wants
+    Standardizer scale; ///< what the config's target wants
     Decoder::NamedTensors decoder;
     ScoreStatistics scores;              ///< of all products together
     std::vector<ProductScores> products; ///< in the order of training; empty where the products have no names

@@ -34,14 +34,14 @@ namespace
 {
 
 /// Of one layer of the backbone; refuses one that it does not have.
-int64_t channelsOf(const BackboneFacts& backbone, int layer)
+int64_t channelsOf(const BackboneProperties& backbone, int layer)
 {
     require(layer <= backbone.depth(), "config: 'layers' asks for block {}, the backbone has {}", layer, backbone.depth());
     return backbone.channels[static_cast<size_t>(layer - 1)];
 }
 
 /// Of all groups side by side.
-int64_t channelsOf(const BackboneFacts& backbone, const LayerGroups& groups)
+int64_t channelsOf(const BackboneProperties& backbone, const LayerGroups& groups)
 {
     int64_t sum = 0;
     for (const std::vector<int>& group : groups)
@@ -58,7 +58,7 @@ int64_t channelsOf(const BackboneFacts& backbone, const LayerGroups& groups)
 
 } // namespace
 
-Config completed(Config config, const BackboneFacts& backbone)
+Config completed(Config config, const BackboneProperties& backbone)
 {
     validate(config); // before anything is computed from it
     const bool quick = config.prefer == "speed";
@@ -81,7 +81,7 @@ Config completed(Config config, const BackboneFacts& backbone)
     return config;
 }
 
-DecoderShape decoderShape(const Config& config, const BackboneFacts& backbone)
+DecoderShape decoderShape(const Config& config, const BackboneProperties& backbone)
 {
     require(config.height > 0 && config.width > 0 && config.height % backbone.stride == 0 && config.width % backbone.stride == 0,
             "config: the input size {}x{} is no multiple of the backbone's patch, {}", config.height, config.width, backbone.stride);
@@ -102,7 +102,7 @@ DecoderShape decoderShape(const Config& config, const BackboneFacts& backbone)
     return shape;
 }
 
-at::Tensor normalised(const BackboneFacts& backbone, const at::Tensor& images)
+at::Tensor normalised(const BackboneProperties& backbone, const at::Tensor& images)
 {
     at::Tensor result = images.clone(at::MemoryFormat::Contiguous);
     for (int64_t c = 0; c < images.size(1); c++) // geometry is shown to the backbone as one more picture
@@ -147,7 +147,7 @@ Features extractNormalised(const Extractor& extractor, const Config& config, con
 
 Features extractFeatures(const Extractor& extractor, const Config& config, const at::Tensor& images, bool attention)
 {
-    return extractNormalised(extractor, config, normalised(extractor.facts(), images), attention);
+    return extractNormalised(extractor, config, normalised(extractor.properties(), images), attention);
 }
 
 at::Tensor asGrid(const at::Tensor& tokens, int rows, int columns)
@@ -155,7 +155,7 @@ at::Tensor asGrid(const at::Tensor& tokens, int rows, int columns)
     return tokens.view({tokens.size(0), rows, columns, tokens.size(2)}).permute({0, 3, 1, 2});
 }
 
-AgpNet::AgpNet(const Config& config, const Backbone& backbone, const FeatureScale& scale, const Decoder& decoder, ComputeType compute,
+AgpNet::AgpNet(const Config& config, const Backbone& backbone, const Standardizer& scale, const Decoder& decoder, ComputeType compute,
                at::Device device, const NetRanges& ranges)
     : config_(config), compute_(compute), device_(device),
       extractor_(makeExtractor(backbone.config, backbone.weights,

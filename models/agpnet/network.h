@@ -30,10 +30,10 @@ struct Backbone
 Backbone readBackbone(const std::string& path);
 
 /// The config with what it leaves open filled in for this backbone: input size, layers, width of the decoder.
-Config completed(Config config, const BackboneFacts& backbone);
+Config completed(Config config, const BackboneProperties& backbone);
 
 /// Refuses a config that the backbone cannot serve.
-DecoderShape decoderShape(const Config& config, const BackboneFacts& backbone);
+DecoderShape decoderShape(const Config& config, const BackboneProperties& backbone);
 
 struct Features
 {
@@ -45,7 +45,7 @@ struct Features
 Features extractFeatures(const Extractor& extractor, const Config& config, const at::Tensor& images, bool attention);
 
 /// images in 0 to 1 → what the backbone expects, on their own device.
-at::Tensor normalised(const BackboneFacts& backbone, const at::Tensor& images);
+at::Tensor normalised(const BackboneProperties& backbone, const at::Tensor& images);
 Features extractNormalised(const Extractor& extractor, const Config& config, const at::Tensor& normalisedImages, bool attention);
 
 /// Tokens [N, rows·columns, C] seen as [N, C, rows, columns]; no copy.
@@ -69,7 +69,7 @@ class AgpNet
 {
 public:
     /// @param ranges  wanted for products of 8 bits
-    AgpNet(const Config& config, const Backbone& backbone, const FeatureScale& scale, const Decoder& decoder, ComputeType compute,
+    AgpNet(const Config& config, const Backbone& backbone, const Standardizer& scale, const Decoder& decoder, ComputeType compute,
            at::Device device = at::kCPU, const NetRanges& ranges = {});
 
     /// images as in extractFeatures, on the model's device, as are the results. Nothing waits for a device.
@@ -88,7 +88,7 @@ private:
     ComputeType compute_;
     at::Device device_;
     std::unique_ptr<Extractor> extractor_;
-    FeatureScale scale_;
+    Standardizer scale_;
     FrozenDecoder decoder_;
 };
 

@@ -67,7 +67,7 @@ struct Training::Impl
         params.level = image ? stages::Level::Image : stages::Level::Feature;
         params.seed = config.seed;
         params.step = static_cast<uint32_t>(done);
-        params.firstImage = static_cast<uint32_t>(world.rank() * images); // its place in the whole batch
+        params.firstImage = static_cast<uint32_t>(processes.rank() * images); // its place in the whole batch
         return params;
     }
 
@@ -91,7 +91,7 @@ struct Training::Impl
         }
         else // the same mean strength, nowhere more than elsewhere
         {
-            const double mean = world.gathered(minMax(attention.flatten(1)).mean().view({1})).mean().item<double>();
+            const double mean = processes.gathered(minMax(attention.flatten(1)).mean().view({1})).mean().item<double>();
             params.alpha = 0;
             params.beta = static_cast<float>((alpha * mean + config.beta) * unit);
         }
@@ -111,9 +111,9 @@ struct Training::Impl
             return perturbed(images, attention, params);
         at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(config.seed * 0x9E3779B97F4A7C15ull + static_cast<uint64_t>(done));
         std::vector<int64_t> whole = attention.sizes().vec();
-        whole[0] *= world.size();
+        whole[0] *= processes.size();
         const at::Tensor drawn = at::empty(whole).uniform_(0, 1, generator);
-        return perturbed(images, drawn.narrow(0, world.rank() * attention.size(0), attention.size(0)).to(images.device()), params);
+        return perturbed(images, drawn.narrow(0, processes.rank() * attention.size(0), attention.size(0)).to(images.device()), params);
     }
 
     void checkImages(const at::Tensor& images01) const;
@@ -131,11 +131,11 @@ struct Training::Impl
     std::unique_ptr<Extractor> extractor;
     Decoder decoder, ema;
     AdamW optimiser;
-    FeatureScale scale;
+    Standardizer scale;
     int64_t done = 0, last = 0;
     double unit = 0;
     Times times;
-    World world;
+    ProcessGroup processes;
     std::optional<BriefWaiting> briefWaiting; ///< on the CPU: steps are LibTorch's loops, in which threads wait for each other
 };
 
@@ -160,7 +160,7 @@ void Training::Impl::measure(const Features& features, const std::vector<int64_t
 {
     at::NoGradGuard noGradient;
     if (config.target == "standardised")
-        scale = FeatureScale::measured(features.tokens, products);
+        scale = Standardizer::measured(features.tokens, products);
     unit = std::sqrt(scale.applied(features.tokens, scale.product(features.tokens)).square().mean().item<double>());
     require(std::isfinite(unit) && unit > 0, "the backbone's features have a root mean square of {}, expected finite and more than 0", unit);
 }
@@ -174,10 +174,10 @@ at::Tensor Training::Impl::lossOf(const at::Tensor& output, const at::Tensor& ta
     // hard: what is already easy must not become perfect, or defects are copied as well
     constexpr double easyShare = 0.9, easyWeight = 0.1;
     const at::Tensor perToken = (output - target).square().mean({-1});
-    const at::Tensor whole = world.gathered(perToken.detach());
+    const at::Tensor whole = processes.gathered(perToken.detach());
     const at::Tensor limit = at::quantile(whole.flatten(), easyShare);
     const auto weight = [&](const at::Tensor& errors) { return at::where(errors < limit, easyWeight, 1.0); };
-    return (perToken * weight(perToken.detach())).sum() / weight(whole).sum() * world.size(); // the mean over processes is that of the whole
+    return (perToken * weight(perToken.detach())).sum() / weight(whole).sum() * processes.size(); // the mean over processes is that of the whole
 }
 
 at::Tensor Training::Impl::lossWithGradient(const at::Tensor& input, const at::Tensor& target)
@@ -263,15 +263,15 @@ double Training::Impl::step(const Features& features, const at::Tensor& images01
     const Stopwatch decoding;
     const at::Tensor input = fromImage.defined() ? at::cat({plain, fromImage}) : plain;
     const at::Tensor loss = lossWithGradient(input, fromImage.defined() ? at::cat({clean, clean}) : clean);
-    const double value = world.gathered(loss.view({1})).mean().item<double>();
+    const double value = processes.gathered(loss.view({1})).mean().item<double>();
     require(std::isfinite(value), "the loss is {} at step {} with {} images: the learning rate of {} is too high, or an image is not finite",
             value, done, n, config.learningRate);
-    if (world.size() > 1)
+    if (processes.size() > 1)
     {
         std::vector<at::Tensor> gradients;
         for (const auto& [name, parameter] : decoder.parameters())
             gradients.push_back(parameter.grad());
-        world.average(gradients);
+        processes.average(gradients);
     }
     times.decoder += decoding.seconds();
     const TimeInto time(times.optimiser);
@@ -323,23 +323,23 @@ Reconstruction Training::reconstruct(const Features& features) const
     return {asGrid(clean, impl_->rows(), impl_->columns()), asGrid(output, impl_->rows(), impl_->columns()), at::Tensor()};
 }
 
-void Training::join(const World& world)
+void Training::join(const ProcessGroup& processes)
 {
-    require(world.size() == 1 || impl_->device.is_cpu(), "{} processes are to train together on {} each, expected the CPU", world.size(), impl_->device.str());
-    impl_->world = world;
-    if (world.size() == 1)
+    require(processes.size() == 1 || impl_->device.is_cpu(), "{} processes are to train together on {} each, expected the CPU", processes.size(), impl_->device.str());
+    impl_->processes = processes;
+    if (processes.size() == 1)
         return;
     std::vector<at::Tensor> tensors;
     const Decoder::NamedTensors mine = state();
     for (const auto& [name, tensor] : mine)
         tensors.push_back(tensor);
-    world.broadcast(tensors);
+    processes.broadcast(tensors);
     restore(mine);
 }
 
-const World& Training::world() const
+const ProcessGroup& Training::processes() const
 {
-    return impl_->world;
+    return impl_->processes;
 }
 
 void Training::beginEnd()
@@ -363,7 +363,7 @@ bool Training::needsImages() const
     return config().noise != Noise::None && config().imageNoise;
 }
 
-const FeatureScale& Training::scale() const
+const Standardizer& Training::scale() const
 {
     return impl_->scale;
 }
@@ -474,9 +474,9 @@ void Training::restore(const Decoder::NamedTensors& state)
         first.push_back(copied("adam.first." + name, tensor));
         second.push_back(copied("adam.second." + name, tensor));
     }
-    FeatureScale scale;
+    Standardizer scale;
     if (unit > 0 && config().target == "standardised")
-        scale = FeatureScale::checked(named("scale.mean").clone(), named("scale.deviation").clone(), impl_->decoder.shape().channels);
+        scale = Standardizer::checked(named("scale.mean").clone(), named("scale.deviation").clone(), impl_->decoder.shape().channels);
     impl_->decoder = Decoder(impl_->decoder.shape(), decoder);
     impl_->ema = Decoder(impl_->ema.shape(), ema);
     impl_->optimiser = AdamW(impl_->decoder.parameters(), std::move(first), std::move(second), done);

@@ -25,7 +25,7 @@ public:
     /// precision, so that what a caller keeps between steps and what it computes afresh are the same.
     Features features(const at::Tensor& images) const;
 
-    /// Takes the scale of F_clean and the unit of its noise from features of normal images, `products` as in FeatureScale. Once, before the
+    /// Takes the scale of F_clean and the unit of its noise from features of normal images, `products` as in Standardizer. Once, before the
     /// first step; a step that finds it undone does it with its own images, as one product.
     void measure(const Features& features, const std::vector<int64_t>& products);
     bool measured() const { return noiseUnit() > 0; }
@@ -38,8 +38,8 @@ public:
 
     /// From now on each of these processes gives step() its share of a batch, equally large, in the order of their ranks. Afterwards all have the
     /// model that one process would have had from the whole batch. Takes over process 0's state. Losses are those of the whole batch. On the CPU only.
-    void join(const World& world);
-    const World& world() const;
+    void join(const ProcessGroup& processes);
+    const ProcessGroup& processes() const;
 
     /// What the decoder, as it stands, makes of features.
     Reconstruction reconstruct(const Features& features) const;
@@ -61,7 +61,7 @@ public:
     };
     const Times& times() const;
     double noiseUnit() const; ///< RMS of F_clean; 0 before measure()
-    const FeatureScale& scale() const;
+    const Standardizer& scale() const;
     const Config& config() const;
     void setBits(int bits); ///< the config's, found in images: nothing here is computed from it
     const Backbone& backbone() const;

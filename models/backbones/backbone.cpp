@@ -55,7 +55,7 @@ const BackboneFamily& familyOf(const std::string& name)
 BackboneConfig described(const BackboneFamily& family, nlohmann::json details)
 {
     BackboneConfig config;
-    static_cast<BackboneFacts&>(config) = family.facts(details);
+    static_cast<BackboneProperties&>(config) = family.properties(details);
     config.family = family.name;
     config.details = std::move(details);
     return config;
@@ -65,8 +65,8 @@ BackboneConfig described(const BackboneFamily& family, nlohmann::json details)
 
 void addBackboneFamily(BackboneFamily family)
 {
-    require(!family.name.empty() && !family.signs.empty() && family.recognise && family.facts && family.make,
-            "the backbone family \"{}\" lacks a name, a sign or a function", family.name);
+    require(!family.name.empty() && !family.keyNames.empty() && family.recognise && family.properties && family.make,
+            "the backbone family \"{}\" lacks a name, a key name or a function", family.name);
     const std::lock_guard lock(registry().mutex);
     for (const BackboneFamily& other : registry().families)
         require(other.name != family.name, "there already is a backbone family \"{}\"", family.name);
@@ -96,17 +96,17 @@ void from_json(const nlohmann::json& json, BackboneConfig& config)
 std::pair<BackboneConfig, StateDict> recogniseBackbone(const StateDict& weights, const std::string& file)
 {
     require(!weights.empty(), "there are no weights");
-    std::vector<std::string> signs;
+    std::vector<std::string> keyNames;
     for (const BackboneFamily* family : families())
     {
-        signs.insert(signs.end(), family->signs.begin(), family->signs.end());
-        if (findSigns(weights, family->signs).empty())
+        keyNames.insert(keyNames.end(), family->keyNames.begin(), family->keyNames.end());
+        if (findKeys(weights, family->keyNames).empty())
             continue;
         auto [details, ours] = family->recognise(weights, file);
         return {described(*family, std::move(details)), std::move(ours)};
     }
     fail("{}: these are not the weights of a backbone known here: none of the {} tensors is called {}", weights.begin()->first,
-         weights.size(), fmt::join(signs, " or "));
+         weights.size(), fmt::join(keyNames, " or "));
 }
 
 std::unique_ptr<Extractor> makeExtractor(const BackboneConfig& config, const StateDict& weights, const ExtractorOptions& options)
@@ -114,7 +114,7 @@ std::unique_ptr<Extractor> makeExtractor(const BackboneConfig& config, const Sta
     return familyOf(config.family).make(config.details, weights, options);
 }
 
-Extractor::Extractor(BackboneFacts facts) : facts_(std::move(facts)) {}
+Extractor::Extractor(BackboneProperties properties) : properties_(std::move(properties)) {}
 
 std::vector<OnnxValue> Extractor::describe(OnnxWriter& /*onnx*/, const OnnxValue& /*image*/, const std::vector<int>& /*layers*/) const
 {
@@ -128,12 +128,12 @@ Extractor::Output Extractor::forward(const at::Tensor& image, const std::vector<
             fmt::join(image.sizes(), ", "));
     const int64_t height = image.size(2);
     const int64_t width = image.size(3);
-    require(height > 0 && width > 0 && height % facts_.stride == 0 && width % facts_.stride == 0,
-            "the image is {} x {} (height x width), expected multiples of the backbone's stride, {}", height, width, facts_.stride);
+    require(height > 0 && width > 0 && height % properties_.stride == 0 && width % properties_.stride == 0,
+            "the image is {} x {} (height x width), expected multiples of the backbone's stride, {}", height, width, properties_.stride);
     require(!layers.empty(), "no layer of the backbone was asked for");
     for (size_t i = 0; i < layers.size(); i++)
-        require(layers[i] >= (i > 0 ? layers[i - 1] + 1 : 1) && layers[i] <= facts_.depth(),
-                "layers [{}] were asked for, expected rising numbers from 1 to {}", fmt::join(layers, ", "), facts_.depth());
+        require(layers[i] >= (i > 0 ? layers[i - 1] + 1 : 1) && layers[i] <= properties_.depth(),
+                "layers [{}] were asked for, expected rising numbers from 1 to {}", fmt::join(layers, ", "), properties_.depth());
 
     // Not inference mode: its tensors may not enter a computation that has gradients.
     const c10::AutoGradMode noGradient(false);
@@ -141,7 +141,7 @@ Extractor::Output Extractor::forward(const at::Tensor& image, const std::vector<
     Output output = run(image, layers, attention, aggregate);
 
     // Families can be added from outside: a wrong shape is told here, not deep inside the decoder.
-    const int64_t tokens = (height / facts_.stride) * (width / facts_.stride);
+    const int64_t tokens = (height / properties_.stride) * (width / properties_.stride);
     require(output.tokens.size() == layers.size(), "the backbone gave {} layers, expected {}", output.tokens.size(), layers.size());
     const auto check = [&](const at::Tensor& tensor, const char* what, std::vector<int64_t> shape)
     {
@@ -149,7 +149,7 @@ Extractor::Output Extractor::forward(const at::Tensor& image, const std::vector<
         require(good, "the backbone's {} is not float32 of shape [{}]", what, fmt::join(shape, ", "));
     };
     for (size_t i = 0; i < layers.size(); i++)
-        check(output.tokens[i], "layer", {image.size(0), tokens, facts_.channels[static_cast<size_t>(layers[i] - 1)]});
+        check(output.tokens[i], "layer", {image.size(0), tokens, properties_.channels[static_cast<size_t>(layers[i] - 1)]});
     if (attention)
         check(output.attention, "attention", {image.size(0), tokens});
     return output;

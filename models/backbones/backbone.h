@@ -1,4 +1,4 @@
-// What the program knows of a backbone: an interface, a handful of facts, and a list of families that make one from weights.
+// What the program knows of a backbone: an interface, a handful of properties, and a list of families that make one from weights.
 // How to add a family: CONTRIBUTING.md.
 #pragma once
 
@@ -42,7 +42,7 @@ struct ExtractorOptions
 };
 
 /// What can be said of a backbone without its weights.
-struct BackboneFacts
+struct BackboneProperties
 {
     int64_t stride = 0;            ///< the image's sides are multiples of it; the token grid is the image's size divided by it
     std::vector<int64_t> channels; ///< of each layer that can be asked for, from the first to the last
@@ -76,17 +76,17 @@ public:
     /// an extractor in float32 that is not laid out for oneDNN. A family that has no such description refuses.
     virtual std::vector<OnnxValue> describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const;
 
-    const BackboneFacts& facts() const { return facts_; }
+    const BackboneProperties& properties() const { return properties_; }
 
 protected:
-    explicit Extractor(BackboneFacts facts);
+    explicit Extractor(BackboneProperties properties);
 
 private:
     /// forward() has checked what is given, and checks the shapes of what is returned. No gradient is recorded around it.
     virtual Output run(const at::Tensor& image, const std::vector<int>& layers, bool attention,
                        AttentionAggregate aggregate) const = 0;
 
-    BackboneFacts facts_;
+    BackboneProperties properties_;
 };
 
 /// One way of making extractors.
@@ -95,7 +95,7 @@ struct BackboneFamily
     std::string name; ///< in the model file
 
     /// Ends of tensors' names, at a dot, by which weights of this family are told.
-    std::vector<std::string> signs;
+    std::vector<std::string> keyNames;
 
     /// The configuration that names and shapes tell, and the weights in the family's own names. An Error names the tensor that is
     /// missing, misshapen or of another architecture. `file` is the stem of the file's name, or empty: the last resort for what
@@ -103,22 +103,22 @@ struct BackboneFamily
     std::pair<nlohmann::json, StateDict> (*recognise)(const StateDict& weights, const std::string& file) = nullptr;
 
     /// Error where a field of the configuration is missing, unknown or senseless.
-    BackboneFacts (*facts)(const nlohmann::json& config) = nullptr;
+    BackboneProperties (*properties)(const nlohmann::json& config) = nullptr;
 
     /// Error where the weights are not those that the configuration describes.
     std::unique_ptr<Extractor> (*make)(const nlohmann::json& config, const StateDict& weights,
                                        const ExtractorOptions& options) = nullptr;
 };
 
-/// A family of which Config is the configuration, with JSON and a factsOf(), and Network the extractor made from it.
+/// A family of which Config is the configuration, with JSON and a propertiesOf(), and Network the extractor made from it.
 template <typename Config, typename Network>
-BackboneFamily familyOf(std::string name, std::vector<std::string> signs, decltype(BackboneFamily::recognise) recognise)
+BackboneFamily familyOf(std::string name, std::vector<std::string> keyNames, decltype(BackboneFamily::recognise) recognise)
 {
     BackboneFamily family;
     family.name = std::move(name);
-    family.signs = std::move(signs);
+    family.keyNames = std::move(keyNames);
     family.recognise = recognise;
-    family.facts = [](const nlohmann::json& config) { return factsOf(config.get<Config>()); };
+    family.properties = [](const nlohmann::json& config) { return propertiesOf(config.get<Config>()); };
     family.make = [](const nlohmann::json& config, const StateDict& weights,
                      const ExtractorOptions& options) -> std::unique_ptr<Extractor>
     { return std::make_unique<Network>(config.get<Config>(), weights, options); };
@@ -128,8 +128,8 @@ BackboneFamily familyOf(std::string name, std::vector<std::string> signs, declty
 /// Adds a family to those of this library (vit, resnet, efficientnet). Its name must be new.
 void addBackboneFamily(BackboneFamily family);
 
-/// Which backbone: the family, what the family needs to make it again from its weights, and the facts that follow.
-struct BackboneConfig : BackboneFacts
+/// Which backbone: the family, what the family needs to make it again from its weights, and the properties that follow.
+struct BackboneConfig : BackboneProperties
 {
     std::string family;
     nlohmann::json details;
@@ -139,7 +139,7 @@ struct BackboneConfig : BackboneFacts
 void to_json(nlohmann::json& json, const BackboneConfig& config);
 void from_json(const nlohmann::json& json, BackboneConfig& config);
 
-/// Asks the first family that one of the names is a sign of; see BackboneFamily::recognise.
+/// Asks the first family that has one of the names among its key names; see BackboneFamily::recognise.
 std::pair<BackboneConfig, StateDict> recogniseBackbone(const StateDict& weights, const std::string& file = {});
 
 std::unique_ptr<Extractor> makeExtractor(const BackboneConfig& config, const StateDict& weights,

@@ -137,8 +137,8 @@ void takeNorm(NamedWeights& source, StateDict& ours, const std::string& to, cons
         ours[to + part] = source.get(from + part, {channels});
 }
 
-Cnn::Cnn(BackboneFacts facts, const ExtractorOptions& options)
-    : Extractor(std::move(facts)), device_(options.device), type_(typeOf(options))
+Cnn::Cnn(BackboneProperties properties, const ExtractorOptions& options)
+    : Extractor(std::move(properties)), device_(options.device), type_(typeOf(options))
 {
     if (device_.is_cpu())
         briefWaiting_.emplace();
@@ -148,8 +148,8 @@ Cnn::Output Cnn::run(const at::Tensor& image, const std::vector<int>& layers, bo
 {
     const OpenMpThreads threads; // only LibTorch can divide a convolution
     const int64_t batch = image.size(0);
-    const int64_t rows = image.size(2) / facts().stride;
-    const int64_t columns = image.size(3) / facts().stride;
+    const int64_t rows = image.size(2) / properties().stride;
+    const int64_t columns = image.size(3) / properties().stride;
     Output output;
     at::Tensor x = stem(image.to(device_, type_).contiguous(at::MemoryFormat::ChannelsLast));
     size_t next = 0;
@@ -177,7 +177,7 @@ Cnn::Output Cnn::run(const at::Tensor& image, const std::vector<int>& layers, bo
 std::vector<OnnxValue> Cnn::describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const
 {
     require(type_ == at::kFloat, "a backbone is described in float32");
-    const int64_t rows = image.shape[2] / facts().stride, columns = image.shape[3] / facts().stride;
+    const int64_t rows = image.shape[2] / properties().stride, columns = image.shape[3] / properties().stride;
     onnx.part("backbone/stem");
     OnnxValue x = describeStem(onnx, image);
     std::vector<OnnxValue> kept;

@@ -58,7 +58,7 @@ void takeNorm(NamedWeights& source, StateDict& ours, const std::string& to, cons
 
 /// A convolutional network of a stem and stages. The layers that can be asked for are the stages' outputs.
 ///
-/// Ours: all layers are brought to the grid of the facts' stride, finer ones by averaging, coarser ones bilinearly. There is no
+/// Ours: all layers are brought to the grid of the given stride, finer ones by averaging, coarser ones bilinearly. There is no
 /// attention, so activation energy stands for it: of each layer the mean over channels of the squares, on the grid, stretched to
 /// 0..1 in each image; then the mean over layers.
 class Cnn : public Extractor
@@ -67,7 +67,7 @@ public:
     std::vector<OnnxValue> describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const final;
 
 protected:
-    Cnn(BackboneFacts facts, const ExtractorOptions& options);
+    Cnn(BackboneProperties properties, const ExtractorOptions& options);
 
     virtual at::Tensor stem(const at::Tensor& image) const = 0;
     virtual at::Tensor stage(size_t index, const at::Tensor& input) const = 0; ///< from 0; leaves its input as it is

@@ -21,7 +21,7 @@ const char timmSign[] = "conv_stem.weight";
 const char torchvisionSign[] = "features.1.0.block.0.0.weight";
 const char lukemelasSign[] = "_conv_stem.weight";
 /// A function, as families may be asked for before this file's globals are made.
-std::vector<std::string> signs()
+std::vector<std::string> keyNames()
 {
     return {timmSign, torchvisionSign, lukemelasSign};
 }
@@ -52,10 +52,10 @@ BlockNames timmNames(size_t stage)
 class Names
 {
 public:
-    Names(const NamedWeights& source, const std::string& sign) : source_(source), sign_(sign) {}
+    Names(const NamedWeights& source, const std::string& key) : source_(source), key_(key) {}
 
-    bool isTorchvision() const { return sign_ == torchvisionSign; }
-    bool isLukemelas() const { return sign_ == lukemelasSign; }
+    bool isTorchvision() const { return key_ == torchvisionSign; }
+    bool isLukemelas() const { return key_ == lukemelasSign; }
 
     std::pair<const char*, const char*> stem() const
     {
@@ -118,7 +118,7 @@ public:
 
 private:
     const NamedWeights& source_;
-    std::string sign_;
+    std::string key_;
 };
 
 class EfficientNet final : public Cnn
@@ -147,7 +147,7 @@ private:
 };
 
 EfficientNet::EfficientNet(const EfficientNetConfig& config, const StateDict& weights, const ExtractorOptions& options)
-    : Cnn(factsOf(config), options), activation_(config.squeeze ? Activation::Silu : Activation::Relu6)
+    : Cnn(propertiesOf(config), options), activation_(config.squeeze ? Activation::Silu : Activation::Relu6)
 {
     const EfficientNetConfig found = recogniseEfficientNet(weights).first; // checks every shape
     require(found.stem == config.stem && found.blocks == config.blocks && found.channels == config.channels &&
@@ -223,9 +223,9 @@ OnnxValue EfficientNet::describeStage(OnnxWriter& onnx, size_t index, const Onnx
 
 std::pair<EfficientNetConfig, StateDict> recogniseEfficientNet(const StateDict& weights, const std::string& file)
 {
-    const FoundSign found = findTheSign(weights, signs(), what);
+    const FoundKey found = findTheKey(weights, keyNames(), what);
     NamedWeights source(weights, found.prefix);
-    const Names names(source, found.sign);
+    const Names names(source, found.key);
     EfficientNetConfig config;
     StateDict ours;
 
@@ -305,15 +305,15 @@ std::pair<EfficientNetConfig, StateDict> recogniseEfficientNet(const StateDict& 
     return {config, std::move(ours)};
 }
 
-BackboneFacts factsOf(const EfficientNetConfig& config)
+BackboneProperties propertiesOf(const EfficientNetConfig& config)
 {
-    BackboneFacts facts;
-    facts.stride = 16;
-    facts.channels = config.channels;
-    facts.mean = config.mean;
-    facts.std = config.std;
-    facts.defaultLayers = {1, 2, 3, 5}; // the last of each size up to the grid's, 272 channels of a b4
-    return facts;
+    BackboneProperties properties;
+    properties.stride = 16;
+    properties.channels = config.channels;
+    properties.mean = config.mean;
+    properties.std = config.std;
+    properties.defaultLayers = {1, 2, 3, 5}; // the last of each size up to the grid's, 272 channels of a b4
+    return properties;
 }
 
 void to_json(nlohmann::json& json, const EfficientNetConfig& config)
@@ -346,7 +346,7 @@ void from_json(const nlohmann::json& json, EfficientNetConfig& config)
 BackboneFamily efficientNetFamily()
 {
     return familyOf<EfficientNetConfig, EfficientNet>(
-        "efficientnet", signs(),
+        "efficientnet", keyNames(),
         [](const StateDict& weights, const std::string& file) -> std::pair<nlohmann::json, StateDict>
         { return recogniseEfficientNet(weights, file); });
 }

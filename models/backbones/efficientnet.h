@@ -40,7 +40,7 @@ void from_json(const nlohmann::json& json, EfficientNetConfig& config); ///< Err
 /// `file`: the stem of the file's name, or empty.
 std::pair<EfficientNetConfig, StateDict> recogniseEfficientNet(const StateDict& weights, const std::string& file = {});
 
-BackboneFacts factsOf(const EfficientNetConfig& config);
+BackboneProperties propertiesOf(const EfficientNetConfig& config);
 BackboneFamily efficientNetFamily();
 
 } // namespace agpnet

@@ -19,7 +19,7 @@ namespace
 constexpr size_t stageCount = 4;
 constexpr std::string_view what = "residual network"; // for messages
 /// A function, as families may be asked for before this file's globals are made.
-std::vector<std::string> signs()
+std::vector<std::string> keyNames()
 {
     return {"layer1.0.conv1.weight"};
 }
@@ -57,7 +57,7 @@ private:
     std::vector<std::vector<Block>> stages_;
 };
 
-ResNet::ResNet(const ResNetConfig& config, const StateDict& weights, const ExtractorOptions& options) : Cnn(factsOf(config), options)
+ResNet::ResNet(const ResNetConfig& config, const StateDict& weights, const ExtractorOptions& options) : Cnn(propertiesOf(config), options)
 {
     ResNetConfig found = recogniseResNet(weights).first; // checks every shape
     found.mean = config.mean;
@@ -116,7 +116,7 @@ OnnxValue ResNet::describeStage(OnnxWriter& onnx, size_t index, const OnnxValue&
 
 std::pair<ResNetConfig, StateDict> recogniseResNet(const StateDict& weights)
 {
-    NamedWeights source(weights, findTheSign(weights, signs(), what).prefix);
+    NamedWeights source(weights, findTheKey(weights, keyNames(), what).prefix);
     ResNetConfig config;
     StateDict ours;
     config.stem = source.get("conv1.weight", 4).size(0);
@@ -175,15 +175,15 @@ std::pair<ResNetConfig, StateDict> recogniseResNet(const StateDict& weights)
     return {config, std::move(ours)};
 }
 
-BackboneFacts factsOf(const ResNetConfig& config)
+BackboneProperties propertiesOf(const ResNetConfig& config)
 {
-    BackboneFacts facts;
-    facts.stride = 16;
-    facts.channels = config.channels;
-    facts.mean = config.mean;
-    facts.std = config.std;
-    facts.defaultLayers = {1, 2, 3}; // the last one is the classifier's more than the picture's
-    return facts;
+    BackboneProperties properties;
+    properties.stride = 16;
+    properties.channels = config.channels;
+    properties.mean = config.mean;
+    properties.std = config.std;
+    properties.defaultLayers = {1, 2, 3}; // the last one is the classifier's more than the picture's
+    return properties;
 }
 
 void to_json(nlohmann::json& json, const ResNetConfig& config)
@@ -205,7 +205,7 @@ void from_json(const nlohmann::json& json, ResNetConfig& config)
 
 BackboneFamily resNetFamily()
 {
-    return familyOf<ResNetConfig, ResNet>("resnet", signs(),
+    return familyOf<ResNetConfig, ResNet>("resnet", keyNames(),
                                           [](const StateDict& weights, const std::string&) -> std::pair<nlohmann::json, StateDict>
                                           { return recogniseResNet(weights); });
 }

@@ -25,7 +25,7 @@ void from_json(const nlohmann::json& json, ResNetConfig& config); ///< Error whe
 /// The weights in torchvision's names, behind no prefix; an Error names the tensor that is missing, misshapen or of another network.
 std::pair<ResNetConfig, StateDict> recogniseResNet(const StateDict& weights);
 
-BackboneFacts factsOf(const ResNetConfig& config);
+BackboneProperties propertiesOf(const ResNetConfig& config);
 BackboneFamily resNetFamily();
 
 } // namespace agpnet

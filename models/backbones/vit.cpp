@@ -53,7 +53,7 @@ struct Vit::Impl
 };
 
 Vit::Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& options)
-    : Extractor(factsOf(config)), impl_(std::make_unique<Impl>())
+    : Extractor(propertiesOf(config)), impl_(std::make_unique<Impl>())
 {
     const c10::AutoGradMode noGradient(false);
     Impl& it = *impl_;

@@ -42,7 +42,7 @@ struct VitConfig
 
 void to_json(nlohmann::json& json, const VitConfig& config);
 void from_json(const nlohmann::json& json, VitConfig& config); ///< Error where a field is missing, unknown or senseless
-BackboneFacts factsOf(const VitConfig& config);
+BackboneProperties propertiesOf(const VitConfig& config);
 
 /// What names and shapes leave open, where the guess is wrong.
 struct VitOverrides

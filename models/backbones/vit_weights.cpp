@@ -25,7 +25,7 @@ const char huggingClip[] = "embeddings.class_embedding";
 const char clip[] = "class_embedding"; // the text half has no such token
 
 /// A function, as families may be asked for before this file's globals are made.
-std::vector<std::string> signs()
+std::vector<std::string> keyNames()
 {
     return {timmPatch, huggingPatch, huggingClip, clip};
 }
@@ -122,12 +122,12 @@ Names clipNames(bool hugging)
     return names;
 }
 
-Names namesOf(const NamedWeights& source, const std::string& sign)
+Names namesOf(const NamedWeights& source, const std::string& key)
 {
-    if (sign == huggingPatch)
+    if (key == huggingPatch)
         return huggingNames(source);
-    if (sign != timmPatch)
-        return clipNames(sign == huggingClip);
+    if (key != timmPatch)
+        return clipNames(key == huggingClip);
     Names names;
     if (source.has("mask_token") || source.has("register_tokens"))
         names.family = "dinov2";
@@ -168,9 +168,9 @@ void findGrid(VitConfig& config, const NamedWeights& source, bool distilled, con
 
 std::pair<VitConfig, StateDict> recogniseVit(const StateDict& weights, const VitOverrides& overrides)
 {
-    const FoundSign found = findTheSign(weights, signs(), what);
+    const FoundKey found = findTheKey(weights, keyNames(), what);
     NamedWeights source(weights, found.prefix);
-    const Names names = namesOf(source, found.sign);
+    const Names names = namesOf(source, found.key);
     const BlockNames& block = names.block;
     const bool isClip = names.family == "clip" || names.family == "hf-clip";
 
@@ -341,25 +341,25 @@ void from_json(const nlohmann::json& json, VitConfig& config)
     config = read;
 }
 
-BackboneFacts factsOf(const VitConfig& config)
+BackboneProperties propertiesOf(const VitConfig& config)
 {
     const auto depth = static_cast<int>(config.depth);
-    BackboneFacts facts;
-    facts.stride = config.patch;
-    facts.channels.assign(static_cast<size_t>(std::max(0, depth)), config.width);
-    facts.mean = config.mean;
-    facts.std = config.std;
+    BackboneProperties properties;
+    properties.stride = config.patch;
+    properties.channels.assign(static_cast<size_t>(std::max(0, depth)), config.width);
+    properties.mean = config.mean;
+    properties.std = config.std;
     // at half and at three quarters of the depth: docs/method.md has the measurement
     for (const int layer : {depth / 2, 3 * depth / 4})
-        if (layer > (facts.defaultLayers.empty() ? 0 : facts.defaultLayers.back()))
-            facts.defaultLayers.push_back(layer);
-    return facts;
+        if (layer > (properties.defaultLayers.empty() ? 0 : properties.defaultLayers.back()))
+            properties.defaultLayers.push_back(layer);
+    return properties;
 }
 
 BackboneFamily vitFamily()
 {
     return familyOf<VitConfig, Vit>(
-        "vit", signs(),
+        "vit", keyNames(),
         [](const StateDict& weights, const std::string& file) -> std::pair<nlohmann::json, StateDict>
         {
             VitOverrides overrides;

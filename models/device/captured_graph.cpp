@@ -96,11 +96,11 @@ struct Shape
     std::unique_ptr<DeviceGraph> graph;
     std::unique_ptr<c10::Event> done; // its outputs have been read: the next replay, perhaps in another stream, waits for that
 
-    std::vector<at::Tensor> capture(const Replay::Computation& computation, const at::Tensor& given);
+    std::vector<at::Tensor> capture(const CapturedGraph::Computation& computation, const at::Tensor& given);
     std::vector<at::Tensor> replay(const at::Tensor& given);
 };
 
-std::vector<at::Tensor> Shape::capture(const Replay::Computation& computation, const at::Tensor& given)
+std::vector<at::Tensor> Shape::capture(const CapturedGraph::Computation& computation, const at::Tensor& given)
 {
     std::vector<at::Tensor> expected = computation(given);
     state = State::Refused; // until it has shown itself
@@ -153,7 +153,7 @@ std::vector<at::Tensor> Shape::replay(const at::Tensor& given)
 
 #endif
 
-struct Replay::Impl
+struct CapturedGraph::Impl
 {
     Computation computation;
 
@@ -173,14 +173,14 @@ struct Replay::Impl
 #endif
 };
 
-Replay::Replay(Computation computation) : impl_(std::make_unique<Impl>())
+CapturedGraph::CapturedGraph(Computation computation) : impl_(std::make_unique<Impl>())
 {
     impl_->computation = std::move(computation);
 }
 
-Replay::~Replay() = default;
+CapturedGraph::~CapturedGraph() = default;
 
-std::vector<at::Tensor> Replay::operator()(const at::Tensor& input) const
+std::vector<at::Tensor> CapturedGraph::operator()(const at::Tensor& input) const
 {
     const c10::InferenceMode inference; // in which the graph's own tensors are made
 #ifdef AGPNET_GRAPHS

@@ -11,14 +11,14 @@ namespace agpnet
 {
 
 /// What it gives is what the computation gives, by whichever way. It may be called from several threads.
-class Replay
+class CapturedGraph
 {
 public:
     /// May read nothing of a device, nor depend on anything but its argument: then what is captured is the whole of it.
     using Computation = std::function<std::vector<at::Tensor>(const at::Tensor&)>;
 
-    explicit Replay(Computation computation);
-    ~Replay();
+    explicit CapturedGraph(Computation computation);
+    ~CapturedGraph();
 
     /// The computation of `input`, in LibTorch's current stream. The third call with a shape captures; it is replayed only if its first replay gave what the
     /// computation had given just before, and otherwise, and wherever graphs are not to be had, the computation is called as it stands.

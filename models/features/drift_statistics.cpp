@@ -19,7 +19,7 @@ at::Tensor deviationOf(const at::Tensor& variance)
 
 } // namespace
 
-at::Tensor FeatureRange::statistics(const at::Tensor& clean)
+at::Tensor DriftStatistics::statistics(const at::Tensor& clean)
 {
     const at::Tensor tokens = clean.flatten(2).to(at::kFloat);
     const at::Tensor mean = tokens.mean({2}, true);
@@ -27,14 +27,14 @@ at::Tensor FeatureRange::statistics(const at::Tensor& clean)
     return at::cat({mean.squeeze(2), deviation}, 1);
 }
 
-double FeatureRange::distance(const at::Tensor& statistics, int64_t product) const
+double DriftStatistics::distance(const at::Tensor& statistics, int64_t product) const
 {
     require(known() && product >= 0 && product < mean.size(0), "the distance from product {} was asked for, but the range of features is known of {}",
             product, known() ? mean.size(0) : 0);
     return std::sqrt(((statistics.to(mean.device()) - mean[product]) / deviation[product]).square().mean().item<double>());
 }
 
-FeatureRange::Measured FeatureRange::measured(const at::Tensor& statistics)
+DriftStatistics::Measured DriftStatistics::measured(const at::Tensor& statistics)
 {
     const int64_t n = statistics.size(0);
     require(n >= leastImages, "features of {} images, expected at least {} to tell how they differ", n, leastImages);
@@ -50,7 +50,7 @@ FeatureRange::Measured FeatureRange::measured(const at::Tensor& statistics)
     return {mean.to(at::kFloat), deviationOf(variance).to(at::kFloat), distances};
 }
 
-FeatureRange FeatureRange::checked(at::Tensor mean, at::Tensor deviation, int64_t channels)
+DriftStatistics DriftStatistics::checked(at::Tensor mean, at::Tensor deviation, int64_t channels)
 {
     for (const at::Tensor& tensor : {mean, deviation})
         require(tensor.scalar_type() == at::kFloat && tensor.dim() == 2 && tensor.size(0) > 0 && tensor.size(1) == 2 * channels,

@@ -7,7 +7,7 @@
 namespace agpnet
 {
 
-struct FeatureRange
+struct DriftStatistics
 {
     at::Tensor mean, deviation; ///< of statistics() over normal images, [products, 2C], float32; undefined: not known
 
@@ -29,7 +29,7 @@ struct FeatureRange
     static Measured measured(const at::Tensor& statistics);
 
     /// Refuses what is no range for `channels` channels, or not finite.
-    static FeatureRange checked(at::Tensor mean, at::Tensor deviation, int64_t channels);
+    static DriftStatistics checked(at::Tensor mean, at::Tensor deviation, int64_t channels);
 };
 
 } // namespace agpnet

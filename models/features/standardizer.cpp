@@ -8,7 +8,7 @@
 namespace agpnet
 {
 
-FeatureScale FeatureScale::measured(const at::Tensor& tokens, const std::vector<int64_t>& products)
+Standardizer Standardizer::measured(const at::Tensor& tokens, const std::vector<int64_t>& products)
 {
     require(products.empty() || static_cast<int64_t>(products.size()) == tokens.size(0), "{} images, but the products of {}", tokens.size(0),
             products.size());
@@ -29,17 +29,17 @@ FeatureScale FeatureScale::measured(const at::Tensor& tokens, const std::vector<
     return {at::stack(means), at::stack(deviations)};
 }
 
-int64_t FeatureScale::products() const
+int64_t Standardizer::products() const
 {
     return mean.defined() ? mean.size(0) : 1;
 }
 
-FeatureScale FeatureScale::on(at::Device device) const
+Standardizer Standardizer::on(at::Device device) const
 {
-    return mean.defined() ? FeatureScale{mean.to(device), deviation.to(device)} : FeatureScale{};
+    return mean.defined() ? Standardizer{mean.to(device), deviation.to(device)} : Standardizer{};
 }
 
-at::Tensor FeatureScale::product(const at::Tensor& tokens) const
+at::Tensor Standardizer::product(const at::Tensor& tokens) const
 {
     if (products() == 1)
         return at::zeros({tokens.size(0)}, tokens.options().dtype(at::kLong));
@@ -47,7 +47,7 @@ at::Tensor FeatureScale::product(const at::Tensor& tokens) const
     return ((own - mean) / deviation).square().sum({2}).argmin(1);
 }
 
-at::Tensor FeatureScale::applied(const at::Tensor& tokens, const at::Tensor& product) const
+at::Tensor Standardizer::applied(const at::Tensor& tokens, const at::Tensor& product) const
 {
     const at::Tensor exact = tokens.to(at::kFloat);
     if (!mean.defined())
@@ -57,7 +57,7 @@ at::Tensor FeatureScale::applied(const at::Tensor& tokens, const at::Tensor& pro
     return (exact - mean.index_select(0, product).unsqueeze(1)) / deviation.index_select(0, product).unsqueeze(1);
 }
 
-OnnxValue FeatureScale::describe(OnnxWriter& onnx, const OnnxValue& tokens) const
+OnnxValue Standardizer::describe(OnnxWriter& onnx, const OnnxValue& tokens) const
 {
     onnx.part("scale");
     if (!mean.defined())
@@ -80,7 +80,7 @@ OnnxValue FeatureScale::describe(OnnxWriter& onnx, const OnnxValue& tokens) cons
     return onnx.multiply(onnx.subtract(tokens, chosen(mean)), chosen(1 / deviation));
 }
 
-FeatureScale FeatureScale::checked(at::Tensor mean, at::Tensor deviation, int64_t channels)
+Standardizer Standardizer::checked(at::Tensor mean, at::Tensor deviation, int64_t channels)
 {
     for (at::Tensor* tensor : {&mean, &deviation})
     {

@@ -12,16 +12,16 @@ namespace agpnet
 /// (tokens - mean) / deviation per channel, both taken over normal images of one product. With several products an image takes those of the
 /// product whose mean is nearest to the mean of its own tokens, in units of that product's deviations: nobody has to say which it is.
 /// Of all products at once it would be the differences between products that set the deviations, and what differs within one would drown.
-struct FeatureScale
+struct Standardizer
 {
     at::Tensor mean, deviation; ///< [products, C], float32; undefined: tokens stay as they are
 
     /// @param tokens    [N, L, C]
     /// @param products  of each image, 0 to the greatest that occurs, none left out; empty: all are of one
-    static FeatureScale measured(const at::Tensor& tokens, const std::vector<int64_t>& products);
+    static Standardizer measured(const at::Tensor& tokens, const std::vector<int64_t>& products);
 
     int64_t products() const; ///< at least 1
-    FeatureScale on(at::Device device) const;
+    Standardizer on(at::Device device) const;
 
     /// applied() as nodes of an ONNX graph; of one image, [1, L, C].
     OnnxValue describe(OnnxWriter& onnx, const OnnxValue& tokens) const;
@@ -34,7 +34,7 @@ struct FeatureScale
 
     /// Refuses what is no scale for `channels` channels, or not finite. One mean and deviation without a dimension for products are those
     /// of one product.
-    static FeatureScale checked(at::Tensor mean, at::Tensor deviation, int64_t channels);
+    static Standardizer checked(at::Tensor mean, at::Tensor deviation, int64_t channels);
 };
 
 } // namespace agpnet

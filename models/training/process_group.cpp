@@ -55,7 +55,7 @@ constexpr Launcher launchers[] = {{"RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"},
 
 #ifdef AGPNET_DISTRIBUTED
 
-struct World::Group
+struct ProcessGroup::Group
 {
     c10::intrusive_ptr<c10d::Backend> backend;
 
@@ -74,28 +74,28 @@ struct World::Group
     }
 };
 
-World World::fromEnvironment()
+ProcessGroup ProcessGroup::fromEnvironment()
 {
-    World world;
+    ProcessGroup processes;
     for (const Launcher& launcher : launchers)
     {
         if (environment(launcher.rank).empty() || environment(launcher.size).empty())
             continue;
-        world.size_ = number(launcher.size, 1, mostProcesses);
-        if (world.size_ == 1)
-            return World();
-        world.rank_ = number(launcher.rank, 0, world.size_ - 1);
+        processes.size_ = number(launcher.size, 1, mostProcesses);
+        if (processes.size_ == 1)
+            return ProcessGroup();
+        processes.rank_ = number(launcher.rank, 0, processes.size_ - 1);
         std::string address = environment("MASTER_ADDR");
         if (address.empty() && environment(launcher.sizeHere) == environment(launcher.size))
             address = "127.0.0.1";
         require(!address.empty(), "MASTER_ADDR is not set, expected the name or address of the machine of process 0, since {} processes are to train together",
-                world.size_);
+                processes.size_);
         c10d::TCPStoreOptions options;
         if (!environment("MASTER_PORT").empty())
             options.port = static_cast<uint16_t>(number("MASTER_PORT", 1, 65535));
         // torchrun keeps a store of its own, and its attempts apart
-        options.isServer = world.rank_ == 0 && environment("TORCHELASTIC_USE_AGENT_STORE") != "True";
-        options.numWorkers = static_cast<size_t>(world.size_);
+        options.isServer = processes.rank_ == 0 && environment("TORCHELASTIC_USE_AGENT_STORE") != "True";
+        options.numWorkers = static_cast<size_t>(processes.size_);
         options.waitWorkers = false;
         options.useLibUV = false; // not every LibTorch has it
         options.timeout = std::chrono::minutes(5);
@@ -106,19 +106,19 @@ World World::fromEnvironment()
             const auto gloo = c10d::ProcessGroupGloo::Options::create(std::chrono::minutes(30)); // one may have much to read while others wait
             const std::string card = environment("GLOO_SOCKET_IFNAME");
             gloo->devices.push_back(card.empty() ? c10d::ProcessGroupGloo::createDefaultDevice() : c10d::ProcessGroupGloo::createDeviceForInterface(card));
-            world.group_ = std::make_shared<Group>(Group{c10::make_intrusive<c10d::ProcessGroupGloo>(store, world.rank_, world.size_, gloo)});
+            processes.group_ = std::make_shared<Group>(Group{c10::make_intrusive<c10d::ProcessGroupGloo>(store, processes.rank_, processes.size_, gloo)});
         }
         catch (const std::exception& error)
         {
             const std::string text = error.what();
-            fail("process {} of {} cannot reach the others through {}:{}: {}", world.rank_, world.size_, address, options.port, text.substr(0, text.find('\n')));
+            fail("process {} of {} cannot reach the others through {}:{}: {}", processes.rank_, processes.size_, address, options.port, text.substr(0, text.find('\n')));
         }
-        return world;
+        return processes;
     }
-    return world;
+    return processes;
 }
 
-void World::average(const std::vector<at::Tensor>& tensors) const
+void ProcessGroup::average(const std::vector<at::Tensor>& tensors) const
 {
     if (!group_)
         return;
@@ -137,7 +137,7 @@ void World::average(const std::vector<at::Tensor>& tensors) const
     }
 }
 
-void World::broadcast(const std::vector<at::Tensor>& tensors) const
+void ProcessGroup::broadcast(const std::vector<at::Tensor>& tensors) const
 {
     if (!group_)
         return;
@@ -151,7 +151,7 @@ void World::broadcast(const std::vector<at::Tensor>& tensors) const
     }
 }
 
-at::Tensor World::gathered(const at::Tensor& mine) const
+at::Tensor ProcessGroup::gathered(const at::Tensor& mine) const
 {
     if (!group_)
         return mine;
@@ -166,11 +166,11 @@ at::Tensor World::gathered(const at::Tensor& mine) const
 
 #else
 
-struct World::Group
+struct ProcessGroup::Group
 {
 };
 
-World World::fromEnvironment()
+ProcessGroup ProcessGroup::fromEnvironment()
 {
     for (const Launcher& launcher : launchers)
         if (!environment(launcher.rank).empty() && !environment(launcher.size).empty() && number(launcher.size, 1, mostProcesses) > 1)
@@ -178,22 +178,22 @@ World World::fromEnvironment()
     return {};
 }
 
-void World::average(const std::vector<at::Tensor>&) const {}
-void World::broadcast(const std::vector<at::Tensor>&) const {}
+void ProcessGroup::average(const std::vector<at::Tensor>&) const {}
+void ProcessGroup::broadcast(const std::vector<at::Tensor>&) const {}
 
-at::Tensor World::gathered(const at::Tensor& mine) const
+at::Tensor ProcessGroup::gathered(const at::Tensor& mine) const
 {
     return mine;
 }
 
 #endif
 
-bool World::any(bool mine) const
+bool ProcessGroup::any(bool mine) const
 {
     return gathered(at::full({1}, mine ? 1.0 : 0.0, at::kDouble)).max().item<double>() > 0;
 }
 
-double World::first(double mine) const
+double ProcessGroup::first(double mine) const
 {
     const at::Tensor value = at::full({1}, mine, at::kDouble);
     broadcast({value});

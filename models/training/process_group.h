@@ -10,15 +10,15 @@ namespace agpnet
 {
 
 /// Every process must make the same calls in the same order. Where another one has gone away or does not answer, they throw an Error.
-class World
+class ProcessGroup
 {
 public:
-    World() = default; ///< this process alone: nothing is sent, everything is given back as it is
+    ProcessGroup() = default; ///< this process alone: nothing is sent, everything is given back as it is
 
     /// As torchrun, an MPI or Slurm has started this process; alone where none did. Waits for the others.
     /// Read are RANK and WORLD_SIZE; or OMPI_COMM_WORLD_RANK and _SIZE; or PMI_RANK and PMI_SIZE; or SLURM_PROCID and SLURM_STEP_NUM_TASKS; and
     /// where process 0 is: MASTER_ADDR (needed if the processes are not known to be on one machine) and MASTER_PORT (default 29500).
-    static World fromEnvironment();
+    static ProcessGroup fromEnvironment();
 
     int rank() const { return rank_; }
     int size() const { return size_; }

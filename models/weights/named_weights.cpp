@@ -5,33 +5,33 @@
 namespace agpnet
 {
 
-std::vector<FoundSign> findSigns(const StateDict& weights, const std::vector<std::string>& signs)
+std::vector<FoundKey> findKeys(const StateDict& weights, const std::vector<std::string>& keyNames)
 {
-    std::vector<FoundSign> found;
+    std::vector<FoundKey> found;
     for (const auto& [name, tensor] : weights)
-        for (const std::string& sign : signs)
-            if (name.ends_with(sign) && (name.size() == sign.size() || name[name.size() - sign.size() - 1] == '.'))
+        for (const std::string& key : keyNames)
+            if (name.ends_with(key) && (name.size() == key.size() || name[name.size() - key.size() - 1] == '.'))
             {
-                found.push_back({name.substr(0, name.size() - sign.size()), sign});
+                found.push_back({name.substr(0, name.size() - key.size()), key});
                 break;
             }
     return found;
 }
 
-FoundSign findTheSign(const StateDict& weights, const std::vector<std::string>& signs, std::string_view what)
+FoundKey findTheKey(const StateDict& weights, const std::vector<std::string>& keyNames, std::string_view what)
 {
     require(!weights.empty(), "there are no weights");
-    const std::vector<FoundSign> found = findSigns(weights, signs);
+    const std::vector<FoundKey> found = findKeys(weights, keyNames);
     require(!found.empty(), "{}: these are not the weights of a {}: none of the {} tensors is called {}", weights.begin()->first, what,
-            weights.size(), fmt::join(signs, " or "));
+            weights.size(), fmt::join(keyNames, " or "));
     if (found.size() == 1)
         return found[0];
-    const FoundSign* teacher = nullptr;
-    for (const FoundSign& one : found)
+    const FoundKey* teacher = nullptr;
+    for (const FoundKey& one : found)
         if (one.prefix.find("teacher") != std::string::npos)
             teacher = teacher ? nullptr : &one;
-    require(teacher != nullptr, "the weights hold more than one {}: {}{} and {}{}", what, found[0].prefix, found[0].sign,
-            found[1].prefix, found[1].sign);
+    require(teacher != nullptr, "the weights hold more than one {}: {}{} and {}{}", what, found[0].prefix, found[0].key,
+            found[1].prefix, found[1].key);
     return *teacher;
 }
 

@@ -13,19 +13,19 @@
 namespace agpnet
 {
 
-/// A tensor whose name ends, at a dot, with one of several signs.
-struct FoundSign
+/// A tensor whose name ends, at a dot, with one of several key names.
+struct FoundKey
 {
-    std::string prefix; ///< what stands before the sign, with its dot
-    std::string sign;
+    std::string prefix; ///< what stands before the key name, with its dot
+    std::string key;
 };
 
-/// For a name that ends with several signs, the first in the list counts.
-std::vector<FoundSign> findSigns(const StateDict& weights, const std::vector<std::string>& signs);
+/// For a name that ends with several key names, the first in the list counts.
+std::vector<FoundKey> findKeys(const StateDict& weights, const std::vector<std::string>& keyNames);
 
 /// The only one. A training checkpoint holds student and teacher: of several, it is the one teacher, as that is what gets
 /// published. An Error where there is none, or more than one of equal right. `what`: "vision transformer", for messages.
-FoundSign findTheSign(const StateDict& weights, const std::vector<std::string>& signs, std::string_view what);
+FoundKey findTheKey(const StateDict& weights, const std::vector<std::string>& keyNames, std::string_view what);
 
 /// The weights behind a prefix, noting what has been used: what is left over tells another architecture.
 class NamedWeights

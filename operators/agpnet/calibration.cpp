@@ -150,9 +150,9 @@ DriftRange CalibrationScores::driftRange(int64_t products) const
     for (int64_t product = 0; product < products; product++)
     {
         const auto found = features_.find(product);
-        if (found == features_.end() || found->second.size() < static_cast<size_t>(FeatureRange::leastImages))
+        if (found == features_.end() || found->second.size() < static_cast<size_t>(DriftStatistics::leastImages))
             return {};
-        const FeatureRange::Measured measured = FeatureRange::measured(at::stack(found->second));
+        const DriftStatistics::Measured measured = DriftStatistics::measured(at::stack(found->second));
         const at::Tensor distances = measured.distances.contiguous();
         const auto* first = distances.const_data_ptr<double>();
         drift.limits.push_back(thresholdFromTail(withoutOutliers({first, first + distances.numel()}), driftRate));

@@ -21,7 +21,7 @@ OnnxValue describeFeatures(OnnxWriter& onnx, const Config& config, const Extract
     const auto perChannel = [&](const std::array<double, 3>& values) {
         return at::tensor(at::ArrayRef<double>(values)).view({1, 3, 1, 1});
     };
-    const at::Tensor deviation = perChannel(extractor.facts().std);
+    const at::Tensor deviation = perChannel(extractor.properties().std);
     const std::vector<int> layers = allLayers(config.layers);
     std::vector<OnnxValue> groups;
     for (int64_t channel = 0; channel < image.shape[1]; channel += 3) // geometry is shown to the backbone as one more picture
@@ -29,7 +29,7 @@ OnnxValue describeFeatures(OnnxWriter& onnx, const Config& config, const Extract
         onnx.part("normalise");
         const OnnxValue scaled = onnx.multiplyConstant(onnx.slice(image, 1, channel, channel + 3), 1 / deviation);
         std::vector<OnnxValue> tokens =
-            extractor.describe(onnx, onnx.addConstant(scaled, -perChannel(extractor.facts().mean) / deviation), layers);
+            extractor.describe(onnx, onnx.addConstant(scaled, -perChannel(extractor.properties().mean) / deviation), layers);
         onnx.part("features");
         if (config.target == "layernorm")
             for (OnnxValue& layer : tokens)

@@ -203,13 +203,13 @@ bool TrainerImpl::fit(const std::vector<ImageSet>& given, const std::function<bo
                 return image;
             };
         recordImages(products, order);
-        TrainingPictures pictures(products, order, training_, range_);
-        const World& world = training_.world();
-        require(batchSize() % world.size() == 0, "config: 'batch' is {}, expected a multiple of the {} processes that train together", batchSize(), world.size());
+        TrainingImages pictures(products, order, training_, range_);
+        const ProcessGroup& processes = training_.processes();
+        require(batchSize() % processes.size() == 0, "config: 'batch' is {}, expected a multiple of the {} processes that train together", batchSize(), processes.size());
         if (!training_.measured())
         {
             measureOn(pictures, products.size());
-            training_.join(world); // to the last bit
+            training_.join(processes); // to the last bit
         }
         const std::vector<Normals> normals = normalsOf(products, order);
         const nlohmann::json before = record_.value("profile", nlohmann::json::object());
@@ -225,10 +225,10 @@ bool TrainerImpl::fit(const std::vector<ImageSet>& given, const std::function<bo
             recordTimes(before, pictures, checking);
             progress.step = stepsDone();
             progress.steps = steps();
-            if (world.any(keepGoing && !keepGoing(progress)) && !training_.finished())
+            if (processes.any(keepGoing && !keepGoing(progress)) && !training_.finished())
                 return false;
         }
-        if (world.rank() > 0)
+        if (processes.rank() > 0)
             return true;
         const Stopwatch watch;
         calibrateOn(normals, inspectionOf(training_.config()));
@@ -273,12 +273,12 @@ void TrainerImpl::recordImages(const std::vector<ImageSet>& products, const Trai
     record_["images_held_back"] = heldBack;
 }
 
-double TrainerImpl::stepOn(TrainingPictures& pictures)
+double TrainerImpl::stepOn(TrainingImages& pictures)
 {
     const Stopwatch watch;
     const Config& config = training_.config();
-    const auto whole = static_cast<size_t>(batchSize()), size = whole / static_cast<size_t>(training_.world().size());
-    const size_t first = size * static_cast<size_t>(training_.world().rank()); // in the batch
+    const auto whole = static_cast<size_t>(batchSize()), size = whole / static_cast<size_t>(training_.processes().size());
+    const size_t first = size * static_cast<size_t>(training_.processes().rank()); // in the batch
     std::vector<View> views;
     for (size_t i = 0; i < size; i++)
         views.push_back(pictures.view(static_cast<size_t>(stepsDone()) * whole + first + i));
@@ -319,14 +319,14 @@ void TrainerImpl::checkGain(const std::vector<Normals>& normals)
         check_ = std::make_unique<DefectCheck>(training_, count, image, inspectionOf(config).tiling);
     }
     nlohmann::json& note = record_["early_stop"]; // in the saved state too, so that a resumed training decides alike
-    note["checks"].push_back(training_.world().first(check_->separation(training_)));
+    note["checks"].push_back(training_.processes().first(check_->separation(training_)));
     if (!noLongerRises(note["checks"].get<std::vector<double>>()))
         return;
     training_.beginEnd();
     note["seen_at"] = stepsDone();
 }
 
-void TrainerImpl::recordTimes(const nlohmann::json& before, const TrainingPictures& pictures, double checking)
+void TrainerImpl::recordTimes(const nlohmann::json& before, const TrainingImages& pictures, double checking)
 {
     const Training::Times& steps = training_.times();
     const std::pair<const char*, double> times[] = {{"reading", pictures.times().reading}, {"backbone", pictures.times().backbone},
@@ -336,7 +336,7 @@ void TrainerImpl::recordTimes(const nlohmann::json& before, const TrainingPictur
         record_["profile"][name] = before.value(name, 0.0) + seconds;
 }
 
-void TrainerImpl::measureOn(TrainingPictures& pictures, size_t products)
+void TrainerImpl::measureOn(TrainingImages& pictures, size_t products)
 {
     const Stopwatch watch;
     std::vector<View> views;
@@ -415,15 +415,15 @@ void TrainerImpl::calibrateOn(const std::vector<Normals>& products, const Inspec
 TrainingProcess TrainerImpl::joinProcesses()
 {
     return guarded([&] {
-        training_.join(World::fromEnvironment());
-        return TrainingProcess{training_.world().rank(), training_.world().size()};
+        training_.join(ProcessGroup::fromEnvironment());
+        return TrainingProcess{training_.processes().rank(), training_.processes().size()};
     });
 }
 
 ModelFile TrainerImpl::modelFile() const
 {
-    require(training_.world().rank() == 0, "this is process {} of {}: process 0 has the thresholds, and can save the model", training_.world().rank(),
-            training_.world().size());
+    require(training_.processes().rank() == 0, "this is process {} of {}: process 0 has the thresholds, and can save the model", training_.processes().rank(),
+            training_.processes().size());
     if (scores_.count == 0)
     {
         require(!recent_.empty(), "the model has not been trained: no step was taken");
@@ -447,7 +447,7 @@ ModelFile TrainerImpl::modelFile() const
     file.record["noise_unit"] = training_.noiseUnit();
     file.record["finished"] = now();
     file.record["device"] = training_.device().str();
-    file.record["processes"] = training_.world().size();
+    file.record["processes"] = training_.processes().size();
     file.record["precision"] = nameOf(training_.compute());
     file.record["versions"] = {{"agpnet", version()}, {"libtorch", TORCH_VERSION}, {"opencv", CV_VERSION}};
     return file;

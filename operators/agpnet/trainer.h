@@ -12,7 +12,7 @@ namespace agpnet
 {
 
 class DefectCheck;
-class TrainingPictures;
+class TrainingImages;
 
 class TrainerImpl final : public Trainer
 {
@@ -61,10 +61,10 @@ private:
     // the parts of fit()
     TrainingOrder orderOf(const std::vector<ImageSet>& products) const;
     void recordImages(const std::vector<ImageSet>& products, const TrainingOrder& order);
-    double stepOn(TrainingPictures& pictures);
-    void measureOn(TrainingPictures& pictures, size_t products);
+    double stepOn(TrainingImages& pictures);
+    void measureOn(TrainingImages& pictures, size_t products);
     void checkGain(const std::vector<Normals>& normals); ///< begins the end where drawn-in defects are no longer told better
-    void recordTimes(const nlohmann::json& before, const TrainingPictures& pictures, double checking);
+    void recordTimes(const nlohmann::json& before, const TrainingImages& pictures, double checking);
     std::vector<Normals> normalsOf(const std::vector<ImageSet>& products, const TrainingOrder& order) const;
 
     /// Of so many pictures of all products the i-th, the products by turns. The products must outlive the function.

@@ -59,7 +59,7 @@ cv::Mat augmented(const cv::Mat& image, const std::vector<std::string>& names, A
     };
     // each change has numbers of its own, so that one more name does not alter the others
     const uint64_t base = mixed(mixed(mixed(seed, static_cast<uint64_t>(use)), step), place);
-    const auto draw = [&](uint64_t change) { return Draw(mixed(base, change)); };
+    const auto draw = [&](uint64_t change) { return CounterRandom(mixed(base, change)); };
 
     cv::Mat out = image;
     if (asked("flip_horizontal") && draw(1).below(2) == 1)
@@ -76,7 +76,7 @@ cv::Mat augmented(const cv::Mat& image, const std::vector<std::string>& names, A
         degrees += draw(5).uniform(-largestTilt, largestTilt);
     if (asked("shift", true))
     {
-        Draw random = draw(6);
+        CounterRandom random = draw(6);
         shift.x = random.uniform(-largestShift, largestShift) * out.cols;
         shift.y = random.uniform(-largestShift, largestShift) * out.rows;
     }

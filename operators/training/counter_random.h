@@ -16,10 +16,10 @@ inline uint64_t mixed(uint64_t state, uint64_t value)
     return state ^ state >> 31;
 }
 
-class Draw
+class CounterRandom
 {
 public:
-    explicit Draw(uint64_t state) : state_(state) {}
+    explicit CounterRandom(uint64_t state) : state_(state) {}
     double uniform(double low, double high) { return low + (high - low) * std::ldexp(static_cast<double>(next() >> 11), -53); }
     int below(int count) { return static_cast<int>(next() % static_cast<uint64_t>(count)); }
 

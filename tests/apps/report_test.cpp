@@ -236,11 +236,11 @@ TEST(Report, ThresholdsThatDifferShareAnAxisOfMultiples)
 TEST(Report, TablesAndCharts)
 {
     const TempFolder folder;
-    Report facts = report();
-    facts.tables = {{"Kinds <of> defect", {"Defect", "AUROC"}, {{"hole & crack", "0.9"}}, "note"}};
-    facts.charts = {{"ROC", "false", "true", 1, {{"images <a>", "images", "line-a", {{0, 0}, {0.2, 0.8}, {1, 1}}}}},
+    Report page = report();
+    page.tables = {{"Kinds <of> defect", {"Defect", "AUROC"}, {{"hole & crack", "0.9"}}, "note"}};
+    page.charts = {{"ROC", "false", "true", 1, {{"images <a>", "images", "line-a", {{0, 0}, {0.2, 0.8}, {1, 1}}}}},
                     {"PRO", "false", "overlap", 0.3, {{"pixels", "pixels", "line-b", {{0, 0}, {0.2, 0.5}, {0.4, 0.7}, {1, 1}}}}}};
-    writeReport(folder / "r.html", facts, {item("a.png", 0.2, Label::Good)});
+    writeReport(folder / "r.html", page, {item("a.png", 0.2, Label::Good)});
     const std::string html = test::readBytes(folder / "r.html");
     EXPECT_EQ(unbalanced(html), "");
     EXPECT_EQ(count(html, "<svg"), 2u);
@@ -277,14 +277,14 @@ TEST(Report, ManyItemsShareThePageWhateverTheirPictures)
     cv::randu(noise.map, 0, 1);
     noise.map = cv::repeat(noise.map, 13, 13);
     noise.mapThreshold = 0.3;
-    Report facts = report();
+    Report page = report();
     for (const int expected : {10, 2000})
     {
-        facts.expected = expected;
+        page.expected = expected;
         ReportWriter writer(folder / "r.html");
         for (int i = 0; i < 10; i++)
-            writer.add(noise, facts);
-        writer.finish(facts);
+            writer.add(noise, page);
+        writer.finish(page);
         const std::string html = test::readBytes(folder / "r.html");
         const std::vector<std::string> lines = pictures(html, 9);
         EXPECT_LT(lines[0].size() + lines[1].size() + lines[2].size(), expected == 10 ? 401'000u : 28'000u) << expected; // 2000 of those: 56 MB

@@ -1,4 +1,4 @@
-// What is replayed is what would have been computed, whoever asks and whatever goes wrong. On the pretended device always, on a GPU where there is one.
+// What is replayed is what would have been computed, whoever asks and whatever goes wrong. On the fake device always, on a GPU where there is one.
 #include "models/device/captured_graph.h"
 #include "tests/devices/each_device.h"
 #include "tests/devices/fake_graph.h"
@@ -23,7 +23,7 @@ protected:
     static float first(const at::Tensor& tensor) { return tensor.flatten()[0].cpu().item<float>(); }
 
     std::atomic<int> calls_{0};
-    const Replay::Computation twicePlusOne_ = [this](const at::Tensor& x) -> std::vector<at::Tensor> {
+    const CapturedGraph::Computation twicePlusOne_ = [this](const at::Tensor& x) -> std::vector<at::Tensor> {
         calls_++;
         const at::Tensor twice = x * 2;
         return {twice + 1, twice.sum(1), twice};
@@ -34,7 +34,7 @@ constexpr int callsOfACapture = 3; // what is expected, the libraries' workspace
 
 TEST_P(Replays, TheThirdCallIsCaptured)
 {
-    const Replay replay(twicePlusOne_);
+    const CapturedGraph replay(twicePlusOne_);
     for (int i = 0; i < 10; i++)
     {
         const std::vector<at::Tensor> found = replay(given(i));
@@ -44,12 +44,12 @@ TEST_P(Replays, TheThirdCallIsCaptured)
         EXPECT_EQ(found[1].sizes(), at::IntArrayRef({2}));
         EXPECT_EQ(found[0].device(), device_);
     }
-    EXPECT_EQ(calls_, graphsThere() ? Replay::callsBefore + callsOfACapture : 10);
+    EXPECT_EQ(calls_, graphsThere() ? CapturedGraph::callsBefore + callsOfACapture : 10);
 }
 
 TEST_P(Replays, AnEarlierResultStays)
 {
-    const Replay replay(twicePlusOne_);
+    const CapturedGraph replay(twicePlusOne_);
     std::vector<at::Tensor> results;
     for (int i = 0; i < 8; i++)
         results.push_back(replay(given(i))[0]);
@@ -59,7 +59,7 @@ TEST_P(Replays, AnEarlierResultStays)
 
 TEST_P(Replays, WhatIsOneTensorTwiceStaysOne)
 {
-    const Replay replay([](const at::Tensor& x) -> std::vector<at::Tensor> {
+    const CapturedGraph replay([](const at::Tensor& x) -> std::vector<at::Tensor> {
         const at::Tensor y = x + 1;
         return {y, y, x * 1};
     });
@@ -73,7 +73,7 @@ TEST_P(Replays, WhatIsOneTensorTwiceStaysOne)
 
 TEST_P(Replays, EachShapeHasItsOwn)
 {
-    const Replay replay(twicePlusOne_);
+    const CapturedGraph replay(twicePlusOne_);
     for (int i = 0; i < 6; i++)
         for (int64_t n = 1; n <= 4; n++)
         {
@@ -90,14 +90,14 @@ TEST_P(Replays, EachShapeHasItsOwn)
 
 TEST_P(Replays, WhatReadsANumberIsComputedAsItStands)
 {
-    const Replay replay([](const at::Tensor& x) -> std::vector<at::Tensor> { return {x + x.sum().item<float>()}; });
+    const CapturedGraph replay([](const at::Tensor& x) -> std::vector<at::Tensor> { return {x + x.sum().item<float>()}; });
     for (int i = 0; i < 6; i++)
         EXPECT_EQ(first(replay(given(i))[0]), 7.0F * static_cast<float>(i));
 }
 
 TEST_P(Replays, WhatDependsOnMoreThanItsArgumentIsNotReplayed)
 {
-    const Replay replay([this](const at::Tensor& x) -> std::vector<at::Tensor> { return {x * ++calls_}; });
+    const CapturedGraph replay([this](const at::Tensor& x) -> std::vector<at::Tensor> { return {x * ++calls_}; });
     for (int i = 0; i < 8; i++)
     {
         const int before = calls_; // of a capture the first call is the one that counts
@@ -110,8 +110,8 @@ TEST_P(Replays, WhatFailsInACaptureIsComputedAsItStands)
 {
     if (!graphsThere())
         GTEST_SKIP() << "this LibTorch has no graphs";
-    const Replay replay([this](const at::Tensor& x) -> std::vector<at::Tensor> {
-        if (++calls_ == Replay::callsBefore + callsOfACapture)
+    const CapturedGraph replay([this](const at::Tensor& x) -> std::vector<at::Tensor> {
+        if (++calls_ == CapturedGraph::callsBefore + callsOfACapture)
             throw std::runtime_error("within the capture");
         return {x + 1};
     });
@@ -123,7 +123,7 @@ TEST_P(Replays, WhatFailsInACaptureIsComputedAsItStands)
 
 TEST_P(Replays, AFailureIsTheCallers)
 {
-    const Replay replay([](const at::Tensor& x) -> std::vector<at::Tensor> {
+    const CapturedGraph replay([](const at::Tensor& x) -> std::vector<at::Tensor> {
         if (first(x) > 2)
             throw std::runtime_error("too large");
         return {x + 1};
@@ -138,7 +138,7 @@ TEST_P(Replays, AFailureIsTheCallers)
 
 TEST_P(Replays, ThreadsGetTheirOwn)
 {
-    const Replay replay(twicePlusOne_);
+    const CapturedGraph replay(twicePlusOne_);
     std::atomic<int> wrong{0};
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; t++)
@@ -156,22 +156,22 @@ TEST_P(Replays, ThreadsGetTheirOwn)
 
 TEST_P(Replays, GraphsAreCounted)
 {
-    if (!pretends() || !graphsThere())
-        GTEST_SKIP() << "graphs are counted on the pretended device, and with LibTorch 2.12 and later";
+    if (!isFake() || !graphsThere())
+        GTEST_SKIP() << "graphs are counted on the fake device, and with LibTorch 2.12 and later";
     const test::Graphs before = test::graphs();
-    const Replay replay(twicePlusOne_);
+    const CapturedGraph replay(twicePlusOne_);
     for (int i = 0; i < 10; i++)
         replay(given(i));
     EXPECT_EQ(test::graphs().captured - before.captured, 1);
-    EXPECT_EQ(test::graphs().replayed - before.replayed, 10 - Replay::callsBefore); // the third to compare with
+    EXPECT_EQ(test::graphs().replayed - before.replayed, 10 - CapturedGraph::callsBefore); // the third to compare with
 }
 
 AGPNET_EACH_DEVICE(Replays);
 
-TEST(Replay, ComputesOnTheCpuAsItStands)
+TEST(CapturedGraph, ComputesOnTheCpuAsItStands)
 {
     int calls = 0;
-    const Replay replay([&](const at::Tensor& x) -> std::vector<at::Tensor> {
+    const CapturedGraph replay([&](const at::Tensor& x) -> std::vector<at::Tensor> {
         calls++;
         return {x + 1};
     });

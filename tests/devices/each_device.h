@@ -1,4 +1,4 @@
-// A test once for each device: on the pretended one always, on a GPU where there is one.
+// A test once for each device: on the fake one always, on a GPU where there is one.
 #pragma once
 
 #include "tests/devices/fake_device.h"
@@ -21,7 +21,7 @@ protected:
             GTEST_SKIP() << reason;
     }
 
-    bool pretends() const { return GetParam() == "pretend"; }
+    bool isFake() const { return GetParam() == "fake"; }
 
     c10::Device device_ = c10::DeviceType::CPU;
 };
@@ -29,4 +29,4 @@ protected:
 } // namespace agpnet::test
 
 #define AGPNET_EACH_DEVICE(suite)                                                                                                \
-    INSTANTIATE_TEST_SUITE_P(, suite, ::testing::Values("pretend", "cuda"), [](const auto& each) { return each.param; })
+    INSTANTIATE_TEST_SUITE_P(, suite, ::testing::Values("fake", "cuda"), [](const auto& each) { return each.param; })

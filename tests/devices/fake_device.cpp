@@ -230,7 +230,7 @@ void onCopies(const c10::OperatorHandle& operation, c10::Stack* stack)
 
 } // namespace
 
-at::Device pretendDevice()
+at::Device fakeDevice()
 {
     static const bool registered = [] {
         static const Guard guard;
@@ -238,8 +238,8 @@ at::Device pretendDevice()
         c10::SetAllocator(kind, &memory());
         static Hooks hooks;
         at::RegisterPrivateUse1HooksInterface(&hooks);
-        c10::register_privateuse1_backend("pretend");
-        registerPretendGraphs(kind);
+        c10::register_privateuse1_backend("fake");
+        registerFakeGraphs(kind);
         static torch::Library operations(torch::Library::IMPL, "aten", c10::DispatchKey::PrivateUse1, __FILE__, __LINE__);
         operations.impl("empty.memory_format", &empty);
         operations.impl("empty_strided", &emptyStrided);
@@ -263,7 +263,7 @@ at::Device deviceFor(const std::string& name, std::string& reason)
 {
     try
     {
-        return name == "pretend" ? pretendDevice() : deviceNamed(name);
+        return name == "fake" ? fakeDevice() : deviceNamed(name);
     }
     catch (const Error& error)
     {

@@ -11,9 +11,9 @@ namespace agpnet::test
 {
 
 /// Makes it known to LibTorch and to models/device/stage_device.h, once in a process.
-at::Device pretendDevice();
+at::Device fakeDevice();
 
-/// The one called "pretend", or deviceNamed(); the CPU, and why, where there is none.
+/// The one called "fake", or deviceNamed(); the CPU, and why, where there is none.
 at::Device deviceFor(const std::string& name, std::string& reason);
 
 struct Traffic

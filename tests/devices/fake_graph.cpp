@@ -76,7 +76,7 @@ Graphs graphs()
     return {captured, replayed};
 }
 
-void registerPretendGraphs([[maybe_unused]] c10::DeviceType kind)
+void registerFakeGraphs([[maybe_unused]] c10::DeviceType kind)
 {
 #ifdef AGPNET_PRETEND_GRAPHS
     at::GraphImplRegistry()->Register(c10::DeviceTypeName(kind, false), [](at::GraphImplArgs args) -> std::unique_ptr<at::GraphImplInterface> { return std::make_unique<Graph>(args); });

@@ -1,4 +1,4 @@
-// Graphs of the pretended device: what it was told while one was captured, done again with the same memory at every replay. As a GPU's would, a capture breaks
+// Graphs of the fake device: what it was told while one was captured, done again with the same memory at every replay. As a GPU's would, a capture breaks
 // where the program asks for a number or copies between device and host.
 #pragma once
 
@@ -19,7 +19,7 @@ struct Graphs
 Graphs graphs(); ///< so far
 
 /// Makes them known to LibTorch for the device, where it knows graphs (2.12 and later).
-void registerPretendGraphs(c10::DeviceType kind);
+void registerFakeGraphs(c10::DeviceType kind);
 
 bool capturing(); ///< on this thread
 

@@ -1,4 +1,4 @@
-// Detector and Trainer with their networks on a device: pictures on the host, and pictures that are there. On the pretended device always, on a GPU where there
+// Detector and Trainer with their networks on a device: pictures on the host, and pictures that are there. On the fake device always, on a GPU where there
 // is one. A GpuMat over memory of LibTorch's needs no OpenCV with CUDA.
 #include "agpnet/agpnet.hpp"
 #include "operators/agpnet/detector.h"
@@ -220,8 +220,8 @@ TEST_P(WholeDevice, MapsOfSeveralPicturesStayOnTheDevice)
 
 TEST_P(WholeDevice, APictureThatIsThereStaysThere)
 {
-    if (!pretends())
-        GTEST_SKIP() << "traffic is counted on the pretended device";
+    if (!isFake())
+        GTEST_SKIP() << "traffic is counted on the fake device";
     there_->setThreshold(1e6); // of an anomalous picture the regions are found on the host
     const DeviceMat given(device_, picture(6, {301, 200})), map(device_, {301, 200}, CV_32F), mask(device_, {301, 200}, CV_8U);
     there_->detect(given.mat, map.mat, mask.mat);
@@ -235,8 +235,8 @@ TEST_P(WholeDevice, APictureThatIsThereStaysThere)
 
 TEST_P(WholeDevice, ABatchThatIsThereWaitsForItsDecisions)
 {
-    if (!pretends())
-        GTEST_SKIP() << "traffic is counted on the pretended device";
+    if (!isFake())
+        GTEST_SKIP() << "traffic is counted on the fake device";
     there_->setThreshold(1e6);
     const DeviceMat first(device_, picture(6, {301, 200})), second(device_, picture(7, {301, 200})), third(device_, picture(8, {48, 40}));
     const DeviceMat firstMap(device_, {301, 200}, CV_32F), secondMap(device_, {301, 200}, CV_32F), thirdMap(device_, {48, 40}, CV_32F);
@@ -273,7 +273,7 @@ TEST_P(WholeDevice, AnInspectionIsReplayed)
             expectSame(there_->detect(picture(i), map), expected);
             EXPECT_LT(cv::norm(map, expectedMap, cv::NORM_INF), 1e-4);
         }
-    if (!pretends() || !test::graphsOf(device_.type()))
+    if (!isFake() || !test::graphsOf(device_.type()))
         return;
     EXPECT_EQ(test::graphs().captured - before.captured, 1);
     EXPECT_EQ(test::graphs().replayed - before.replayed, 32 - 2);

@@ -1,4 +1,4 @@
-// Networks, stages and training on a device give what they give on the CPU, and nothing waits or passes through the host that need not. On the pretended device
+// Networks, stages and training on a device give what they give on the CPU, and nothing waits or passes through the host that need not. On the fake device
 // always, on a GPU where there is one.
 #include "common/error.h"
 #include "models/agpnet/anomaly_map.h"
@@ -81,8 +81,8 @@ TEST_P(EachDevice, HalfPrecisionStaysNear)
 
 TEST_P(EachDevice, InspectionPassesNothingThroughTheHost)
 {
-    if (!pretends())
-        GTEST_SKIP() << "traffic is counted on the pretended device";
+    if (!isFake())
+        GTEST_SKIP() << "traffic is counted on the fake device";
     Training trained = training(2, at::kCPU);
     trained.step(images(4, 1));
     const AgpNet net(trained.config(), trained.backbone(), trained.scale(), trained.decoder(), ComputeType::Float32, device_);
@@ -138,8 +138,8 @@ TEST_P(EachDevice, AStateGoesOnElsewhere)
 
 TEST_P(EachDevice, AStepWaitsForTheLossAndTheGradientsNormAlone)
 {
-    if (!pretends())
-        GTEST_SKIP() << "traffic is counted on the pretended device";
+    if (!isFake())
+        GTEST_SKIP() << "traffic is counted on the fake device";
     Training run = training(4, device_, R"("precision":"fp32","image_noise":true)");
     const at::Tensor batch = images(4, 1).to(device_);
     run.step(batch);

@@ -19,11 +19,11 @@ namespace
 
 std::string ptxFolder;
 
-pretend_cuda::Record& record()
+fake_cuda::Record& record()
 {
-    static pretend_cuda::Get* const get = reinterpret_cast<pretend_cuda::Get*>(dlsym(dlopen("libcuda.so.1", RTLD_NOW), "pretendCudaRecord"));
+    static fake_cuda::Get* const get = reinterpret_cast<fake_cuda::Get*>(dlsym(dlopen("libcuda.so.1", RTLD_NOW), "fakeCudaRecord"));
     if (!get)
-        throw std::runtime_error("libcuda.so.1 is not the pretended one; the tests set LD_LIBRARY_PATH");
+        throw std::runtime_error("libcuda.so.1 is not the fake one; the tests set LD_LIBRARY_PATH");
     return *get();
 }
 
@@ -93,10 +93,10 @@ TEST_F(CudaCalls, OnlyLaunchesOnTheGivenStreamAfterTheFirst)
                     EXPECT_THAT(record().others, ::testing::IsEmpty());
                     EXPECT_EQ(record().depth, depth);
                     EXPECT_FALSE(record().launches.empty());
-                    for (const pretend_cuda::Launch& launch : record().launches)
+                    for (const fake_cuda::Launch& launch : record().launches)
                     {
                         EXPECT_EQ(launch.stream, place->device.cudaStream) << launch.kernel;
-                        EXPECT_EQ(launch.context, pretend_cuda::contextOf(device)) << launch.kernel;
+                        EXPECT_EQ(launch.context, fake_cuda::contextOf(device)) << launch.kernel;
                         // what every device of compute capability 5 and later allows
                         const auto& [x, y, z] = launch.block;
                         EXPECT_TRUE(x > 0 && y > 0 && z > 0 && x <= 1024 && y <= 1024 && z <= 64 && x * y * z <= 1024)
@@ -190,7 +190,7 @@ TEST_F(CudaCalls, AContextIsTheDevicesOwn)
         record().launches.clear();
         residual(place->device, f->view, f->view, Metric::L2, out->view);
         ASSERT_FALSE(record().launches.empty());
-        EXPECT_EQ(record().launches.back().context, pretend_cuda::contextOf(device));
+        EXPECT_EQ(record().launches.back().context, fake_cuda::contextOf(device));
     }
     EXPECT_THAT(record().others, ::testing::Not(::testing::Contains("cuCtxCreate")));
     place->device.cudaDevice = 2;

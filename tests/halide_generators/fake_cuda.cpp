@@ -8,7 +8,7 @@
 #include <map>
 #include <string>
 
-using pretend_cuda::Record;
+using fake_cuda::Record;
 
 namespace
 {
@@ -54,7 +54,7 @@ ptx::Work compute(const Function& function, const ptx::Shape& shape, void** valu
 extern "C"
 {
 
-    Record* pretendCudaRecord()
+    Record* fakeCudaRecord()
     {
         return &record;
     }
@@ -63,7 +63,7 @@ extern "C"
     int cuDriverGetVersion(int* version) { return *version = 13000, 0; }
     int cuDeviceGetCount(int* count) { return *count = 2, 0; }
     int cuDeviceGet(int* device, int ordinal) { return *device = ordinal, 0; }
-    int cuDeviceGetName(char* name, int size, int) { return std::strncpy(name, "pretended", static_cast<size_t>(size)), 0; }
+    int cuDeviceGetName(char* name, int size, int) { return std::strncpy(name, "fake", static_cast<size_t>(size)), 0; }
     int cuDeviceGetUuid(char* uuid, int device) { return std::memset(uuid, device + 1, 16), 0; }
     int cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = size_t{8} << 30, 0; }
     int cuDeviceGetAttribute(int* value, int attribute, int)
@@ -72,11 +72,11 @@ extern "C"
         const auto it = values.find(attribute); // threads, grids, shared memory, warp, multiprocessors, compute capability
         return *value = it == values.end() ? 0 : it->second, 0;
     }
-    int cuDevicePrimaryCtxRetain(void** context, int device) { return *context = pretend_cuda::contextOf(device), 0; }
+    int cuDevicePrimaryCtxRetain(void** context, int device) { return *context = fake_cuda::contextOf(device), 0; }
     int cuCtxCreate_v2(void** context, unsigned, int) { return *context = nullptr, noted("cuCtxCreate"); }
     int cuCtxDestroy_v2(void*) { return noted("cuCtxDestroy"); }
     int cuCtxGetApiVersion(void*, unsigned* version) { return *version = 3020, 0; }
-    int cuCtxGetDevice(int* device) { return *device = contexts.empty() || contexts.back() == pretend_cuda::contextOf(0) ? 0 : 1, 0; }
+    int cuCtxGetDevice(int* device) { return *device = contexts.empty() || contexts.back() == fake_cuda::contextOf(0) ? 0 : 1, 0; }
     int cuCtxPushCurrent_v2(void* context) { return contexts.push_back(context), record.depth = contexts.size(), 0; }
     int cuCtxPopCurrent_v2(void** context)
     {
@@ -144,7 +144,7 @@ extern "C"
         catch (const std::exception& error)
         {
             record.fault = error.what();
-            std::fprintf(stderr, "the pretended GPU: %s\n", error.what()); // what called only hears the number
+            std::fprintf(stderr, "the fake GPU: %s\n", error.what()); // what called only hears the number
             return 999; // CUDA_ERROR_UNKNOWN
         }
     }

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace pretend_cuda
+namespace fake_cuda
 {
 
 struct Launch
@@ -34,7 +34,7 @@ struct Record
     size_t depth = 0;                 ///< of contexts that were pushed and not popped
 };
 
-/// Exported by the library as pretendCudaRecord; launches and others are the caller's to clear.
+/// Exported by the library as fakeCudaRecord; launches and others are the caller's to clear.
 using Get = Record* ();
 
 /// Device d's primary context.
@@ -43,4 +43,4 @@ inline void* contextOf(int device)
     return reinterpret_cast<void*>(static_cast<uintptr_t>(0xC0DE00 + device));
 }
 
-} // namespace pretend_cuda
+} // namespace fake_cuda

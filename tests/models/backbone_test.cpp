@@ -49,7 +49,7 @@ protected:
 std::vector<int> allLayers(const Extractor& extractor)
 {
     std::vector<int> layers;
-    for (int i = 1; i <= extractor.facts().depth(); i++)
+    for (int i = 1; i <= extractor.properties().depth(); i++)
         layers.push_back(i);
     return layers;
 }

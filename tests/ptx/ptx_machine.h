@@ -22,7 +22,7 @@ struct Shape
     unsigned sharedBytes = 0;
 };
 
-/// What a launch did. No cache is pretended: a GPU's takes what lies between `moved` and `touched`.
+/// What a launch did. No cache is fake: a GPU's takes what lies between `moved` and `touched`.
 struct Work
 {
     uint64_t warpInstructions = 0;

@@ -1,5 +1,5 @@
 // A tuning run for tests:  tune_program OUT resume|fresh BUDGET DEVICE SHAPES STAGE TIMEOUT WORKER... | --deep BUILD TRIALS
-// As a worker it answers as if it measured:  tune_program --pretend KIND, where KIND of its schedules crash, hang or are wrong.
+// As a worker it answers as if it measured:  tune_program --fake KIND, where KIND of its schedules crash, hang or are wrong.
 #include "apps/tune/run.h"
 #include "apps/tune/worker.h"
 #include "tuning/problems.h"
@@ -17,7 +17,7 @@ namespace
 using nlohmann::json;
 
 /// Six schedules; the fourth is half as fast again as the default, or fails in its way.
-std::string pretend(const std::string& kind, const std::string& line)
+std::string fake(const std::string& kind, const std::string& line)
 {
     const json request = json::parse(line);
     const std::string what = request.at("do"), variant = request.value("variant", "");
@@ -64,8 +64,8 @@ std::string pretend(const std::string& kind, const std::string& line)
 
 int main(int argc, char** argv)
 {
-    if (argc == 3 && std::string(argv[1]) == "--pretend")
-        return agpnet::app::serve([&](const std::string& line) { return pretend(argv[2], line); });
+    if (argc == 3 && std::string(argv[1]) == "--fake")
+        return agpnet::app::serve([&](const std::string& line) { return fake(argv[2], line); });
     if (argc < 9)
         return 2;
     try

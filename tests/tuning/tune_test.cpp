@@ -31,16 +31,16 @@ namespace
 
 const std::string program = AGPNET_TUNE_PROGRAM, trial = AGPNET_TRIAL, shape = "'1x64x9x9->63x63'";
 
-std::string pretending(const std::filesystem::path& out, const char* kind, const char* how = "fresh", const char* timeout = "1")
+std::string faking(const std::filesystem::path& out, const char* kind, const char* how = "fresh", const char* timeout = "1")
 {
-    return fmt::format("{} {} {} 60 cpu {} residual {} {} --pretend {}", program, out.string(), how, shape, timeout, program,
+    return fmt::format("{} {} {} 60 cpu {} residual {} {} --fake {}", program, out.string(), how, shape, timeout, program,
                        kind);
 }
 
 TEST(Tune, TakesTheFastestThatPasses)
 {
     const TempFolder folder;
-    const Outcome outcome = run(pretending(folder / "a.json", "well"));
+    const Outcome outcome = run(faking(folder / "a.json", "well"));
     ASSERT_EQ(outcome.code, 0) << outcome.text;
     const Record record = tuning::readRecord(folder / "a.json");
     ASSERT_EQ(record.entries.size(), 3u); // of the residual's three kinds
@@ -70,7 +70,7 @@ TEST(Tune, OneScheduleThatFailsDoesNotEndTheRun)
           Fault{"refuse", Status::LaunchError, "no roomfor it"}})
     {
         const TempFolder folder;
-        const Outcome outcome = run(pretending(folder / "a.json", fault.kind));
+        const Outcome outcome = run(faking(folder / "a.json", fault.kind));
         ASSERT_EQ(outcome.code, 0) << outcome.text;
         const Record record = tuning::readRecord(folder / "a.json");
         ASSERT_EQ(record.entries.size(), 3u) << fault.kind;
@@ -94,7 +94,7 @@ TEST(Tune, KilledAtAnyPointItGoesOn)
     for (int i = 0; i < 50; i++)
     {
         std::vector<std::string> arguments = {program,    out.string(), "resume", "60",        "cpu", "1x64x9x9->63x63",
-                                              "residual", "10",         program,  "--pretend", "well"};
+                                              "residual", "10",         program,  "--fake", "well"};
         std::vector<char*> raw;
         for (std::string& argument : arguments)
             raw.push_back(argument.data());
@@ -124,7 +124,7 @@ TEST(Tune, KilledAtAnyPointItGoesOn)
             known = lines;
         }
     }
-    const Outcome outcome = run(pretending(out, "well", "resume", "10"));
+    const Outcome outcome = run(faking(out, "well", "resume", "10"));
     ASSERT_EQ(outcome.code, 0) << outcome.text;
     const Record record = tuning::readRecord(out);
     ASSERT_EQ(record.entries.size(), 3u);
@@ -177,12 +177,12 @@ TEST(Tune, TwoAtOnceKeepBothResults)
     const std::filesystem::path out = folder / "a.json";
     {
         const app::Journal held(out.string() + ".journal", {{"other", 1}}, false);
-        const Outcome refused = run(pretending(out, "well"));
+        const Outcome refused = run(faking(out, "well"));
         EXPECT_EQ(refused.code, 1);
         EXPECT_THAT(refused.text, testing::HasSubstr("another agpnet tune is writing it"));
     }
     // Into one file from several processes at once: each keeps what the others wrote.
-    ASSERT_EQ(run(pretending(out, "well")).code, 0);
+    ASSERT_EQ(run(faking(out, "well")).code, 0);
     Record base = tuning::readRecord(out);
     std::vector<std::thread> writers;
     for (int i = 0; i < 6; i++)
@@ -206,7 +206,7 @@ TEST(Tune, AFileThatIsNoRecordIsNotWrittenOver)
 {
     const TempFolder folder;
     writeBytes(folder / "letter.json", "Dear all");
-    const Outcome outcome = run(pretending(folder / "letter.json", "well"));
+    const Outcome outcome = run(faking(folder / "letter.json", "well"));
     EXPECT_EQ(outcome.code, 1);
     EXPECT_THAT(outcome.text, testing::HasSubstr("it is not JSON"));
     EXPECT_EQ(readBytes(folder / "letter.json"), "Dear all");
@@ -215,7 +215,7 @@ TEST(Tune, AFileThatIsNoRecordIsNotWrittenOver)
 TEST(Tune, ReportsNameWhatMattered)
 {
     const TempFolder folder;
-    ASSERT_EQ(run(pretending(folder / "a.json", "wrong")).code, 0);
+    ASSERT_EQ(run(faking(folder / "a.json", "wrong")).code, 0);
     Record record = tuning::readRecord(folder / "a.json");
     record.entries[0].device.name = "<b>|card|";
     const std::string md = app::markdownReport(record), html = app::htmlReport(record);
@@ -386,7 +386,7 @@ TEST(Load, ABadRecordIsOneWarningAndTheDefault)
 TEST(Load, AStaleRecordIsOneWarningAndTheDefault)
 {
     const TempFolder folder;
-    ASSERT_EQ(run(pretending(folder / "cache/agpnet/tuning/a.json", "well")).code, 0); // of sources that this build has not
+    ASSERT_EQ(run(faking(folder / "cache/agpnet/tuning/a.json", "well")).code, 0); // of sources that this build has not
     const std::string text = saidWith("AGPNET_TUNING= XDG_CACHE_HOME=" + (folder / "cache").string());
     EXPECT_THAT(text, testing::HasSubstr("3 of 3 measurements are ignored"));
     EXPECT_THAT(text, testing::HasSubstr("other sources of the stage"));

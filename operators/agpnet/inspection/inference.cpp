@@ -87,7 +87,7 @@ Maps inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
             tiles.push_back(image.at(grid[i], input));
         const Reconstruction reconstruction = net.reconstruct(at::cat(tiles).to(net.device()));
         products.push_back(reconstruction.product.to(at::kCPU));
-        features.push_back(FeatureRange::statistics(reconstruction.clean).to(at::kCPU));
+        features.push_back(DriftStatistics::statistics(reconstruction.clean).to(at::kCPU));
         for (size_t m = 0; m < metrics.size(); m++)
         {
             const at::Tensor maps = heatmapOf(config, residualOf(metrics[m], reconstruction), blends[m].tileMap().height, blends[m].tileMap().width, 0).maps.to(at::kCPU);
@@ -222,7 +222,7 @@ Inference::Inference(const ModelFile& file, const std::string& precision, at::De
     : net_(file.config, file.backbone, file.scale, Decoder(decoderShape(file.config, file.backbone.config), file.decoder),
            chosenType(file.fewerBits, precision, device), device, file.fewerBits.ranges()),
       range_(rangeOf(file)), scores_(file.scores), products_(file.products), drift_(file.drift),
-      replay_([this](const at::Tensor& images) -> std::vector<at::Tensor> {
+      graph_([this](const at::Tensor& images) -> std::vector<at::Tensor> {
           const auto [maps, evidence] = findingsIn(net_, images);
           return {maps.maps, maps.scoredMaps, maps.scores, evidence};
       })
@@ -231,7 +231,7 @@ Inference::Inference(const ModelFile& file, const std::string& precision, at::De
 
 Findings Inference::find(const at::Tensor& images) const
 {
-    const std::vector<at::Tensor> found = replay_(images);
+    const std::vector<at::Tensor> found = graph_(images);
     return {{found[0], found[1], found[2]}, found[3]};
 }
 

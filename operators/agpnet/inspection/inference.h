@@ -38,7 +38,7 @@ struct Evidence
 {
     double score = 0;    ///< of the map that is scored, at the model's input size; of an image in tiles, at their scale
     int64_t product = 0; ///< whose scale its features were given; of tiles, most often
-    at::Tensor features; ///< [2C]: FeatureRange::statistics(), of tiles their mean
+    at::Tensor features; ///< [2C]: DriftStatistics::statistics(), of tiles their mean
 };
 
 /// Of each image of a batch, from Findings::evidence: one copy to the host.
@@ -93,7 +93,7 @@ private:
     ScoreStatistics scores_;
     std::vector<ProductScores> products_;
     DriftRange drift_;
-    Replay replay_; ///< of findingsIn()
+    CapturedGraph graph_; ///< of findingsIn()
 };
 
 /// What Inference::inspect() does, with a model that is still in training.

@@ -19,7 +19,7 @@ int sideOf(const cv::Mat& image)
     return std::min(image.rows, image.cols);
 }
 
-cv::Point2f placeIn(const cv::Mat& image, double margin, Draw& draw)
+cv::Point2f placeIn(const cv::Mat& image, double margin, CounterRandom& draw)
 {
     return {static_cast<float>(draw.uniform(margin, std::max(margin, image.cols - margin))),
             static_cast<float>(draw.uniform(margin, std::max(margin, image.rows - margin)))};
@@ -48,7 +48,7 @@ SyntheticDefect blendedIn(const cv::Mat& image, const cv::Mat& other, const cv::
 }
 
 /// A picture of one level: the darkest or the brightest of this one, and a little beyond.
-cv::Mat levelFor(const cv::Mat& image, Draw& draw)
+cv::Mat levelFor(const cv::Mat& image, CounterRandom& draw)
 {
     double low = 0, high = 1;
     cv::minMaxLoc(image.reshape(1), &low, &high);
@@ -71,7 +71,7 @@ void soften(cv::Mat& weight, double sigma, double strength)
     weight *= most > 0 ? strength / most : 0;
 }
 
-SyntheticDefect patch(const cv::Mat& image, const cv::Mat& donor, Draw& draw)
+SyntheticDefect patch(const cv::Mat& image, const cv::Mat& donor, CounterRandom& draw)
 {
     const double side = sideOf(image);
     const double length = draw.uniform(0.06, 0.2) * side, ratio = draw.uniform(0.3, 1), degrees = draw.uniform(0, 180);
@@ -87,7 +87,7 @@ SyntheticDefect patch(const cv::Mat& image, const cv::Mat& donor, Draw& draw)
     return blendedIn(image, other, weight);
 }
 
-SyntheticDefect scar(const cv::Mat& image, Draw& draw)
+SyntheticDefect scar(const cv::Mat& image, CounterRandom& draw)
 {
     const double side = sideOf(image);
     const double length = draw.uniform(0.1, 0.4) * side, angle = draw.uniform(0, CV_PI);
@@ -102,7 +102,7 @@ SyntheticDefect scar(const cv::Mat& image, Draw& draw)
     return blendedIn(image, levelFor(image, draw), weight);
 }
 
-SyntheticDefect spot(const cv::Mat& image, Draw& draw)
+SyntheticDefect spot(const cv::Mat& image, CounterRandom& draw)
 {
     const double side = sideOf(image), length = draw.uniform(0.03, 0.1) * side;
     cv::Mat weight = cv::Mat::zeros(image.size(), CV_32F);
@@ -112,7 +112,7 @@ SyntheticDefect spot(const cv::Mat& image, Draw& draw)
     return blendedIn(image, levelFor(image, draw), weight);
 }
 
-SyntheticDefect shade(const cv::Mat& image, Draw& draw)
+SyntheticDefect shade(const cv::Mat& image, CounterRandom& draw)
 {
     const double side = sideOf(image), length = draw.uniform(0.2, 0.5) * side;
     cv::Mat weight = cv::Mat::zeros(image.size(), CV_32F);
@@ -144,7 +144,7 @@ SyntheticDefect withDefect(const cv::Mat& image, const cv::Mat& donor, uint64_t 
     require(image.depth() == CV_32F && image.type() == donor.type() && sideOf(image) >= leastSide && sideOf(donor) >= leastSide,
             "a synthetic defect needs pictures of float of at least {0}x{0}, found {1}x{2} and {3}x{4}", leastSide, image.cols, image.rows, donor.cols,
             donor.rows);
-    Draw draw(mixed(mixed(seed, streamOfDefects), n));
+    CounterRandom draw(mixed(mixed(seed, streamOfDefects), n));
     switch (n % 4)
     {
     case 0: return patch(image, donor, draw);

@@ -9,13 +9,13 @@
 namespace agpnet
 {
 
-TrainingPictures::TrainingPictures(const std::vector<ImageSet>& products, TrainingOrder& order, const Training& training, const ValueRange& range)
+TrainingImages::TrainingImages(const std::vector<ImageSet>& products, TrainingOrder& order, const Training& training, const ValueRange& range)
     : products_(products), order_(order), training_(training), range_(range), tiling_(inspectionOf(training.config()).tiling),
       store_(static_cast<int64_t>(training.config().cacheMiB) << 20)
 {
 }
 
-size_t TrainingPictures::trained() const
+size_t TrainingImages::trained() const
 {
     size_t count = 0;
     for (const Split& split : order_.splits())
@@ -23,7 +23,7 @@ size_t TrainingPictures::trained() const
     return count;
 }
 
-View TrainingPictures::view(size_t place)
+View TrainingImages::view(size_t place)
 {
     const TrainingOrder::Place at = order_[place];
     View view{at.product, at.image, 0};
@@ -37,14 +37,14 @@ View TrainingPictures::view(size_t place)
     return view;
 }
 
-cv::Mat TrainingPictures::read(const View& view)
+cv::Mat TrainingImages::read(const View& view)
 {
     const TimeInto time(times_.reading);
     const cv::Mat image = products_[view.product].image(view.image);
     return tiling_.side == 0 || image.empty() ? image : image(TileGrid(image.size(), tiling_)[view.tile]);
 }
 
-Features TrainingPictures::features(const std::vector<View>& views)
+Features TrainingImages::features(const std::vector<View>& views)
 {
     std::vector<at::Tensor> tokens, prior;
     for (const View& view : views)
@@ -56,7 +56,7 @@ Features TrainingPictures::features(const std::vector<View>& views)
     return {at::stack(tokens), at::stack(prior)};
 }
 
-Features TrainingPictures::featuresOf(const View& view)
+Features TrainingImages::featuresOf(const View& view)
 {
     if (const Features* known = store_.find(view))
         return *known;

@@ -12,10 +12,10 @@ namespace agpnet
 {
 
 /// Borrows what it is given; `range` may become known when a picture is read. Reads a picture only where its features are not known, or when asked to.
-class TrainingPictures
+class TrainingImages
 {
 public:
-    TrainingPictures(const std::vector<ImageSet>& products, TrainingOrder& order, const Training& training, const ValueRange& range);
+    TrainingImages(const std::vector<ImageSet>& products, TrainingOrder& order, const Training& training, const ValueRange& range);
 
     size_t trained() const; ///< pictures that are trained on
 
