@@ -68,7 +68,7 @@ void addBenchmarks(const Setting& s)
     const auto inference = std::make_shared<Inference>(s.model, "auto");
     // what a LibTorch program would write: eager layers in the same precision
     const auto eager = std::shared_ptr<Extractor>(makeExtractor(s.backbone.config, s.backbone.weights, {.compute = compute, .prepack = false}));
-    Decoder::NamedTensors weights = Decoder(decoderShape(config, s.backbone.config), 0).parameters();
+    NamedTensors weights = Decoder(decoderShape(config, s.backbone.config), 0).parameters();
     for (auto& [name, tensor] : weights)
         tensor = tensor.dim() == 2 ? tensor.to(scalarType(compute)) : tensor;
     const auto decoder = std::make_shared<Decoder>(decoderShape(config, s.backbone.config), weights);

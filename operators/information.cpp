@@ -7,7 +7,7 @@
 #include "models/agpnet/config.h"
 #include "models/layers/precision.h"
 #include "operators/core/opencv_exceptions.h"
-#include "operators/core/operator.h"
+#include "operators/registry.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>

@@ -2,7 +2,7 @@
 
 #include "common/signature.h"
 #include "models/weights/mapped_file.h"
-#include "models/weights/checksum.h"
+#include "models/model_file/checksum.h"
 #include "operators/core/opencv_exceptions.h"
 
 namespace agpnet

@@ -5,7 +5,7 @@
 #include "operators/core/array_binding.h"
 #include "operators/core/forked.h"
 #include "operators/core/opencv_exceptions.h"
-#include "operators/core/operator.h"
+#include "operators/registry.h"
 
 #include <opencv2/dnn.hpp>
 #include <opencv2/dnn/layer.details.hpp>

@@ -5,7 +5,7 @@
 #include "models/device/stage_device.h"
 #include "models/device/tensor_view.h"
 #include "operators/core/forked.h"
-#include "operators/core/operator.h"
+#include "operators/registry.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/DeviceGuard.h>

@@ -1,7 +1,7 @@
 #include "apps/datasets/point_cloud.h"
 
 #include "apps/datasets/image_io.h"
-#include "apps/evaluation/metrics.h"
+#include "common/percentile.h"
 #include "common/error.h"
 
 #include <array>

@@ -561,16 +561,6 @@ std::optional<Interval> interval95(std::vector<double> drawings)
     return Interval{percentile(drawings, 0.025), percentile(drawings, 0.975)};
 }
 
-double percentile(std::vector<double> values, double q)
-{
-    if (values.empty())
-        return 0;
-    const auto rank = static_cast<std::ptrdiff_t>(std::ceil(q * static_cast<double>(values.size()))) - 1;
-    const auto at = values.begin() + std::clamp<std::ptrdiff_t>(rank, 0, static_cast<std::ptrdiff_t>(values.size()) - 1);
-    std::nth_element(values.begin(), at, values.end());
-    return *at;
-}
-
 double imageScore(const cv::Mat& map, ScoreKind kind)
 {
     require(map.type() == CV_32FC1 && !map.empty(), "the map must have one channel of 32-bit floats, not {}",

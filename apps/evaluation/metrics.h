@@ -7,6 +7,8 @@
 // Pixel figures are exact up to a number of pixels; beyond it scores share bins, and the figures come with bounds.
 #pragma once
 
+#include "common/percentile.h"
+
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -114,9 +116,6 @@ Bootstrap bootstrapImages(std::span<const float> scores, std::span<const uint8_t
 
 /// The middle 95 % of the drawings; nothing where there are none.
 std::optional<Interval> interval95(std::vector<double> drawings);
-
-/// The smallest value that at least the share `q` of all values do not exceed; 0 where there are none.
-double percentile(std::vector<double> values, double q);
 
 enum class ScoreKind
 {

@@ -6,6 +6,7 @@
 #include "agpnet/detector.hpp"
 #include "agpnet/operators.hpp"
 #include "agpnet/overlay.hpp"
+#include "agpnet/region.hpp"
 #include "agpnet/stages.hpp"
 #include "agpnet/stream.hpp"
 #include "agpnet/trainer.hpp"

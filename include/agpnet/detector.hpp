@@ -7,6 +7,7 @@
 #pragma once
 
 #include "agpnet/api.hpp"
+#include "agpnet/region.hpp"
 
 #include <opencv2/core.hpp>
 #include <string>
@@ -59,11 +60,6 @@ struct DriftState
     double outside = 0;    ///< share of them above 1; of images like those of training about 0.01
     bool drifting = false; ///< at least 4 images and a quarter of those seen are outside
 };
-
-/// Polygons from text, for command lines and attributes: points "x,y" separated by blanks, polygons by semicolons, for instance
-/// "0.1,0.1 0.9,0.1 0.5,0.9".
-/// @throws cv::Exception naming what is not a point, and a polygon of fewer than 3 points
-AGPNET_EXPORT std::vector<std::vector<cv::Point2f>> polygonsFromText(const std::string& text);
 
 /// A trained model. detect() and drift() may be called from several threads on one Detector; setters may not run beside them.
 class AGPNET_EXPORT Detector

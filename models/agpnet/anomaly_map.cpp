@@ -1,6 +1,6 @@
 #include "models/agpnet/anomaly_map.h"
 
-#include "models/features/drift_statistics.h"
+#include "models/thresholds/drift_statistics.h"
 #include "models/device/stage_device.h"
 #include "models/device/tensor_view.h"
 

@@ -3,7 +3,6 @@
 #include "common/error.h"
 #include "common/json_text.h"
 #include "common/text_file.h"
-#include "models/agpnet/config_keys.h"
 
 #include <algorithm>
 #include <cmath>

@@ -2,9 +2,11 @@
 // default comes from.
 #pragma once
 
-#include <array>
+#include "common/polygon.h"
+
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,9 +23,6 @@ enum class Noise
 
 /// Blocks of the backbone, 1-based and rising. What is in one group is summed; groups stand side by side as channels.
 using LayerGroups = std::vector<std::vector<int>>;
-
-/// Corners, x and y as shares of the image's sides.
-using Polygon = std::vector<std::array<double, 2>>;
 
 struct Config
 {
@@ -105,5 +104,11 @@ void validate(const Config& config);
 
 /// JSON text, or the path of a file that holds it.
 Config configFromTextOrFile(const std::string& textOrPath);
+
+/// The same as it stands, where what it leaves open matters; {} for an empty text.
+nlohmann::json configJson(const std::string& textOrPath);
+
+/// The keys that a JSON config says something about: its own, and those that its preset, if it has one, chooses.
+std::set<std::string> keysOf(const nlohmann::json& config);
 
 } // namespace agpnet

@@ -1,41 +1,15 @@
-// The .agp file: safetensors whose metadata carries one JSON header under "agpnet". Layout: docs/model-file.md.
+// A model of AGPNet, and the state of a training, as files. Layout: docs/model-file.md.
 #pragma once
 
-#include "models/features/drift_statistics.h"
-#include "models/agpnet/thresholds.h"
 #include "models/agpnet/training.h"
+#include "models/model_file/backbone_entry.h"
+#include "models/thresholds/score_statistics.h"
 
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 
 namespace agpnet
 {
-
-/// What normal images score, and the decision that follows from it.
-struct ScoreStatistics
-{
-    std::string from;     ///< "held-back" or "training" images, "augmented" copies of them that were not trained on, or "mixed"
-    int64_t count = 0;
-    double mean = 0, deviation = 0, least = 0, most = 0;
-    Threshold threshold;      ///< of image scores
-    Threshold pixelThreshold; ///< of the map
-    double median = 0;        ///< of image scores
-};
-
-/// The same for one of several products.
-struct ProductScores
-{
-    std::string name;
-    ScoreStatistics scores;
-};
-
-/// What normal images' features are like as a whole.
-struct DriftRange
-{
-    DriftStatistics features;         ///< of each product that the scale tells apart; unknown where images were too few
-    std::vector<Threshold> limits; ///< of each: distances that normal images rarely exceed
-};
 
 /// How the numbers came to be: steps, seconds, images, data hash, losses, versions, device, precision.
 using TrainingRecord = nlohmann::json;
@@ -56,21 +30,13 @@ struct ModelFile
     Config config;
     Backbone backbone;
     Standardizer scale; ///< what the config's target wants
-    Decoder::NamedTensors decoder;
+    NamedTensors decoder;
     ScoreStatistics scores;              ///< of all products together
     std::vector<ProductScores> products; ///< in the order of training; empty where the products have no names
     DriftRange drift;
     TrainingRecord record;
     FewerBits fewerBits;
 };
-
-enum class EmbedBackbone
-{
-    Yes, ///< one file holds everything
-    No   ///< the file names the backbone by hash; it is looked for beside the model, where it was, and in AGPNET_BACKBONES
-};
-
-constexpr int modelFormatVersion = 1;
 
 /// The header that writeModel() puts into the file.
 nlohmann::json headerOf(const ModelFile& model, EmbedBackbone embed);

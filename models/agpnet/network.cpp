@@ -6,29 +6,9 @@
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <c10/core/InferenceMode.h>
-#include <filesystem>
-#include <tuple>
 
 namespace agpnet
 {
-
-Backbone readBackbone(const std::string& path)
-{
-    Backbone backbone;
-    backbone.path = path;
-    backbone.name = std::filesystem::path(path).stem().string();
-    try
-    {
-        std::tie(backbone.config, backbone.weights) = recogniseBackbone(readStateDict(path), backbone.name);
-    }
-    catch (const Error& error)
-    {
-        const std::string text = error.what();
-        fail("{}{}", text.find(path) == std::string::npos ? path + ": " : "", text);
-    }
-    backbone.hash = stateDictHash(backbone.weights);
-    return backbone;
-}
 
 namespace
 {
@@ -100,17 +80,6 @@ DecoderShape decoderShape(const Config& config, const BackboneProperties& backbo
     require(shape.rows * shape.columns <= mostTokens, "config: the input size {}x{} makes {} tokens, expected at most {}", config.height,
             config.width, shape.rows * shape.columns, mostTokens);
     return shape;
-}
-
-at::Tensor normalised(const BackboneProperties& backbone, const at::Tensor& images)
-{
-    at::Tensor result = images.clone(at::MemoryFormat::Contiguous);
-    for (int64_t c = 0; c < images.size(1); c++) // geometry is shown to the backbone as one more picture
-    {
-        const auto channel = static_cast<size_t>(c % 3);
-        result.select(1, c).sub_(backbone.mean[channel]).div_(backbone.std[channel]); // tensors of them would have to be sent to a device
-    }
-    return result;
 }
 
 Features extractNormalised(const Extractor& extractor, const Config& config, const at::Tensor& images, bool attention)

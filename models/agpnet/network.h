@@ -2,10 +2,9 @@
 #pragma once
 
 #include "models/backbones/backbone.h"
-#include "models/weights/mapped_file.h"
 #include "models/agpnet/config.h"
 #include "models/agpnet/decoder/decoder.h"
-#include "models/features/standardizer.h"
+#include "models/agpnet/standardizer.h"
 #include "models/agpnet/decoder/frozen_decoder.h"
 #include "models/layers/precision.h"
 #include "models/weights/state_dict.h"
@@ -15,19 +14,6 @@
 
 namespace agpnet
 {
-
-/// A frozen feature extractor and where it came from.
-struct Backbone
-{
-    std::string name;   ///< for people: the file's stem
-    std::string path;   ///< where it was read from; empty if it was embedded
-    std::string hash;   ///< stateDictHash(weights): its identity
-    StateDict weights;  ///< in the family's own names
-    BackboneConfig config;
-    Bytes mapped; ///< the file that the weights look into, where nothing was written to it; else empty
-};
-
-Backbone readBackbone(const std::string& path);
 
 /// The config with what it leaves open filled in for this backbone: input size, layers, width of the decoder.
 Config completed(Config config, const BackboneProperties& backbone);
@@ -44,8 +30,6 @@ struct Features
 /// images: [N, 3 or 6, H, W], RGB and perhaps geometry, 0 to 1, at the config's size.
 Features extractFeatures(const Extractor& extractor, const Config& config, const at::Tensor& images, bool attention);
 
-/// images in 0 to 1 → what the backbone expects, on their own device.
-at::Tensor normalised(const BackboneProperties& backbone, const at::Tensor& images);
 Features extractNormalised(const Extractor& extractor, const Config& config, const at::Tensor& normalisedImages, bool attention);
 
 /// Tokens [N, rows·columns, C] seen as [N, C, rows, columns]; no copy.

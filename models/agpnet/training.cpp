@@ -330,7 +330,7 @@ void Training::join(const ProcessGroup& processes)
     if (processes.size() == 1)
         return;
     std::vector<at::Tensor> tensors;
-    const Decoder::NamedTensors mine = state();
+    const NamedTensors mine = state();
     for (const auto& [name, tensor] : mine)
         tensors.push_back(tensor);
     processes.broadcast(tensors);
@@ -414,9 +414,9 @@ AgpNet Training::model(ComputeType compute, const NetRanges& ranges) const
     return AgpNet(impl_->config, impl_->backbone, impl_->scale, impl_->decoder, compute, compute == ComputeType::Int8 ? at::Device(at::kCPU) : impl_->device, ranges);
 }
 
-Decoder::NamedTensors Training::state() const
+NamedTensors Training::state() const
 {
-    Decoder::NamedTensors state;
+    NamedTensors state;
     const auto add = [&](const std::string& name, const at::Tensor& tensor) { state.emplace_back(name, tensor.to(at::kCPU)); };
     for (size_t i = 0; i < impl_->decoder.parameters().size(); i++)
     {
@@ -437,7 +437,7 @@ Decoder::NamedTensors Training::state() const
     return state;
 }
 
-void Training::restore(const Decoder::NamedTensors& state)
+void Training::restore(const NamedTensors& state)
 {
     const auto named = [&](const std::string& name) {
         for (const auto& [candidate, tensor] : state)
@@ -465,7 +465,7 @@ void Training::restore(const Decoder::NamedTensors& state)
             config().steps);
 
     // everything is read before anything changes
-    Decoder::NamedTensors decoder, ema;
+    NamedTensors decoder, ema;
     std::vector<at::Tensor> first, second;
     for (const auto& [name, tensor] : impl_->decoder.parameters())
     {

@@ -73,8 +73,8 @@ public:
     AgpNet model(ComputeType compute, const NetRanges& ranges = {}) const;
 
     /// Decoder, EMA decoder, optimiser moments and counters, by name, in host memory; restore() refuses what does not fit.
-    Decoder::NamedTensors state() const;
-    void restore(const Decoder::NamedTensors& state);
+    NamedTensors state() const;
+    void restore(const NamedTensors& state);
 
 private:
     struct Impl;

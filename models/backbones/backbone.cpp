@@ -6,8 +6,11 @@
 #include "models/backbones/resnet.h"
 #include "models/backbones/vit.h"
 
+#include <ATen/ATen.h>
+#include <filesystem>
 #include <list>
 #include <mutex>
+#include <tuple>
 
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <c10/core/GradMode.h>
@@ -107,6 +110,35 @@ std::pair<BackboneConfig, StateDict> recogniseBackbone(const StateDict& weights,
     }
     fail("{}: these are not the weights of a backbone known here: none of the {} tensors is called {}", weights.begin()->first,
          weights.size(), fmt::join(keyNames, " or "));
+}
+
+Backbone readBackbone(const std::string& path)
+{
+    Backbone backbone;
+    backbone.path = path;
+    backbone.name = std::filesystem::path(path).stem().string();
+    try
+    {
+        std::tie(backbone.config, backbone.weights) = recogniseBackbone(readStateDict(path), backbone.name);
+    }
+    catch (const Error& error)
+    {
+        const std::string text = error.what();
+        fail("{}{}", text.find(path) == std::string::npos ? path + ": " : "", text);
+    }
+    backbone.hash = stateDictHash(backbone.weights);
+    return backbone;
+}
+
+at::Tensor normalised(const BackboneProperties& backbone, const at::Tensor& images)
+{
+    at::Tensor result = images.clone(at::MemoryFormat::Contiguous);
+    for (int64_t c = 0; c < images.size(1); c++) // geometry is shown to the backbone as one more picture
+    {
+        const auto channel = static_cast<size_t>(c % 3);
+        result.select(1, c).sub_(backbone.mean[channel]).div_(backbone.std[channel]); // tensors of them would have to be sent to a device
+    }
+    return result;
 }
 
 std::unique_ptr<Extractor> makeExtractor(const BackboneConfig& config, const StateDict& weights, const ExtractorOptions& options)

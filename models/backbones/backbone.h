@@ -5,6 +5,7 @@
 #include "models/onnx/onnx_writer.h"
 #include "models/layers/precision.h"
 #include "models/layers/quantisation.h"
+#include "models/weights/mapped_file.h"
 #include "models/weights/state_dict.h"
 
 #include <array>
@@ -141,6 +142,23 @@ void from_json(const nlohmann::json& json, BackboneConfig& config);
 
 /// Asks the first family that has one of the names among its key names; see BackboneFamily::recognise.
 std::pair<BackboneConfig, StateDict> recogniseBackbone(const StateDict& weights, const std::string& file = {});
+
+/// A frozen feature extractor and where it came from.
+struct Backbone
+{
+    std::string name;   ///< for people: the file's stem
+    std::string path;   ///< where it was read from; empty if it was embedded
+    std::string hash;   ///< stateDictHash(weights): its identity
+    StateDict weights;  ///< in the family's own names
+    BackboneConfig config;
+    Bytes mapped; ///< the file that the weights look into, where nothing was written to it; else empty
+};
+
+/// An Error names the file, and the tensor that is missing, misshapen or of another architecture.
+Backbone readBackbone(const std::string& path);
+
+/// images in 0 to 1 → what the backbone expects, on their own device.
+at::Tensor normalised(const BackboneProperties& backbone, const at::Tensor& images);
 
 std::unique_ptr<Extractor> makeExtractor(const BackboneConfig& config, const StateDict& weights,
                                          const ExtractorOptions& options = {});

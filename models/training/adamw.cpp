@@ -8,9 +8,9 @@
 namespace agpnet
 {
 
-AdamW::AdamW(const Decoder::NamedTensors& parameters) : AdamW(parameters, {}, {}, 0) {}
+AdamW::AdamW(const NamedTensors& parameters) : AdamW(parameters, {}, {}, 0) {}
 
-AdamW::AdamW(const Decoder::NamedTensors& parameters, std::vector<at::Tensor> first, std::vector<at::Tensor> second, int64_t steps)
+AdamW::AdamW(const NamedTensors& parameters, std::vector<at::Tensor> first, std::vector<at::Tensor> second, int64_t steps)
     : first_(std::move(first)), second_(std::move(second))
 {
     const bool fresh = first_.empty();

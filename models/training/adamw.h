@@ -1,7 +1,9 @@
-// AdamW over a decoder's parameters: LibTorch's fused kernel, one pass over each tensor, with gradient clipping.
+// AdamW over a network's parameters: LibTorch's fused kernel, one pass over each tensor, with gradient clipping.
 #pragma once
 
-#include "models/agpnet/decoder/decoder.h"
+#include "models/weights/state_dict.h"
+
+#include <cstdint>
 
 namespace agpnet
 {
@@ -10,10 +12,10 @@ class AdamW
 {
 public:
     /// Makes the tensors require gradients; they are changed in place by step().
-    explicit AdamW(const Decoder::NamedTensors& parameters);
+    explicit AdamW(const NamedTensors& parameters);
 
     /// Continues after `steps` steps with these moments.
-    AdamW(const Decoder::NamedTensors& parameters, std::vector<at::Tensor> first, std::vector<at::Tensor> second, int64_t steps);
+    AdamW(const NamedTensors& parameters, std::vector<at::Tensor> first, std::vector<at::Tensor> second, int64_t steps);
 
     /// Applies the gradients, scaled down where their common L2 norm is above `clip`, and forgets them.
     void step(double learningRate, double weightDecay, double clip);

@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -11,6 +13,9 @@ namespace agpnet
 
 /// Tensors by name, sorted, all contiguous and on the CPU.
 using StateDict = std::map<std::string, at::Tensor>;
+
+/// Tensors by name in an order that matters, on any device.
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
 /// Reads a safetensors file or a .pth that torch.save() wrote, told apart by content, not by name.
 StateDict readStateDict(const std::filesystem::path& path);

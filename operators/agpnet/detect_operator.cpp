@@ -2,7 +2,7 @@
 #include "models/device/device.h"
 #include "models/device/team.h"
 #include "operators/agpnet/inspection/inference.h"
-#include "operators/operator_list.h"
+#include "operators/agpnet/operators.h"
 #include "operators/image/preprocess.h"
 #include "operators/core/view_tensor.h"
 

@@ -4,7 +4,7 @@
 #include "common/error.h"
 #include "common/json_text.h"
 #include "common/stopwatch.h"
-#include "models/agpnet/config_keys.h"
+#include "models/agpnet/config.h"
 #include "models/device/device.h"
 #include "operators/training/augment.h"
 #include "operators/agpnet/calibration.h"
@@ -49,7 +49,7 @@ std::string now()
 Training lengthened(const Training& training, int steps)
 {
     Config config = training.config();
-    Decoder::NamedTensors state = training.state();
+    NamedTensors state = training.state();
     for (auto& [name, tensor] : state)
         if (name == "last_step" && training.lastStep() == config.steps)
             tensor = at::tensor({static_cast<int64_t>(steps)}, at::kLong);

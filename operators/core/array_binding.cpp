@@ -1,7 +1,7 @@
 #include "operators/core/array_binding.h"
 
 #include "common/error.h"
-#include "operators/image/opencl_image.h"
+#include "operators/core/opencl_device.h"
 
 namespace agpnet
 {

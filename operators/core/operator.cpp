@@ -100,14 +100,6 @@ Attributes::Attributes(const OperatorSchema& schema, const std::map<std::string,
     }
 }
 
-const OperatorEntry& findOperator(const std::string& name)
-{
-    for (const OperatorEntry& entry : operatorList())
-        if (entry.schema.name == name)
-            return entry;
-    fail("no operator is called '{}'", name);
-}
-
 nlohmann::json describe(const OperatorSchema& schema)
 {
     const auto ports = [](const std::vector<PortSchema>& list) {

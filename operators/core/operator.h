@@ -1,5 +1,5 @@
-// An operator is written once: a schema, the shapes it gives, and run(). The doors (cv::dnn, torch, the listing, the docs page)
-// read the schema and know nothing else. To add one: a file beside residual_operator.cpp and a line in operator_list.cpp.
+// An operator is written once: a schema, the shapes it gives, and run(). The adapters (cv::dnn, torch, the listing, the docs
+// page) read the schema and know nothing else. To add one: a file beside its family's others and a line in the family's operators.h.
 #pragma once
 
 #include "halide_generators/runtime/stages.h"
@@ -89,10 +89,6 @@ struct OperatorEntry
     OperatorSchema schema;
     OperatorFactory create;
 };
-
-/// Every operator, in the order of the data flow.
-const std::vector<OperatorEntry>& operatorList();
-const OperatorEntry& findOperator(const std::string& name);
 
 /// Schema of one operator as JSON, for the listing and the docs page.
 nlohmann::json describe(const OperatorSchema& schema);

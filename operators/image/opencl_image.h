@@ -2,18 +2,13 @@
 #pragma once
 
 #include "halide_generators/runtime/stages.h"
+#include "operators/core/opencl_device.h"
 
 #include <ATen/core/Tensor.h>
 #include <opencv2/core.hpp>
 
 namespace agpnet
 {
-
-/// OpenCV's OpenCL context and queue in this thread; a device of Api::Cpu where OpenCV uses none.
-stages::Device openClDevice();
-
-/// `array`, or a copy of it on the device where it begins at a byte from which the device allows no sub-buffer.
-cv::UMat aligned(const cv::UMat& array);
 
 /// What stages::Picture says of it, without its memory.
 template <typename Image>

@@ -1,6 +1,6 @@
 #include "operators/image/region.h"
 
-#include "agpnet/detector.hpp"
+#include "agpnet/region.hpp"
 #include "operators/core/opencv_exceptions.h"
 
 #include <algorithm>

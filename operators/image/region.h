@@ -1,7 +1,7 @@
 // The region of interest: where in an image to look.
 #pragma once
 
-#include "models/agpnet/config.h"
+#include "common/polygon.h"
 
 #include <opencv2/core.hpp>
 #include <string>

@@ -1,5 +1,5 @@
 #include "common/error.h"
-#include "operators/operator_list.h"
+#include "operators/stages/operators.h"
 
 namespace agpnet
 {

@@ -4,7 +4,7 @@
 #include "common/error.h"
 #include "halide_generators/runtime/choices.h"
 #include "operators/core/opencv_exceptions.h"
-#include "operators/image/opencl_image.h"
+#include "operators/core/opencl_device.h"
 #include "tuning/problems.h"
 #include "tuning/steps.h"
 #include "tuning/usable.h"

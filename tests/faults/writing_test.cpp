@@ -1,6 +1,6 @@
 // Writing goes wrong at every call it makes: the target is the old file or the new one, whole, and nothing lies beside it.
 #include "common/atomic_file.h"
-#include "models/weights/checksum.h"
+#include "models/model_file/checksum.h"
 #include "models/agpnet/file.h"
 #include "tests/faults/fault_layer.h"
 #include "tests/support/tiny_backbone.h"

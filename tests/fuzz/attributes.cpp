@@ -1,5 +1,5 @@
 // The input is a sequence of attributes as a graph may give them to an operator, and a region of interest in words.
-#include "operators/core/operator.h"
+#include "operators/registry.h"
 #include "operators/image/region.h"
 #include "tests/fuzz/target.h"
 

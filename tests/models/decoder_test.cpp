@@ -13,7 +13,7 @@ namespace
 /// Of a size that matters: fresh decoders hardly change their input.
 Decoder decoderOf(const DecoderShape& shape)
 {
-    Decoder::NamedTensors weights = Decoder(shape, 3).parameters();
+    NamedTensors weights = Decoder(shape, 3).parameters();
     at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(4);
     for (auto& [name, tensor] : weights)
         tensor = tensor + at::empty(tensor.sizes()).normal_(0, 0.1, generator);
@@ -69,7 +69,7 @@ TEST(Decoder, AttentionIsTheMeanOverTheBlocksAskedFor)
     EXPECT_TRUE(blocks(9).equal(blocks(3)));
     EXPECT_FALSE(at::allclose(blocks(1), blocks(2), 1e-3));
     // a decoder cut after its first block attends alike there
-    Decoder::NamedTensors weights;
+    NamedTensors weights;
     for (const auto& [name, tensor] : decoder.parameters())
         if (name.find("blocks.1") == std::string::npos && name.find("blocks.2") == std::string::npos)
             weights.emplace_back(name, tensor);

@@ -1,4 +1,4 @@
-#include "models/features/drift_statistics.h"
+#include "models/thresholds/drift_statistics.h"
 #include "tests/models/support.h"
 
 #include <ATen/ATen.h>

@@ -1,4 +1,4 @@
-#include "models/features/standardizer.h"
+#include "models/agpnet/standardizer.h"
 #include "tests/models/support.h"
 
 #include <ATen/ATen.h>

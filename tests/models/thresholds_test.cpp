@@ -1,4 +1,4 @@
-#include "models/agpnet/thresholds.h"
+#include "models/thresholds/thresholds.h"
 #include "tests/models/support.h"
 
 #include <algorithm>

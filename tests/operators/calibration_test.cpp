@@ -1,6 +1,6 @@
 // Thresholds of a trained model taken anew, what follows at run time, and the drift check; around a tiny backbone.
 #include "agpnet/agpnet.hpp"
-#include "models/weights/checksum.h"
+#include "models/model_file/checksum.h"
 #include "models/agpnet/file.h"
 #include "operators/agpnet/calibration.h"
 #include "operators/agpnet/inspection/drift_window.h"

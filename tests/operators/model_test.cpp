@@ -1,7 +1,7 @@
 // Training, the model file and resuming, around a tiny backbone.
 #include "common/cpu.h"
 #include "common/error.h"
-#include "models/weights/checksum.h"
+#include "models/model_file/checksum.h"
 #include "models/layers/linear.h"
 #include "models/agpnet/file.h"
 #include "operators/agpnet/training/fewer_bits.h"

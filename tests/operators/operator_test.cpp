@@ -1,5 +1,5 @@
 // Schemas, attributes and shapes, for every operator.
-#include "operators/core/operator.h"
+#include "operators/registry.h"
 
 #include "tests/support/temp_folder.h"
 

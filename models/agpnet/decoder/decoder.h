@@ -3,6 +3,7 @@
 
 #include "models/onnx/onnx_writer.h"
 #include "models/layers/quantisation.h"
+#include "models/weights/state_dict.h"
 
 #include <ATen/core/Tensor.h>
 #include <cstdint>
@@ -29,8 +30,6 @@ struct DecoderShape
 class Decoder
 {
 public:
-    using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
-
     Decoder(const DecoderShape& shape, uint64_t seed);
 
     /// Takes tensors named as in parameters(); a missing or misshapen one is refused by name.

@@ -1,7 +1,7 @@
 #include "operators/agpnet/inspection/drift_window.h"
 
 #include "common/error.h"
-#include "models/agpnet/thresholds.h"
+#include "models/thresholds/thresholds.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "models/features/drift_statistics.h"
+#include "models/thresholds/drift_statistics.h"
 
 #include "common/error.h"
 

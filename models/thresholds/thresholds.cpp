@@ -1,4 +1,4 @@
-#include "models/agpnet/thresholds.h"
+#include "models/thresholds/thresholds.h"
 
 #include "common/error.h"
 

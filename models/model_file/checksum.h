@@ -2,19 +2,13 @@
 // can change a file can also change what stands in it. Keep the sum elsewhere to be sure of more.
 #pragma once
 
+#include "models/model_file/header.h"
 #include "models/weights/safetensors.h"
-
-#include <nlohmann/json.hpp>
-#include <string>
 
 namespace agpnet
 {
 
-constexpr char headerKey[] = "agpnet"; ///< of the safetensors metadata
 constexpr char checksumKey[] = "sha256";
-
-/// The header, an object; an Error for a file that is not ours.
-nlohmann::json headerIn(const std::string& path, const std::map<std::string, std::string>& metadata);
 
 /// The sum of these tensors under this header, whose own member `sha256` does not count.
 std::string checksumOf(nlohmann::json header, const TensorFile& file);

@@ -1,7 +1,6 @@
-#include "models/weights/checksum.h"
+#include "models/model_file/checksum.h"
 
 #include "common/error.h"
-#include "common/json_text.h"
 #include "common/sha256.h"
 #include "models/weights/state_dict.h"
 
@@ -10,15 +9,6 @@
 
 namespace agpnet
 {
-
-nlohmann::json headerIn(const std::string& path, const std::map<std::string, std::string>& metadata)
-{
-    const auto text = metadata.find(headerKey);
-    require(text != metadata.end(), "{}: not an AGPNet file (its safetensors metadata has no '{}')", path, headerKey);
-    nlohmann::json header = parseJson(text->second, path + ": the header");
-    require(header.is_object(), "{}: the header is {}, expected an object", path, header.type_name());
-    return header;
-}
 
 std::string checksumOf(nlohmann::json header, const TensorFile& file)
 {

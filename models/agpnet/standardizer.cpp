@@ -1,4 +1,4 @@
-#include "models/features/standardizer.h"
+#include "models/agpnet/standardizer.h"
 
 #include "common/error.h"
 

@@ -1,16 +1,34 @@
-#include "operators/agpnet/onnx_graph.h"
-
+// Small ONNX graphs of ai.agpnet nodes.
 #include "agpnet/operators.hpp"
 #include "common/atomic_file.h"
 #include "common/protobuf.h"
 #include "models/agpnet/file.h"
-#include "operators/core/opencv_exceptions.h"
 #include "operators/agpnet/inspection/inference.h"
+#include "operators/core/opencv_exceptions.h"
+#include "operators/core/operator.h"
+
+#include <map>
+#include <string>
+#include <vector>
 
 namespace agpnet
 {
 namespace
 {
+
+struct GraphNode
+{
+    std::string op; ///< without the domain
+    std::string name;
+    std::vector<std::string> inputs, outputs;
+    std::map<std::string, AttributeValue> attributes;
+};
+
+struct GraphValue
+{
+    std::string name;
+    Shape shape;
+};
 
 // Field numbers are those of onnx.proto.
 ProtobufMessage attributeProto(const std::string& name, const AttributeValue& value)
@@ -49,8 +67,7 @@ ProtobufMessage valueProto(const GraphValue& value)
     return ProtobufMessage().bytes(1, value.name).bytes(2, ProtobufMessage().bytes(1, tensor.text()).text());
 }
 
-} // namespace
-
+/// The bytes of an ONNX file.
 std::string onnxGraph(const std::string& name, const std::vector<GraphNode>& nodes, const std::vector<GraphValue>& inputs,
                       const std::vector<GraphValue>& outputs)
 {
@@ -70,6 +87,8 @@ std::string onnxGraph(const std::string& name, const std::vector<GraphNode>& nod
         .bytes(8, ProtobufMessage().bytes(1, operatorDomain).integer(2, 1).text())
         .text();
 }
+
+} // namespace
 
 void writeDetectGraph(const std::string& onnxPath, const std::string& model, int height, int width, double sensitivity, const std::string& precision)
 {

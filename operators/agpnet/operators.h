@@ -1,4 +1,4 @@
-// One line for each operator; operator_list.cpp puts them together.
+// The operators of the family AGPNet; one line each.
 #pragma once
 
 #include "operators/core/operator.h"
@@ -6,11 +6,13 @@
 namespace agpnet
 {
 
-OperatorEntry perturbOperator();
-OperatorEntry residualOperator();
-OperatorEntry heatmapOperator();
 OperatorEntry reconstructOperator();
 OperatorEntry detectOperator();
 OperatorEntry trainOperator();
+
+inline std::vector<OperatorEntry> agpnetOperators()
+{
+    return {reconstructOperator(), detectOperator(), trainOperator()};
+}
 
 } // namespace agpnet
