@@ -80,7 +80,7 @@ void addBenchmarks(const Setting& s)
         const std::vector<cv::Mat> pictures(static_cast<size_t>(n), picture);
         const std::string batch = "batch " + std::to_string(n);
         add("whole inference from pictures/" + batch, [=](benchmark::State& state) {
-            timed(state, "whole " + batch, n, [&] { inference->find(imagesToBatch(pictures, inference->inputSize())); });
+            timed(state, "whole " + batch, n, [&] { inference->maps(imagesToBatch(pictures, inference->inputSize())); });
         });
         add("backbone and decoder alone/" + batch, [=](benchmark::State& state) {
             timed(state, "model " + batch, n, [&] { inference->net().reconstruct(images); });

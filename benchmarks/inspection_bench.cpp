@@ -95,7 +95,7 @@ void inspections(const Bench& bench, const Training& trained, at::Device device,
             const AgpNet net(trained.config(), trained.backbone(), trained.scale(), trained.decoder(), compute, device);
             const Config& config = net.config();
             const at::Tensor images = at::rand({batch, 3, config.height, config.width}).to(device);
-            const auto whole = [&] { findingsIn(net, images); };
+            const auto whole = [&] { anomalyMaps(net, images); };
             const char* const precision = compute == ComputeType::BFloat16 ? "bf16" : "fp32";
             const Bench::Latency eager = bench.latency(whole);
             const double each = bench.throughput(whole);
@@ -109,8 +109,8 @@ void inspections(const Bench& bench, const Training& trained, at::Device device,
             if (device.is_cpu() || batch > CapturedGraph::largestBatch)
                 continue;
             const CapturedGraph replay([&](const at::Tensor& given) -> std::vector<at::Tensor> {
-                const auto [maps, evidence] = findingsIn(net, given);
-                return {maps.maps, maps.scores, evidence};
+                const AnomalyMaps maps = anomalyMaps(net, given);
+                return {maps.maps, maps.scores, maps.evidence};
             });
             const Bench::Latency replayed = bench.latency([&] { replay(images); });
             std::printf("| %s | %d | replayed, as by Detector | %.2f | %.2f | %.0f | | | |\n", precision, static_cast<int>(batch), replayed.median * 1e3, replayed.p99 * 1e3,

@@ -24,20 +24,20 @@ class Subject
 {
 public:
     Subject(const std::string& model, const std::string& precision, const std::string& backbone)
-        : detector_(agpnet::Detector::load(model, precision)), backbone_(backbone)
+        : detector_(agpnet::AnomalyDetector::create(model, precision)), backbone_(backbone)
     {
         for (uint64_t i = 0; i < 8; i++)
         {
-            cv::Mat picture(detector_->inputSize(), CV_8UC3);
+            cv::Mat picture(detector_->getInputSize(), CV_8UC3);
             cv::RNG(i + 1).fill(picture, cv::RNG::UNIFORM, 0, 256);
             pictures_.push_back(picture);
         }
-        agpnet::StreamOptions options;
+        agpnet::AnomalyStreamOptions options;
         options.capacity = underWay;
-        stream_ = agpnet::Stream::create(detector_, options);
+        stream_ = agpnet::AnomalyStream::create(detector_, options);
     }
 
-    std::string precision() const { return detector_->precision(); }
+    std::string precision() const { return detector_->getPrecision(); }
 
     double detect()
     {
@@ -51,7 +51,7 @@ public:
     std::vector<double> stream(int count)
     {
         std::vector<double> times;
-        agpnet::StreamResult found;
+        agpnet::AnomalyStreamResult found;
         for (int pushed = 0; static_cast<int>(times.size()) < count;)
         {
             for (; pushed < count && stream_->tryPush(next()); pushed++)
@@ -65,7 +65,7 @@ public:
     double train()
     {
         if (!trainer_)
-            trainer_ = agpnet::Trainer::create(backbone_, R"({"steps": 1000000})");
+            trainer_ = agpnet::AnomalyTrainer::create(backbone_, R"({"steps": 1000000})");
         const auto start = Clock::now();
         trainer_->step(pictures_);
         return millisecondsSince(start);
@@ -76,9 +76,9 @@ private:
 
     const cv::Mat& next() { return pictures_[turn_++ % pictures_.size()]; }
 
-    cv::Ptr<agpnet::Detector> detector_;
-    cv::Ptr<agpnet::Stream> stream_;
-    cv::Ptr<agpnet::Trainer> trainer_;
+    cv::Ptr<agpnet::AnomalyDetector> detector_;
+    cv::Ptr<agpnet::AnomalyStream> stream_;
+    cv::Ptr<agpnet::AnomalyTrainer> trainer_;
     std::string backbone_;
     std::vector<cv::Mat> pictures_;
     size_t turn_ = 0;

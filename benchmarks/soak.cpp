@@ -1,4 +1,4 @@
-// Detector and Stream for hours, with pictures of random size, kind and content, bad ones among them, and models that come and go: does memory grow, or the
+// AnomalyDetector and AnomalyStream for hours, with pictures of random size, kind and content, bad ones among them, and models that come and go: does memory grow, or the
 // number of open files or threads? The end prints the slope of the resident memory and its standard error.
 #include "agpnet/agpnet.hpp"
 #include "benchmarks/resident_memory.h"
@@ -73,12 +73,12 @@ struct Counts
 void detectUntil(const std::string& model, const std::atomic<bool>& end, double pause, Counts& counts)
 {
     Pictures pictures(1);
-    cv::Ptr<agpnet::Detector> detector;
+    cv::Ptr<agpnet::AnomalyDetector> detector;
     for (uint64_t n = 0; !end; n++)
     {
         if (n % 50 == 0)
         {
-            detector = agpnet::Detector::load(model, n % 100 == 0 ? "auto" : "fp32");
+            detector = agpnet::AnomalyDetector::create(model, n % 100 == 0 ? "auto" : "fp32");
             counts.loads++;
         }
         const Picture picture = pictures.next();
@@ -104,9 +104,9 @@ void streamUntil(const std::string& model, const std::atomic<bool>& end, double 
     Pictures pictures(2);
     while (!end)
     {
-        agpnet::StreamOptions options;
+        agpnet::AnomalyStreamOptions options;
         options.masks = true;
-        const cv::Ptr<agpnet::Stream> stream = agpnet::Stream::create(agpnet::Detector::load(model), options);
+        const cv::Ptr<agpnet::AnomalyStream> stream = agpnet::AnomalyStream::create(agpnet::AnomalyDetector::create(model), options);
         counts.loads++;
         std::thread producer(
             [&]
@@ -119,7 +119,7 @@ void streamUntil(const std::string& model, const std::atomic<bool>& end, double 
                 }
                 stream->close();
             });
-        for (agpnet::StreamResult found; stream->pop(found);)
+        for (agpnet::AnomalyStreamResult found; stream->pop(found);)
         {
             (found.error.empty() ? counts.inspected : counts.refused)++;
             counts.wrong += found.error.empty() == (found.source == 1);

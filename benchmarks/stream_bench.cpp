@@ -1,4 +1,4 @@
-// Stream for a long time: its throughput beside that of plain batches in turns, memory, and whether anything is lost, confused or out of order while
+// AnomalyStream for a long time: its throughput beside that of plain batches in turns, memory, and whether anything is lost, confused or out of order while
 // frames are bad and a producer stops.
 #include "agpnet/agpnet.hpp"
 #include "benchmarks/resident_memory.h"
@@ -43,7 +43,7 @@ bool isBad(uint64_t n)
 class Producer
 {
 public:
-    Producer(agpnet::Stream& stream, const std::vector<cv::Mat>& pictures, int source, const std::atomic<bool>& running)
+    Producer(agpnet::AnomalyStream& stream, const std::vector<cv::Mat>& pictures, int source, const std::atomic<bool>& running)
         : thread_([this, &stream, &pictures, source, &running] {
               while (!stopped_)
               {
@@ -77,9 +77,9 @@ private:
 class Consumer
 {
 public:
-    Consumer(agpnet::Stream& stream, int producers, const std::vector<double>& scores)
+    Consumer(agpnet::AnomalyStream& stream, int producers, const std::vector<double>& scores)
         : received_(static_cast<size_t>(producers)), thread_([this, &stream, &scores] {
-              for (agpnet::StreamResult found; stream.pop(found);)
+              for (agpnet::AnomalyStreamResult found; stream.pop(found);)
               {
                   const uint64_t n = received_[static_cast<size_t>(found.source)]++;
                   disorder += found.number != taken;
@@ -101,7 +101,7 @@ private:
 
 int run(const std::string& model, double minutes, int producerCount, cv::Size size)
 {
-    const cv::Ptr<agpnet::Detector> detector = agpnet::Detector::load(model);
+    const cv::Ptr<agpnet::AnomalyDetector> detector = agpnet::AnomalyDetector::create(model);
     std::vector<cv::Mat> pictures;
     std::vector<double> scores;
     for (size_t i = 0; i < pictureCount; i++)
@@ -110,10 +110,10 @@ int run(const std::string& model, double minutes, int producerCount, cv::Size si
         cv::RNG(i + 1).fill(pictures.back(), cv::RNG::UNIFORM, 0, static_cast<int>(40 + 13 * i));
         scores.push_back(detector->detect(pictures.back()).score);
     }
-    agpnet::StreamOptions options;
+    agpnet::AnomalyStreamOptions options;
     options.batch = batch;
     options.latency = 10;
-    const cv::Ptr<agpnet::Stream> stream = agpnet::Stream::create(detector, options);
+    const cv::Ptr<agpnet::AnomalyStream> stream = agpnet::AnomalyStream::create(detector, options);
     Consumer consumer(*stream, producerCount, scores);
     std::atomic<bool> running{false};
     std::vector<std::unique_ptr<Producer>> producers;

@@ -37,7 +37,7 @@ AtomicFile::~AtomicFile()
 
 void AtomicFile::failed(const char* what) const
 {
-    fail("{}: {}: {}", target_.string(), what, std::strerror(errno));
+    throw Error(fmt::format("{}: {}: {}", target_.string(), what, std::strerror(errno)), ErrorKind::File);
 }
 
 void AtomicFile::write(const void* data, size_t bytes)

@@ -1,7 +1,7 @@
 #include "operators/registry.h"
 
 #include "common/error.h"
-#include "operators/agpnet/operators.h"
+#include "operators/agpnet/operators/operators.h"
 #include "operators/stages/operators.h"
 
 namespace agpnet

@@ -10,7 +10,7 @@ namespace agpnet
 
 std::string verifyModel(const std::string& path)
 {
-    return guarded([&] { return checkedSum(path); });
+    return guarded([&] { return withErrorsOf(ErrorKind::File, [&] { return checkedSum(path); }); });
 }
 
 std::string verifySignature(const std::string& path, const std::string& publicKey)
@@ -20,7 +20,7 @@ std::string verifySignature(const std::string& path, const std::string& publicKe
         {
             const PublicKey key = PublicKey::parse(publicKey);
             const Bytes bytes = mapFile(path);
-            return key.requireSigned(path, bytes.data, bytes.size);
+            return withErrorsOf(ErrorKind::File, [&] { return key.requireSigned(path, bytes.data, bytes.size); });
         });
 }
 

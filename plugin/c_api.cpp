@@ -1,7 +1,7 @@
 // The detector behind C functions.
 #include "agpnet/c_api.h"
 
-#include "agpnet/detector.hpp"
+#include "agpnet/anomaly_detector.hpp"
 #include "agpnet/version.hpp"
 #include "common/error.h"
 #include "plugin/c_answer.h"
@@ -16,7 +16,7 @@
 
 struct agpnet_detector
 {
-    cv::Ptr<agpnet::Detector> detector;
+    cv::Ptr<agpnet::AnomalyDetector> detector;
     std::string header;
 };
 
@@ -113,9 +113,9 @@ extern "C"
                                requirePointer(detector, "detector");
                                *detector = nullptr;
                                requirePointer(path, "path");
-                               cv::Ptr<agpnet::Detector> loaded =
-                                   agpnet::Detector::load(path, precision ? precision : "auto", device ? device : "cpu");
-                               std::string header = loaded->header();
+                               cv::Ptr<agpnet::AnomalyDetector> loaded =
+                                   agpnet::AnomalyDetector::create(path, precision ? precision : "auto", device ? device : "cpu");
+                               std::string header = loaded->getHeader();
                                *detector = new agpnet_detector{std::move(loaded), std::move(header)};
                            });
     }
@@ -137,7 +137,7 @@ extern "C"
                                require(!result || result->size >= first, "result.size is {}, expected at least {}",
                                        result ? result->size : 0, first);
                                cv::Mat ownMap, ownMask;
-                               const agpnet::Result found =
+                               const agpnet::AnomalyResult found =
                                    detector->detector->detect(pixels, map ? cv::OutputArray(ownMap) : cv::noArray(),
                                                               mask ? cv::OutputArray(ownMask) : cv::noArray());
                                if (map)
@@ -159,7 +159,7 @@ extern "C"
                            [&]
                            {
                                requirePointer(detector, "detector");
-                               detector->detector->setThreads(threads);
+                               detector->detector->setOptions(detector->detector->getOptions().setThreads(threads));
                            });
     }
 
@@ -169,7 +169,7 @@ extern "C"
                            [&]
                            {
                                requirePointer(detector, "detector");
-                               detector->detector->setSensitivity(sensitivity);
+                               detector->detector->setOptions(detector->detector->getOptions().setSensitivity(sensitivity));
                            });
     }
 

@@ -115,9 +115,9 @@ int calibrateModel(Options& options)
     json header;
     std::vector<Pictures> list;
     {
-        const cv::Ptr<Detector> detector = Detector::load(options.model);
-        header = json::parse(detector->header());
-        list = listPictures(options, detector->products(), header);
+        const cv::Ptr<AnomalyDetector> detector = AnomalyDetector::create(options.model);
+        header = json::parse(detector->getHeader());
+        list = listPictures(options, detector->getProducts(), header);
     }
     const tools::Input input = tools::inputOf(header.at("config").at("input"));
     std::vector<CalibrationSet> sets;
@@ -166,7 +166,7 @@ int calibrateModel(Options& options)
                      bits, greatest);
     for (const std::string& note : masks.notes())
         std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
-    const json scores = json::parse(Detector::load(out)->header()).at("scores");
+    const json scores = json::parse(AnomalyDetector::create(out)->getHeader()).at("scores");
     const json& before = header.at("scores");
     if (options.asJson)
     {

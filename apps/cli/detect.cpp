@@ -53,10 +53,10 @@ private:
     std::set<std::string> used_;
 };
 
-json toJson(const fs::path& path, const Result& result, double seconds)
+json toJson(const fs::path& path, const AnomalyResult& result, double seconds)
 {
     json regions = json::array();
-    for (const Region& region : result.regions)
+    for (const AnomalyRegion& region : result.regions)
     {
         json contour = json::array();
         for (const cv::Point& point : region.contour)
@@ -81,59 +81,62 @@ json toJson(const fs::path& path, const Result& result, double seconds)
     return line;
 }
 
-tools::Report reportHead(const Options& options, const Detector& detector)
+tools::Report reportHead(const Options& options, const AnomalyDetector& detector)
 {
-    const json header = json::parse(detector.header());
+    const json header = json::parse(detector.getHeader());
     tools::Report report;
     report.title = "Inspection";
     report.subtitle = fs::path(options.model).filename().string();
     report.unit = distanceUnit(header, "score_metric");
     report.mapUnit = distanceUnit(header, "metric");
-    report.sensitivity = detector.sensitivity();
+    const DetectOptions used = detector.getOptions();
+    report.sensitivity = used.getSensitivity();
     report.facts = {{"Model", options.model},
                     {"Backbone", header.at("backbone").at("name").get<std::string>()},
-                    {"Input", fmt::format("{} × {}", detector.inputSize().height, detector.inputSize().width)},
-                    {"Precision", fmt::format("{} on {}", detector.precision(), detector.device())},
-                    {"Sensitivity", fmt::format("{:g}", detector.sensitivity())},
+                    {"Input", fmt::format("{} × {}", detector.getInputSize().height, detector.getInputSize().width)},
+                    {"Precision", fmt::format("{} on {}", detector.getPrecision(), detector.getDevice())},
+                    {"Sensitivity", fmt::format("{:g}", used.getSensitivity())},
                     {"AGPNet", version()}};
-    if (detector.tileSide() > 0)
-        report.facts.emplace_back("Tiles", fmt::format("{} pixels, overlap {:g}", detector.tileSide(), detector.tileOverlap()));
-    if (!detector.product().empty())
-        report.facts.emplace_back("Product", detector.product());
+    if (used.getTileSide() > 0)
+        report.facts.emplace_back("Tiles", fmt::format("{} pixels, overlap {:g}", used.getTileSide(), used.getTileOverlap()));
+    if (!used.getProduct().empty())
+        report.facts.emplace_back("Product", used.getProduct());
     return report;
 }
 
 /// Options of the command line over what the model was trained with.
-void configure(Detector& detector, const Options& options, const fs::path& example)
+void configure(AnomalyDetector& detector, const Options& options, const fs::path& example)
 {
-    detector.setSensitivity(options.sensitivity);
-    detector.setProduct(options.product);
-    detector.setThreshold(options.threshold);
-    detector.setPixelThreshold(options.pixelThreshold);
-    detector.setMinimumArea(options.minimumArea);
+    DetectOptions wanted = detector.getOptions();
+    wanted.setSensitivity(options.sensitivity)
+        .setProduct(options.product)
+        .setThreshold(options.threshold)
+        .setPixelThreshold(options.pixelThreshold)
+        .setMinimumArea(options.minimumArea);
     detector.setDriftWindow(options.driftWindow);
-    require(!options.watchStatistics || detector.drift().known,
+    require(!options.watchStatistics || detector.getDrift().known,
             "--watch-stats: {} does not know the range of its training's features (it is of before, or of fewer than 8 held-back pictures); "
             "'agpnet calibrate' with good pictures adds it",
             options.model);
     if (options.tile >= 0 || options.tileOverlap >= 0)
-        detector.setTiles(options.tile >= 0 ? options.tile : detector.tileSide(), options.tileOverlap >= 0 ? options.tileOverlap : detector.tileOverlap());
+        wanted.setTiles(options.tile >= 0 ? options.tile : wanted.getTileSide(), options.tileOverlap >= 0 ? options.tileOverlap : wanted.getTileOverlap());
     if (!options.region.empty())
-        detector.setRegionPolygons(readRegion(options.region, example));
+        wanted.setRegionPolygons(readRegion(options.region, example));
+    detector.setOptions(wanted);
 }
 
 /// Tells when the pictures stop looking like those of training.
 class DriftWatch
 {
 public:
-    DriftWatch(const Detector& detector, bool wanted) : detector_(detector), wanted_(wanted) {}
+    DriftWatch(const AnomalyDetector& detector, bool wanted) : detector_(detector), wanted_(wanted) {}
 
-    void after(const Result& result)
+    void after(const AnomalyResult& result)
     {
         if (!wanted_)
             return;
         outside_ += result.drift > 1;
-        const DriftState state = detector_.drift();
+        const DriftState state = detector_.getDrift();
         if (state.drifting && !drifting_)
             std::fprintf(stderr,
                          "agpnet: drift: %.0f %% of the last %d images are outside the range of training (median %.2f, 1 is its edge): these are "
@@ -152,14 +155,14 @@ public:
     bool raised() const { return raised_; }
 
 private:
-    const Detector& detector_;
+    const AnomalyDetector& detector_;
     bool wanted_, drifting_ = false, raised_ = false;
     size_t outside_ = 0;
 };
 
 int detect(const Options& options)
 {
-    const cv::Ptr<Detector> detector = Detector::load(options.model, options.precision, options.device);
+    const cv::Ptr<AnomalyDetector> detector = AnomalyDetector::create(options.model, options.precision, options.device);
     tools::LeftOut beside;
     const std::vector<fs::path> images = tools::expandInputs(options.inputs, &beside);
     for (const std::string& note : beside.notes)
@@ -178,8 +181,8 @@ int detect(const Options& options)
         page.emplace(options.report);
     const bool all = !options.overlays && !options.maps && !options.masks;
 
-    const tools::Input input = tools::inputOf(json::parse(detector->header()).at("config").at("input"));
-    const int bits = json::parse(detector->header()).at("config").value("bits", 0);
+    const tools::Input input = tools::inputOf(json::parse(detector->getHeader()).at("config").at("input"));
+    const int bits = json::parse(detector->getHeader()).at("config").value("bits", 0);
     OutputNames names;
     size_t anomalous = 0, doubtful = 0;
     FileCount files;
@@ -191,7 +194,7 @@ int detect(const Options& options)
     {
         stopIfInterrupted();
         cv::Mat image, map, mask;
-        Result result;
+        AnomalyResult result;
         double seconds = 0;
         try
         {
@@ -265,9 +268,9 @@ int detect(const Options& options)
         std::printf("%s\n", jsonText({{"files", toJson(files)}}).c_str());
     else
     {
-        const bool one = detector->products().empty() || !detector->product().empty() || options.threshold > 0;
+        const bool one = detector->getProducts().empty() || !options.product.empty() || options.threshold > 0;
         std::printf("%zu of %zu images anomalous (%s)\n", anomalous, files.used,
-                    one ? fmt::format("threshold {:.4f}", detector->threshold() / detector->sensitivity()).c_str()
+                    one ? fmt::format("threshold {:.4f}", (options.threshold > 0 ? options.threshold : detector->getThreshold(options.product)) / options.sensitivity).c_str()
                         : "each by the threshold of the product it looks like");
         watch.print(files.used);
         if (page && files.used > 0)

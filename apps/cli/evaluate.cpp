@@ -43,7 +43,7 @@ struct Found
 {
     cv::Mat map;
     float score = 0;
-    std::optional<Result> result; ///< the model's
+    std::optional<AnomalyResult> result; ///< the model's
     double seconds = 0;
 };
 
@@ -106,10 +106,9 @@ public:
         }
         if (!options.model.empty())
         {
-            detector_ = Detector::load(options.model, options.precision, options.device);
-            header_ = json::parse(detector_->header());
-            detector_->setSensitivity(options.sensitivity);
-            detector_->setThreshold(options.threshold);
+            detector_ = AnomalyDetector::create(options.model, options.precision, options.device);
+            header_ = json::parse(detector_->getHeader());
+            detector_->setOptions(DetectOptions().setMapSize(MAP_MODEL).setSensitivity(options.sensitivity).setThreshold(options.threshold));
         }
         if (!options.report.empty())
             page_.emplace(options.report);
@@ -117,7 +116,7 @@ public:
         report_.unit = detector_ ? distanceUnit(header_, "score_metric") : "score";
         report_.mapUnit = detector_ ? distanceUnit(header_, "metric") : "score of pixels";
         if (detector_)
-            report_.sensitivity = detector_->sensitivity();
+            report_.sensitivity = options.sensitivity;
     }
 
     Measurement run()
@@ -191,16 +190,16 @@ private:
     /// The thresholds of the product that the class is named after, if the model has several; else each picture is judged as what it looks like.
     void chooseProduct(MeasuredClass& each, std::vector<std::string>& warnings)
     {
-        const std::vector<std::string> products = detector_->products();
+        const std::vector<std::string> products = detector_->getProducts();
         if (std::find(products.begin(), products.end(), each.data.name) != products.end())
             each.product = each.data.name;
         else if (!products.empty())
             warnings.push_back(fmt::format("the model knows no product '{}', only {}: each image is judged as the product it looks like; "
                                            "--data NAME=FOLDER names the product",
                                            each.data.name, fmt::join(products, ", ")));
-        detector_->setProduct(each.product);
+        detector_->setOptions(detector_->getOptions().setProduct(each.product));
         if (products.empty() || !each.product.empty() || options_.threshold > 0)
-            each.threshold = detector_->threshold() / detector_->sensitivity();
+            each.threshold = (options_.threshold > 0 ? options_.threshold : detector_->getThreshold(each.product)) / options_.sensitivity;
     }
 
     /// The model's results for the share's pictures; `take(item, image, found)` has each, in order.
@@ -211,7 +210,7 @@ private:
         for (size_t i = 0; i < data.items.size(); i++)
             if (share_.has(i))
                 items.push_back(&data.items[i]);
-        const tools::Input input = tools::inputOf(json::parse(detector_->header()).at("config").at("input"));
+        const tools::Input input = tools::inputOf(json::parse(detector_->getHeader()).at("config").at("input"));
         if (!warm_ && !items.empty()) // the first pass allocates and compiles; it would be the slowest percentile of all
             detector_->detect(tools::readItem(*items.front(), input));
         warm_ = true;
@@ -224,7 +223,7 @@ private:
             for (size_t i = 0; i < count; i++)
                 images.push_back(tools::readItem(*items[first + i], input));
             const auto start = std::chrono::steady_clock::now();
-            const std::vector<Result> results = detector_->detectBatch(images, maps, cv::noArray(), MAP_MODEL);
+            const std::vector<AnomalyResult> results = detector_->detectBatch(images, maps);
             const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(count);
             for (size_t i = 0; i < count; i++)
                 if (!results[i].warning.empty() && doubtful_++ == 0)
@@ -318,7 +317,7 @@ private:
         json result = {{"agpnet", version()},
                        {"versions", {{"agpnet", version()}, {"opencv", build["opencv"]["found"]}, {"libtorch", build["libtorch"]["version"]}}},
                        {"device",
-                        {{"kind", detector_ ? detector_->device() : "cpu"},
+                        {{"kind", detector_ ? detector_->getDevice() : "cpu"},
                          {"capability", build["cpu"]["capability"]},
                          {"threads", build["libtorch"]["threads"]}}},
                        {"bootstrap", {{"drawings", options_.drawings}, {"seed", options_.seed}, {"of", "images; pixel figures have no interval"}}},
@@ -328,7 +327,7 @@ private:
             result["model"] = options_.model;
             result["config"] = header_.at("config");
             result["backbone"] = header_.at("backbone").at("name");
-            result["precision"] = detector_->precision();
+            result["precision"] = detector_->getPrecision();
             result["batch"] = options_.batch;
             result["sensitivity"] = options_.sensitivity;
             result["score"] = header_.at("config").at("score");
@@ -364,7 +363,7 @@ private:
         if (size)
             report_.facts.emplace_back("Evaluated at", fmt::format("{} × {}", size->height, size->width));
         if (detector_)
-            report_.facts.emplace_back("Precision", fmt::format("{} on {}", detector_->precision(), detector_->device()));
+            report_.facts.emplace_back("Precision", fmt::format("{} on {}", detector_->getPrecision(), detector_->getDevice()));
         if (detector_)
             report_.facts.emplace_back("Images a pass", std::to_string(options_.batch));
         report_.facts.emplace_back("Image score", result.about.at("score").get<std::string>());
@@ -374,7 +373,7 @@ private:
     }
 
     const Options& options_;
-    cv::Ptr<Detector> detector_;
+    cv::Ptr<AnomalyDetector> detector_;
     json header_;
     std::optional<tools::ReportWriter> page_;
     tools::Report report_;

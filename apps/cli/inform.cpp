@@ -112,7 +112,7 @@ int verify(const Options& options)
 {
     const std::string sum = verifyModel(options.model);
     require(!sum.empty(), "{}: holds no checksum, because the AGPNet that wrote it knew none; training or saving it again adds one", options.model);
-    const json header = json::parse(Detector::load(options.model)->header());
+    const json header = json::parse(AnomalyDetector::create(options.model)->getHeader());
     const json record = header.at("training");
     const json provenance = {{"sha256", sum},
                              {"backbone", header.at("backbone").at("hash")},
@@ -135,10 +135,10 @@ int info(const Options& options)
     std::vector<std::string> notes; // which the file does not hold
     if (!options.model.empty())
     {
-        const cv::Ptr<Detector> detector = Detector::load(options.model);
+        const cv::Ptr<AnomalyDetector> detector = AnomalyDetector::create(options.model);
         const json cpu = std::move(told["cpu"]);
-        told = json::parse(detector->header());
-        told["here"] = {{"cpu", cpu["level"]}, {"precision", detector->precision()}}; // of this machine, not in the file
+        told = json::parse(detector->getHeader());
+        told["here"] = {{"cpu", cpu["level"]}, {"precision", detector->getPrecision()}}; // of this machine, not in the file
         notes = thresholdNotes(told.at("scores"));
         told["notes"] = notes;
     }
@@ -156,7 +156,7 @@ int info(const Options& options)
 
 int exportGraph(const Options& options)
 {
-    cv::Size size = Detector::load(options.model)->inputSize(); // also refuses a file that is no model
+    cv::Size size = AnomalyDetector::create(options.model)->getInputSize(); // also refuses a file that is no model
     if (options.graph.empty())
     {
         const std::string precision = options.precision == "auto" ? "fp32" : options.precision;

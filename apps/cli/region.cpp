@@ -1,6 +1,6 @@
 #include "apps/cli/region.h"
 
-#include "agpnet/detector.hpp"
+#include "agpnet/anomaly_detector.hpp"
 #include "apps/datasets/image_io.h"
 #include "apps/datasets/masks.h"
 #include "common/error.h"

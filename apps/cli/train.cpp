@@ -128,7 +128,7 @@ void requireSameData(const json& record, const json& data, const std::string& st
 class Checkpoints
 {
 public:
-    Checkpoints(const Trainer& trainer, std::string path, double seconds)
+    Checkpoints(const AnomalyTrainer& trainer, std::string path, double seconds)
         : trainer_(trainer), path_(std::move(path)), seconds_(seconds), wait_(seconds), last_(std::chrono::steady_clock::now())
     {
     }
@@ -154,7 +154,7 @@ public:
     }
 
 private:
-    const Trainer& trainer_;
+    const AnomalyTrainer& trainer_;
     std::string path_;
     double seconds_, wait_;
     std::chrono::steady_clock::time_point last_;
@@ -268,7 +268,7 @@ void sayValues(const json& values, bool asJson)
 }
 
 /// Writes the model. Where that fails, the training is not lost.
-void saveModel(Trainer& trainer, const Options& options, const std::string& state)
+void saveModel(AnomalyTrainer& trainer, const Options& options, const std::string& state)
 {
     try
     {
@@ -308,20 +308,20 @@ int train(const Options& options)
     const std::vector<Product> products = readProducts(options);
     const json data = dataNote(products);
 
-    cv::Ptr<Trainer> trainer;
+    cv::Ptr<AnomalyTrainer> trainer;
     if (options.resume || (restarted() && fs::exists(state)))
     {
-        trainer = Trainer::resume(state, options.device, options.backbone.empty() ? "" : findBackbone(options.backbone),
+        trainer = AnomalyTrainer::resume(state, options.device, options.backbone.empty() ? "" : findBackbone(options.backbone),
                                   configText(options, products[0].data.items[0].path));
-        requireSameData(json::parse(trainer->record()), data, state);
+        requireSameData(json::parse(trainer->getRecord()), data, state);
     }
     else
-        trainer = Trainer::create(findBackbone(options.backbone), configText(options, products[0].data.items[0].path), options.device);
+        trainer = AnomalyTrainer::create(findBackbone(options.backbone), configText(options, products[0].data.items[0].path), options.device);
     trainer->note("data", jsonText(data));
     const TrainingProcess process = trainer->joinProcesses();
     const bool speaks = process.rank == 0; // one of all does
 
-    const tools::Input input = tools::inputOf(json::parse(trainer->config()).at("input"));
+    const tools::Input input = tools::inputOf(json::parse(trainer->getConfig()).at("input"));
     std::vector<ImageSet> sets;
     for (const Product& product : products)
     {
@@ -331,13 +331,13 @@ int train(const Options& options)
                          product.data.layout.c_str());
     }
     if (!options.asJson && speaks)
-        std::fprintf(stderr, "%d steps of %d at %dx%d%s\n", trainer->steps(), trainer->batchSize(), trainer->inputSize().height,
-                     trainer->inputSize().width, process.size > 1 ? fmt::format(" in {} processes", process.size).c_str() : "");
+        std::fprintf(stderr, "%d steps of %d at %dx%d%s\n", trainer->getSteps(), trainer->getBatchSize(), trainer->getInputSize().height,
+                     trainer->getInputSize().width, process.size > 1 ? fmt::format(" in {} processes", process.size).c_str() : "");
     double loss = 0;
     bool complete = false;
     {
         const InterruptGuard guard;
-        Progress progress("step", "steps", trainer->steps(), trainer->stepsDone(), options.asJson || !speaks);
+        Progress progress("step", "steps", trainer->getSteps(), trainer->getStepsDone(), options.asJson || !speaks);
         Checkpoints checkpoints(*trainer, state, options.checkpoint);
         const auto afterStep = [&](const TrainProgress& at) {
             loss = at.loss;
@@ -353,7 +353,7 @@ int train(const Options& options)
         }
         catch (const cv::Exception& error)
         {
-            if (process.size == 1 || !speaks || trainer->stepsDone() == 0)
+            if (process.size == 1 || !speaks || trainer->getStepsDone() == 0)
                 throw;
             trainer->saveState(state); // of the last step that all had done
             fail("{}; the training is kept in {}: the same command with --resume goes on", error.err, state);
@@ -364,11 +364,11 @@ int train(const Options& options)
     if (!complete)
     {
         trainer->saveState(state);
-        std::fprintf(stderr, "interrupted after step %d of %d; saved %s; the same command with --resume goes on\n", trainer->stepsDone(),
-                     trainer->steps(), state.c_str());
+        std::fprintf(stderr, "interrupted after step %d of %d; saved %s; the same command with --resume goes on\n", trainer->getStepsDone(),
+                     trainer->getSteps(), state.c_str());
         return exitInterrupted;
     }
-    const json record = json::parse(trainer->record());
+    const json record = json::parse(trainer->getRecord());
     const json values = record.value("values", json());
     if (!values.is_null())
         sayValues(values, options.asJson);
@@ -380,9 +380,9 @@ int train(const Options& options)
     std::error_code ignored;
     fs::remove(state, ignored); // it is of no more use
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    const cv::Ptr<Detector> detector = trainer->detector();
-    const double threshold = detector->threshold();
-    const std::vector<std::string> notes = thresholdNotes(json::parse(detector->header()).at("scores"));
+    const cv::Ptr<AnomalyDetector> detector = trainer->getDetector();
+    const double threshold = detector->getThreshold();
+    const std::vector<std::string> notes = thresholdNotes(json::parse(detector->getHeader()).at("scores"));
     json hashes = products[0].hash;
     if (products.size() > 1)
     {
@@ -391,13 +391,13 @@ int train(const Options& options)
             hashes[product.name] = product.hash;
     }
     if (options.asJson)
-        std::printf("%s\n", jsonText({{"model", options.out}, {"steps", trainer->stepsDone()}, {"loss", loss}, {"seconds", seconds},
+        std::printf("%s\n", jsonText({{"model", options.out}, {"steps", trainer->getStepsDone()}, {"loss", loss}, {"seconds", seconds},
                                  {"threshold", threshold}, {"values", values}, {"profile", record.value("profile", json::object())}, {"data_sha256", hashes}, {"files", toJson(files)},
                                        {"notes", notes}}).c_str());
     else
     {
         const double trained = record.value("seconds", 0.0);
-        std::printf("%s: %d steps in %s (%.1f images/s), %s in all, final loss %.4f, threshold %.4f\n", options.out.c_str(), trainer->stepsDone(),
+        std::printf("%s: %d steps in %s (%.1f images/s), %s in all, final loss %.4f, threshold %.4f\n", options.out.c_str(), trainer->getStepsDone(),
                     durationText(trained).c_str(), trained > 0 ? record.value("images_seen", 0.0) / trained : 0.0, durationText(seconds).c_str(), loss,
                     threshold);
         if (record.contains("early_stop") && record["early_stop"].contains("seen_at"))

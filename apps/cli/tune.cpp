@@ -43,7 +43,7 @@ double secondsOf(const std::string& text)
 std::vector<Problem> problemsOfModel(const std::string& model)
 {
     clearTuning();
-    const auto detector = Detector::load(model);
+    const auto detector = AnomalyDetector::create(model);
     cv::Mat picture(480, 640, CV_8UC3), map;
     cv::randu(picture, 0, 256);
     detector->detect(picture, map);

@@ -73,7 +73,7 @@ bool displayIsThere()
 struct Watched
 {
     cv::Mat frame;
-    StreamResult found;
+    AnomalyStreamResult found;
 };
 
 /// Reads in a thread of its own, so that the next frame comes in while this one is inspected. From a live source the newest
@@ -81,12 +81,12 @@ struct Watched
 class Watcher
 {
 public:
-    Watcher(const cv::Ptr<Detector>& detector, FrameSource& source, int most) : source_(source), most_(most)
+    Watcher(const cv::Ptr<AnomalyDetector>& detector, FrameSource& source, int most) : source_(source), most_(most)
     {
-        StreamOptions options;
+        AnomalyStreamOptions options;
         options.capacity = source.live() ? 2 : 8;
         options.batch = source.live() ? 1 : 4;
-        stream_ = Stream::create(detector, options);
+        stream_ = AnomalyStream::create(detector, options);
         reader_ = std::thread([this] { read(); });
     }
     ~Watcher()
@@ -116,7 +116,7 @@ public:
         source_.stop();
         for (const Clock::time_point start = Clock::now(); !ended_ && std::chrono::duration<double>(Clock::now() - start).count() < seconds;)
         {
-            StreamResult ignored;
+            AnomalyStreamResult ignored;
             stream_->pop(ignored, 0.01); // push() may be waiting for room
         }
         return ended_;
@@ -176,7 +176,7 @@ private:
 
     FrameSource& source_;
     const int most_;
-    cv::Ptr<Stream> stream_;
+    cv::Ptr<AnomalyStream> stream_;
     std::mutex mutex_;
     std::deque<cv::Mat> waiting_; ///< frames under way, in the order of their results
     std::atomic<bool> stop_ = false, ended_ = false, complete_ = false;
@@ -212,7 +212,7 @@ class View
 {
 public:
     void raise(double factor) { factor_ *= factor; }
-    bool anomalous(const StreamResult& found) const
+    bool anomalous(const AnomalyStreamResult& found) const
     {
         return found.error.empty() && found.result.score > found.result.threshold * factor_;
     }
@@ -227,7 +227,7 @@ public:
         const cv::Size size(std::max(2, cvRound(given.width * scale) & ~1), std::max(2, cvRound(given.height * scale) & ~1));
         cv::Mat picture;
         cv::resize(tools::pictureOf(watched.frame, bits_), picture, size, 0, 0, scale < 1 ? cv::INTER_AREA : cv::INTER_LINEAR);
-        const StreamResult& found = watched.found;
+        const AnomalyStreamResult& found = watched.found;
         const double threshold = found.result.pixelThreshold * factor_;
         if (found.error.empty() && threshold > 0)
             overlay(picture, found.map, picture, threshold);
@@ -324,12 +324,11 @@ int watch(const Options& options)
     FrameSource source(options.source, options.patience);
     if (source.live()) // a frame that does not come is said in a sentence of our own
         cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_ERROR);
-    const cv::Ptr<Detector> detector = Detector::load(options.model, options.precision, options.device);
-    const json config = json::parse(detector->header()).at("config");
+    const cv::Ptr<AnomalyDetector> detector = AnomalyDetector::create(options.model, options.precision, options.device);
+    const json config = json::parse(detector->getHeader()).at("config");
     const std::string input = config.at("input").get<std::string>();
     require(input == "rgb", "{}: the model inspects '{}', watch has pictures only", options.model, input);
-    detector->setProduct(options.product);
-    detector->setSensitivity(options.sensitivity);
+    detector->setOptions(DetectOptions().setProduct(options.product).setSensitivity(options.sensitivity));
 
     std::signal(SIGXFSZ, SIG_IGN); // a limit on file sizes is then an error with a sentence, like a full disk
     const InterruptGuard guard;

@@ -2,14 +2,15 @@
 /// Everything but the loader and the C functions, which stand alone.
 #pragma once
 
-#include "agpnet/calibration.hpp"
-#include "agpnet/detector.hpp"
+#include "agpnet/anomaly_calibration.hpp"
+#include "agpnet/anomaly_detector.hpp"
 #include "agpnet/operators.hpp"
 #include "agpnet/overlay.hpp"
 #include "agpnet/region.hpp"
 #include "agpnet/stages.hpp"
-#include "agpnet/stream.hpp"
-#include "agpnet/trainer.hpp"
+#include "agpnet/training.hpp"
+#include "agpnet/anomaly_stream.hpp"
+#include "agpnet/anomaly_trainer.hpp"
 #include "agpnet/tuning.hpp"
 #include "agpnet/verify.hpp"
 #include "agpnet/version.hpp"

@@ -18,7 +18,7 @@ AGPNET_EXPORT std::string defaultConfig();
 
 /// An ONNX file with one node ai.agpnet.Detect around a trained model, for cv::dnn::readNetFromONNX: input `image`
 /// [1, 3, height, width], RGB, 0 to 1; outputs `map` and `score`. `model` is written into the node as given.
-/// `precision`: "auto", "fp32", "bf16" or "int8", as Detector::load() takes it.
+/// `precision`: "auto", "fp32", "bf16" or "int8", as AnomalyDetector::create() takes it.
 AGPNET_EXPORT void writeDetectGraph(const std::string& onnxPath, const std::string& model, int height, int width, double sensitivity = 1,
                                     const std::string& precision = "auto");
 

@@ -1,7 +1,7 @@
 /// @file
 /// Showing what an inspection found, in the program's own pictures.
 ///
-///     agpnet::Result result = detector->detect(frame, map);
+///     agpnet::AnomalyResult result = detector->detect(frame, map);
 ///     agpnet::overlay(frame, map, frame, result.pixelThreshold);
 ///     cv::imshow("line", frame);
 #pragma once
@@ -19,7 +19,7 @@ namespace agpnet
 /// @param image           8-bit, 16-bit or float (0 to 1); 1 (grey), 3 (BGR), 4 (BGRA, alpha ignored) or 6 channels (BGR and geometry, which is ignored)
 /// @param map             CV_32FC1, finite, of any size: it is stretched to the image; where it is larger, peaks stay
 /// @param result          CV_8UC3, of the image's size; may be the image's own array
-/// @param pixelThreshold  > 0, in units of the map: Result::pixelThreshold
+/// @param pixelThreshold  > 0, in units of the map: AnomalyResult::pixelThreshold
 /// @throws cv::Exception naming what is of another type, empty, or not finite
 AGPNET_EXPORT void overlay(cv::InputArray image, cv::InputArray map, cv::OutputArray result, double pixelThreshold);
 

@@ -9,7 +9,7 @@
 namespace agpnet
 {
 
-/// Reads the whole of a model file and compares it with the SHA-256 that was written into it; so does Detector::load(), unless
+/// Reads the whole of a model file and compares it with the SHA-256 that was written into it; so does AnomalyDetector::create(), unless
 /// AGPNET_SKIP_CHECKSUM is set. The sum tells damage. Compared with one that was kept elsewhere, it tells that nobody has changed
 /// the file.
 /// @return the sum, 64 hexadecimal digits; "" for a file from before there were sums

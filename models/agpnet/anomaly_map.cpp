@@ -60,11 +60,12 @@ at::Tensor evidenceOf(const at::Tensor& scores, const Reconstruction& reconstruc
     return at::cat({scores, reconstruction.product.unsqueeze(1).to(at::kFloat), DriftStatistics::statistics(reconstruction.clean)}, 1);
 }
 
-Findings findingsIn(const AgpNet& net, const at::Tensor& images)
+AnomalyMaps anomalyMaps(const AgpNet& net, const at::Tensor& images)
 {
     const Reconstruction reconstruction = net.reconstruct(images);
-    const AnomalyMaps maps = anomalyMaps(net.config(), reconstruction);
-    return {maps, evidenceOf(maps.scores, reconstruction)};
+    AnomalyMaps maps = anomalyMaps(net.config(), reconstruction);
+    maps.evidence = evidenceOf(maps.scores, reconstruction);
+    return maps;
 }
 
 } // namespace agpnet

@@ -11,6 +11,7 @@ struct AnomalyMaps
     at::Tensor maps;       ///< [N, 1, H, W]
     at::Tensor scoredMaps; ///< likewise: those that scores are taken from
     at::Tensor scores;     ///< [N, 1]
+    at::Tensor evidence = {}; ///< see evidenceOf(); of anomalyMaps(net, images) alone
 };
 
 /// The distance of features from their reconstruction, [N, 1, h, w]. metric: as stages::metricOf() knows it.
@@ -25,12 +26,7 @@ AnomalyMaps anomalyMaps(const Config& config, const Reconstruction& reconstructi
 /// What images are decided by, in one tensor so that a device is waited for once: [N, 2 + 2C] of each its score, the number of its product, DriftStatistics::statistics().
 at::Tensor evidenceOf(const at::Tensor& scores, const Reconstruction& reconstruction);
 
-/// All that one pass finds.
-struct Findings
-{
-    AnomalyMaps maps;
-    at::Tensor evidence;
-};
-Findings findingsIn(const AgpNet& net, const at::Tensor& images);
+/// All that one pass of a model gives, evidence included.
+AnomalyMaps anomalyMaps(const AgpNet& net, const at::Tensor& images);
 
 } // namespace agpnet

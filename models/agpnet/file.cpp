@@ -80,103 +80,113 @@ NetRanges FewerBits::ranges() const
 
 void writeModel(const std::string& path, const ModelFile& model, EmbedBackbone embed)
 {
-    TensorFile file;
-    if (model.scale.mean.defined())
-    {
-        file.tensors.emplace(scaleMean, model.scale.mean);
-        file.tensors.emplace(scaleDeviation, model.scale.deviation);
-    }
-    addDrift(file, model.drift);
-    for (const auto& [prefix, ranges] : {std::pair{backboneRange, &model.fewerBits.backbone}, {decoderRange, &model.fewerBits.decoder}})
-        for (const auto& [name, range] : *ranges)
-            file.tensors.emplace(prefix + name, range);
-    for (const auto& [name, tensor] : model.decoder)
-        file.tensors.emplace(decoderPrefix + name, tensor.detach());
-    if (embed == EmbedBackbone::Yes)
-        addBackbone(file, model.backbone);
-    writeSealed(path, headerOf(model, embed), std::move(file));
+    return withErrorsOf(ErrorKind::File, [&] {
+        TensorFile file;
+        if (model.scale.mean.defined())
+        {
+            file.tensors.emplace(scaleMean, model.scale.mean);
+            file.tensors.emplace(scaleDeviation, model.scale.deviation);
+        }
+        addDrift(file, model.drift);
+        for (const auto& [prefix, ranges] : {std::pair{backboneRange, &model.fewerBits.backbone}, {decoderRange, &model.fewerBits.decoder}})
+            for (const auto& [name, range] : *ranges)
+                file.tensors.emplace(prefix + name, range);
+        for (const auto& [name, tensor] : model.decoder)
+            file.tensors.emplace(decoderPrefix + name, tensor.detach());
+        if (embed == EmbedBackbone::Yes)
+            addBackbone(file, model.backbone);
+        writeSealed(path, headerOf(model, embed), std::move(file));
+    });
 }
 
 ModelFile readModel(const std::string& path)
 {
-    const Bytes bytes = mapFile(path);
-    requireSigned(path, bytes);
-    const TensorFile file = readSafetensors(bytes);
-    const json header = headerOf(path, file.metadata, "model");
-    requireWhole(path, header, file);
-    ModelFile model;
-    model.config = headerMember<Config>(path, header, "config");
-    model.backbone = backboneIn(path, header, file);
-    model.backbone.mapped = bytes;
-    model.decoder = tensorsBehind(decoderPrefix, file);
-    const json scores = headerMember<json>(path, header, "scores");
-    model.scores = scoresFrom(path, scores);
-    model.products = productsFrom(path, scores);
-    model.record = headerMember<json>(path, header, "training");
-    require(model.record.is_object(), "{}: header member 'training' is {}, expected an object", path, model.record.type_name());
-    model.fewerBits.bf16Error = headerMember<double>(path, header, "bf16_error");
-    if (header.contains("int8_error")) // not in files of before there were products of 8 bits
-    {
-        model.fewerBits.int8Error = headerMember<double>(path, header, "int8_error");
-        model.fewerBits.int8Noise = headerMember<double>(path, header, "int8_noise");
-    }
-    model.fewerBits.backbone = inputRangesOf(path, file, backboneRange);
-    model.fewerBits.decoder = inputRangesOf(path, file, decoderRange);
-    DecoderShape shape;
-    try
-    {
-        shape = decoderShape(model.config, model.backbone.config);
-        Decoder(shape, model.decoder); // refuses what does not fit
-    }
-    catch (const Error& error)
-    {
-        fail("{}: {}", path, error.what());
-    }
-    model.scale = scaleOf(path, model.config, file, shape.channels);
-    model.drift = driftFrom(path, header, file, model.scale.products(), shape.channels);
-    forgetPages(bytes); // the checks have read all of it
-    return model;
+    return withErrorsOf(ErrorKind::File, [&] {
+        const Bytes bytes = mapFile(path);
+        requireSigned(path, bytes);
+        const TensorFile file = readSafetensors(bytes);
+        const json header = headerOf(path, file.metadata, "model");
+        requireWhole(path, header, file);
+        ModelFile model;
+        model.config = headerMember<Config>(path, header, "config");
+        model.backbone = backboneIn(path, header, file);
+        model.backbone.mapped = bytes;
+        model.decoder = tensorsBehind(decoderPrefix, file);
+        const json scores = headerMember<json>(path, header, "scores");
+        model.scores = scoresFrom(path, scores);
+        model.products = productsFrom(path, scores);
+        model.record = headerMember<json>(path, header, "training");
+        require(model.record.is_object(), "{}: header member 'training' is {}, expected an object", path, model.record.type_name());
+        model.fewerBits.bf16Error = headerMember<double>(path, header, "bf16_error");
+        if (header.contains("int8_error")) // not in files of before there were products of 8 bits
+        {
+            model.fewerBits.int8Error = headerMember<double>(path, header, "int8_error");
+            model.fewerBits.int8Noise = headerMember<double>(path, header, "int8_noise");
+        }
+        model.fewerBits.backbone = inputRangesOf(path, file, backboneRange);
+        model.fewerBits.decoder = inputRangesOf(path, file, decoderRange);
+        DecoderShape shape;
+        try
+        {
+            shape = decoderShape(model.config, model.backbone.config);
+            Decoder(shape, model.decoder); // refuses what does not fit
+        }
+        catch (const Error& error)
+        {
+            fail("{}: {}", path, error.what());
+        }
+        model.scale = scaleOf(path, model.config, file, shape.channels);
+        model.drift = driftFrom(path, header, file, model.scale.products(), shape.channels);
+        forgetPages(bytes); // the checks have read all of it
+        return model;
+    });
 }
 
 nlohmann::json readModelHeader(const std::string& path)
 {
-    return headerOf(path, readSafetensors(path).metadata, "model"); // mapped: no tensor is touched
+    return withErrorsOf(ErrorKind::File, [&] {
+        return headerOf(path, readSafetensors(path).metadata, "model"); // mapped: no tensor is touched
+    });
 }
 
 void writeTrainingState(const std::string& path, const Training& training, const json& extra)
 {
-    const json header = {{"format_version", modelFormatVersion},
-                         {"kind", "training state"},
-                         {"method", method},
-                         {"config", training.config()},
-                         {"backbone", backboneHeader(training.backbone(), EmbedBackbone::No)},
-                         {"extra", extra}};
-    TensorFile file;
-    for (const auto& [name, tensor] : training.state())
-        file.tensors.emplace(name, tensor);
-    writeSealed(path, header, std::move(file));
+    return withErrorsOf(ErrorKind::File, [&] {
+        const json header = {{"format_version", modelFormatVersion},
+                             {"kind", "training state"},
+                             {"method", method},
+                             {"config", training.config()},
+                             {"backbone", backboneHeader(training.backbone(), EmbedBackbone::No)},
+                             {"extra", extra}};
+        TensorFile file;
+        for (const auto& [name, tensor] : training.state())
+            file.tensors.emplace(name, tensor);
+        writeSealed(path, header, std::move(file));
+    });
 }
 
 TrainingState readTrainingState(const std::string& path, at::Device device)
 {
-    const TensorFile file = readSafetensors(path);
-    const json header = headerOf(path, file.metadata, "training state");
-    requireWhole(path, header, file);
-    const auto config = headerMember<Config>(path, header, "config");
-    const json extra = headerMember<json>(path, header, "extra");
-    Backbone backbone = backboneIn(path, header, file);
-    try
-    {
-        // before memory for a decoder is asked for on the header's word
-        Decoder(decoderShape(config, backbone.config), tensorsBehind(decoderPrefix, file));
-        TrainingState state{Training(config, std::move(backbone), device), extra};
-        state.training.restore(tensorsBehind("", file));
-        return state;
-    }
-    catch (const Error& error)
-    {
-        fail("{}: {}", path, error.what());
-    }
+    return withErrorsOf(ErrorKind::File, [&] {
+        const TensorFile file = readSafetensors(path);
+        const json header = headerOf(path, file.metadata, "training state");
+        requireWhole(path, header, file);
+        const auto config = headerMember<Config>(path, header, "config");
+        const json extra = headerMember<json>(path, header, "extra");
+        Backbone backbone = backboneIn(path, header, file);
+        try
+        {
+            // before memory for a decoder is asked for on the header's word
+            Decoder(decoderShape(config, backbone.config), tensorsBehind(decoderPrefix, file));
+            TrainingState state{Training(config, std::move(backbone), device), extra};
+            state.training.restore(tensorsBehind("", file));
+            return state;
+        }
+        catch (const Error& error)
+        {
+            fail("{}: {}", path, error.what());
+        }
+    });
 }
 
 } // namespace agpnet

@@ -114,20 +114,22 @@ std::pair<BackboneConfig, StateDict> recogniseBackbone(const StateDict& weights,
 
 Backbone readBackbone(const std::string& path)
 {
-    Backbone backbone;
-    backbone.path = path;
-    backbone.name = std::filesystem::path(path).stem().string();
-    try
-    {
-        std::tie(backbone.config, backbone.weights) = recogniseBackbone(readStateDict(path), backbone.name);
-    }
-    catch (const Error& error)
-    {
-        const std::string text = error.what();
-        fail("{}{}", text.find(path) == std::string::npos ? path + ": " : "", text);
-    }
-    backbone.hash = stateDictHash(backbone.weights);
-    return backbone;
+    return withErrorsOf(ErrorKind::File, [&] {
+        Backbone backbone;
+        backbone.path = path;
+        backbone.name = std::filesystem::path(path).stem().string();
+        try
+        {
+            std::tie(backbone.config, backbone.weights) = recogniseBackbone(readStateDict(path), backbone.name);
+        }
+        catch (const Error& error)
+        {
+            const std::string text = error.what();
+            fail("{}{}", text.find(path) == std::string::npos ? path + ": " : "", text);
+        }
+        backbone.hash = stateDictHash(backbone.weights);
+        return backbone;
+    });
 }
 
 at::Tensor normalised(const BackboneProperties& backbone, const at::Tensor& images)

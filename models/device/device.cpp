@@ -31,22 +31,24 @@ void loadCuda(const std::string& name)
 
 at::Device deviceNamed(const std::string& name)
 {
-    if (name == "cpu")
-        return at::kCPU;
-    const std::string prefix = "cuda";
-    int ordinal = 0;
-    bool known = name == prefix;
-    if (name.starts_with(prefix + ":"))
-    {
-        const char* const end = name.data() + name.size();
-        const auto [stop, error] = std::from_chars(name.data() + prefix.size() + 1, end, ordinal);
-        known = error == std::errc() && stop == end && ordinal >= 0;
-    }
-    require(known, "device is '{}', expected cpu, cuda or cuda:N", name);
-    loadCuda(name);
-    const int count = c10::impl::getDeviceGuardImpl(at::kCUDA)->deviceCount();
-    require(ordinal < count, "device is '{}', but LibTorch finds {} CUDA devices", name, count == 0 ? "no" : std::to_string(count));
-    return {at::kCUDA, static_cast<at::DeviceIndex>(ordinal)};
+    return withErrorsOf(ErrorKind::Device, [&] {
+        if (name == "cpu")
+            return at::kCPU;
+        const std::string prefix = "cuda";
+        int ordinal = 0;
+        bool known = name == prefix;
+        if (name.starts_with(prefix + ":"))
+        {
+            const char* const end = name.data() + name.size();
+            const auto [stop, error] = std::from_chars(name.data() + prefix.size() + 1, end, ordinal);
+            known = error == std::errc() && stop == end && ordinal >= 0;
+        }
+        require(known, "device is '{}', expected cpu, cuda or cuda:N", name);
+        loadCuda(name);
+        const int count = c10::impl::getDeviceGuardImpl(at::kCUDA)->deviceCount();
+        require(ordinal < count, "device is '{}', but LibTorch finds {} CUDA devices", name, count == 0 ? "no" : std::to_string(count));
+        return {at::kCUDA, static_cast<at::DeviceIndex>(ordinal)};
+    });
 }
 
 } // namespace agpnet

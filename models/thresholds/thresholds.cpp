@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 
+#include <ATen/ATen.h>
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -177,6 +178,11 @@ double calibrated(double score, double threshold, double steepness)
     if (!(threshold > 0))
         return 1;
     return 1 / (1 + std::pow(threshold / score, steepness));
+}
+
+at::Tensor calibrated(const at::Tensor& scores, const at::Tensor& thresholds, const at::Tensor& steepness)
+{
+    return at::where(scores > 0, at::reciprocal(1 + (thresholds / scores).pow(steepness)), 0.0);
 }
 
 double steepnessFor(double median, double threshold)

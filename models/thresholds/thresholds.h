@@ -1,6 +1,7 @@
 // A threshold from scores: of normal pictures alone, for a stated rate of false alarms, or of labelled ones. Equations: docs/deciding.md.
 #pragma once
 
+#include <ATen/core/Tensor.h>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,7 @@ Threshold thresholdFromCost(const std::vector<double>& normal, const std::vector
 
 /// A score on a scale of 0 to 1, rising, 0.5 at the threshold: 1 / (1 + (threshold / score)^steepness). What is not above 0 becomes 0.
 double calibrated(double score, double threshold, double steepness);
+at::Tensor calibrated(const at::Tensor& scores, const at::Tensor& thresholds, const at::Tensor& steepness); ///< the same of each; nothing waits for a device
 
 /// The steepness that brings the median of normal scores to 0.1; within 1 to 16.
 double steepnessFor(double median, double threshold);

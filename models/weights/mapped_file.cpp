@@ -17,26 +17,28 @@ namespace agpnet
 
 Bytes mapFile(const std::filesystem::path& path)
 {
-    const std::string name = path.string();
-    const int descriptor = ::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a FIFO must not hang
-    require(descriptor >= 0, "{}: cannot be opened: {}", name, std::strerror(errno));
-    std::shared_ptr<void> closer(nullptr, [descriptor](void*) { ::close(descriptor); });
+    return withErrorsOf(ErrorKind::File, [&] {
+        const std::string name = path.string();
+        const int descriptor = ::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a FIFO must not hang
+        require(descriptor >= 0, "{}: cannot be opened: {}", name, std::strerror(errno));
+        std::shared_ptr<void> closer(nullptr, [descriptor](void*) { ::close(descriptor); });
 
-    struct stat status = {};
-    if (::fstat(descriptor, &status) != 0)
-        fail("{}: cannot be read: {}", name, std::strerror(errno));
-    require(S_ISREG(status.st_mode), "{}: is not a regular file", name);
-    require(status.st_size > 0, "{}: is empty", name);
+        struct stat status = {};
+        if (::fstat(descriptor, &status) != 0)
+            fail("{}: cannot be read: {}", name, std::strerror(errno));
+        require(S_ISREG(status.st_mode), "{}: is not a regular file", name);
+        require(status.st_size > 0, "{}: is empty", name);
 
-    const auto size = static_cast<size_t>(status.st_size);
-    void* address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, descriptor, 0);
-    require(address != MAP_FAILED, "{}: cannot be mapped: {}", name, std::strerror(errno));
-    Bytes bytes;
-    bytes.owner = std::shared_ptr<void>(address, [size](void* mapped) { ::munmap(mapped, size); });
-    bytes.data = static_cast<uint8_t*>(address);
-    bytes.size = size;
-    bytes.name = name;
-    return bytes;
+        const auto size = static_cast<size_t>(status.st_size);
+        void* address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, descriptor, 0);
+        require(address != MAP_FAILED, "{}: cannot be mapped: {}", name, std::strerror(errno));
+        Bytes bytes;
+        bytes.owner = std::shared_ptr<void>(address, [size](void* mapped) { ::munmap(mapped, size); });
+        bytes.data = static_cast<uint8_t*>(address);
+        bytes.size = size;
+        bytes.name = name;
+        return bytes;
+    });
 }
 
 void forgetPages(const Bytes& mapped)

@@ -94,22 +94,24 @@ void validate(const CalibrationOptions& options)
             "the cost of a missed defect is {}, expected above 0, in false alarms", options.missCost);
 }
 
-void CalibrationScores::addNormal(const Inspected& image)
+void CalibrationScores::addNormal(const Prediction& image)
 {
-    normal_.scores.push_back(image.score);
-    samplePixels(image.map, {}, true, normal_.pixels);
-    features_[image.product].push_back(image.features);
+    const Evidence& evidence = image.evidence;
+    normal_.scores.push_back(evidence.score);
+    samplePixels(onHost(image.map), {}, true, normal_.pixels);
+    features_[evidence.product].push_back(evidence.features);
 }
 
-void CalibrationScores::addAnomalous(const Inspected& image, const cv::Mat& mask)
+void CalibrationScores::addAnomalous(const Prediction& image, const cv::Mat& mask)
 {
-    anomalous_.scores.push_back(image.score);
+    anomalous_.scores.push_back(image.evidence.score);
     if (mask.empty())
         return; // nobody knows which of its pixels are anomalous
     cv::Mat inside;
-    cv::resize(mask, inside, image.map.size(), 0, 0, cv::INTER_NEAREST);
-    samplePixels(image.map, inside, true, anomalous_.pixels);
-    samplePixels(image.map, inside, false, normal_.pixels);
+    const cv::Mat map = onHost(image.map);
+    cv::resize(mask, inside, map.size(), 0, 0, cv::INTER_NEAREST);
+    samplePixels(map, inside, true, anomalous_.pixels);
+    samplePixels(map, inside, false, normal_.pixels);
 }
 
 void CalibrationScores::add(const CalibrationScores& other)
@@ -243,7 +245,7 @@ bool calibrate(const std::string& model, const std::vector<CalibrationSet>& sets
                             "picture {} is anomalous, but the rule takes thresholds from normal ones alone", i);
                     require(image.mask.empty() || image.mask.type() == CV_8UC1,
                             "the mask of picture {} is of type {}, expected CV_8UC1", i, cv::typeToString(image.mask.type()));
-                    const Inspected found = inference.inspect({Frame(image.image, "image", inference.range())}, inspection)[0];
+                    const Prediction found = inference.predict({Frame(image.image, "image", inference.range())}, inspection)[0];
                     image.anomalous ? scores.addAnomalous(found, image.mask) : scores.addNormal(found);
                     done++;
                     if (options.keepGoing && !options.keepGoing(done, total))

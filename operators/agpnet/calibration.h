@@ -1,7 +1,7 @@
 // What pictures score whose state is known, and the thresholds and the range of features that follow.
 #pragma once
 
-#include "agpnet/calibration.hpp"
+#include "agpnet/anomaly_calibration.hpp"
 #include "operators/agpnet/inspection/inference.h"
 
 #include <map>
@@ -18,8 +18,8 @@ public:
     /// @param from  as in ScoreStatistics
     explicit CalibrationScores(std::string from = {}) : from_(std::move(from)) {}
 
-    void addNormal(const Inspected& image);
-    void addAnomalous(const Inspected& image, const cv::Mat& mask); ///< mask: may be empty
+    void addNormal(const Prediction& image);
+    void addAnomalous(const Prediction& image, const cv::Mat& mask); ///< mask: may be empty
     void add(const CalibrationScores& other);
 
     size_t normals() const { return normal_.scores.size(); }

@@ -1,4 +1,4 @@
-#include "agpnet/stream.hpp"
+#include "agpnet/anomaly_stream.hpp"
 
 #include "common/error.h"
 #include "common/stopwatch.h"
@@ -42,10 +42,10 @@ private:
     double allowed_, perFrame_ = 0;
 };
 
-class StreamImpl final : public Stream
+class StreamImpl final : public AnomalyStream
 {
 public:
-    StreamImpl(const cv::Ptr<Detector>& detector, const StreamOptions& options)
+    StreamImpl(const cv::Ptr<AnomalyDetector>& detector, const AnomalyStreamOptions& options)
         : detector_(detector), options_(options), size_(options.batch, options.latency), worker_([this] { work(); })
     {
     }
@@ -81,7 +81,7 @@ public:
         });
     }
 
-    bool pop(StreamResult& result, double timeout) override
+    bool pop(AnomalyStreamResult& result, double timeout) override
     {
         guarded([&] { requireOwnProcess(); });
         std::unique_lock lock(mutex_);
@@ -131,7 +131,7 @@ private:
 
     struct Frame
     {
-        StreamResult result;
+        AnomalyStreamResult result;
         cv::Mat image;
         Stopwatch since;
     };
@@ -213,9 +213,9 @@ private:
         std::vector<cv::Mat> images, maps, masks;
         for (const Frame& frame : batch)
             images.push_back(frame.image);
-        std::vector<Result> results =
+        std::vector<AnomalyResult> results =
             detector_->detectBatch(images, options_.maps ? cv::OutputArrayOfArrays(maps) : cv::OutputArrayOfArrays(cv::noArray()),
-                                   options_.masks ? cv::OutputArrayOfArrays(masks) : cv::OutputArrayOfArrays(cv::noArray()), options_.mapSize);
+                                   options_.masks ? cv::OutputArrayOfArrays(masks) : cv::OutputArrayOfArrays(cv::noArray()));
         for (size_t i = 0; i < batch.size(); i++)
         {
             batch[i].result.result = std::move(results[i]);
@@ -228,11 +228,11 @@ private:
 
     void inspectAlone(Frame& frame)
     {
-        StreamResult& found = frame.result;
+        AnomalyStreamResult& found = frame.result;
         try
         {
             found.result = detector_->detect(frame.image, options_.maps ? cv::OutputArray(found.map) : cv::OutputArray(cv::noArray()),
-                                             options_.masks ? cv::OutputArray(found.mask) : cv::OutputArray(cv::noArray()), options_.mapSize);
+                                             options_.masks ? cv::OutputArray(found.mask) : cv::OutputArray(cv::noArray()));
         }
         catch (const cv::Exception& error)
         {
@@ -244,23 +244,23 @@ private:
         }
     }
 
-    static void fail(StreamResult& found, const std::string& sentence)
+    static void fail(AnomalyStreamResult& found, const std::string& sentence)
     {
-        found.result = Result();
+        found.result = AnomalyResult();
         found.map.release();
         found.mask.release();
         found.error = sentence;
     }
 
-    const cv::Ptr<Detector> detector_;
-    const StreamOptions options_;
+    const cv::Ptr<AnomalyDetector> detector_;
+    const AnomalyStreamOptions options_;
     const uint64_t forks_ = forksSoFar();
     BatchSize size_; ///< the worker's
 
     mutable std::mutex mutex_; // of all that follows
     std::condition_variable frameCame_, roomCame_, resultCame_;
     std::deque<Frame> frames_;
-    std::deque<StreamResult> results_;
+    std::deque<AnomalyStreamResult> results_;
     size_t underWay_ = 0;
     uint64_t pushed_ = 0;
     bool closed_ = false;    ///< no more frames
@@ -271,9 +271,9 @@ private:
 
 } // namespace
 
-cv::Ptr<Stream> Stream::create(const cv::Ptr<Detector>& detector, const StreamOptions& options)
+cv::Ptr<AnomalyStream> AnomalyStream::create(const cv::Ptr<AnomalyDetector>& detector, const AnomalyStreamOptions& options)
 {
-    return guarded([&]() -> cv::Ptr<Stream> {
+    return guarded([&]() -> cv::Ptr<AnomalyStream> {
         requireThreads();
         require(!detector.empty(), "stream: there is no detector");
         require(options.capacity >= 1 && options.capacity <= 65536, "stream: the capacity is {}, expected 1 to 65536", options.capacity);

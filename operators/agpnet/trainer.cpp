@@ -122,7 +122,7 @@ double TrainerImpl::stepTensor(const at::Tensor& images, const char* what)
     require(images.dim() == 4 && images.size(1) == channels, "{}: shape [{}], expected [N, {}, H, W]", what, fmt::join(images.sizes(), ", "),
             channels);
     checkBlob(images, what);
-    const at::Tensor batch = resized(images, inputSize());
+    const at::Tensor batch = resized(images, getInputSize());
     return stepBatch(batch.is_alias_of(images) ? batch.clone() : batch);
 }
 
@@ -141,7 +141,7 @@ double TrainerImpl::step(cv::InputArrayOfArrays images)
             require(*std::max_element(values.begin(), values.end()) <= range_.most(),
                     "an image holds values up to {}, more than the {} bits of the first batch; the config's 'bits' says what they are",
                     *std::max_element(values.begin(), values.end()), range_.bits);
-        return stepBatch(imagesToBatch(mats, inputSize(), range_));
+        return stepBatch(imagesToBatch(mats, getInputSize(), range_));
     });
 }
 
@@ -205,7 +205,7 @@ bool TrainerImpl::fit(const std::vector<ImageSet>& given, const std::function<bo
         recordImages(products, order);
         TrainingImages pictures(products, order, training_, range_);
         const ProcessGroup& processes = training_.processes();
-        require(batchSize() % processes.size() == 0, "config: 'batch' is {}, expected a multiple of the {} processes that train together", batchSize(), processes.size());
+        require(getBatchSize() % processes.size() == 0, "config: 'batch' is {}, expected a multiple of the {} processes that train together", getBatchSize(), processes.size());
         if (!training_.measured())
         {
             measureOn(pictures, products.size());
@@ -223,8 +223,8 @@ bool TrainerImpl::fit(const std::vector<ImageSet>& given, const std::function<bo
                 checkGain(normals);
             }
             recordTimes(before, pictures, checking);
-            progress.step = stepsDone();
-            progress.steps = steps();
+            progress.step = getStepsDone();
+            progress.steps = getSteps();
             if (processes.any(keepGoing && !keepGoing(progress)) && !training_.finished())
                 return false;
         }
@@ -266,7 +266,7 @@ void TrainerImpl::recordImages(const std::vector<ImageSet>& products, const Trai
         heldBack += split.heldBack.size();
     }
     // other pictures would be taken in another order, and a resumed training would not be the one that was begun
-    if (stepsDone() > 0 && record_.contains("sets"))
+    if (getStepsDone() > 0 && record_.contains("sets"))
         require(record_["sets"] == sets, "the training was begun with the images {}, and cannot go on with {}", record_["sets"].dump(), sets.dump());
     record_["sets"] = sets;
     record_["images"] = trained;
@@ -277,11 +277,11 @@ double TrainerImpl::stepOn(TrainingImages& pictures)
 {
     const Stopwatch watch;
     const Config& config = training_.config();
-    const auto whole = static_cast<size_t>(batchSize()), size = whole / static_cast<size_t>(training_.processes().size());
+    const auto whole = static_cast<size_t>(getBatchSize()), size = whole / static_cast<size_t>(training_.processes().size());
     const size_t first = size * static_cast<size_t>(training_.processes().rank()); // in the batch
     std::vector<View> views;
     for (size_t i = 0; i < size; i++)
-        views.push_back(pictures.view(static_cast<size_t>(stepsDone()) * whole + first + i));
+        views.push_back(pictures.view(static_cast<size_t>(getStepsDone()) * whole + first + i));
 
     at::Tensor images;
     if (training_.needsImages() || !config.augment.empty())
@@ -289,8 +289,8 @@ double TrainerImpl::stepOn(TrainingImages& pictures)
         std::vector<cv::Mat> batch;
         for (size_t i = 0; i < size; i++)
             batch.push_back(augmented(pictures.read(views[i]), config.augment, AugmentFor::Training, config.seed,
-                                      static_cast<uint64_t>(stepsDone()), first + i));
-        images = imagesToBatch(batch, inputSize(), range_);
+                                      static_cast<uint64_t>(getStepsDone()), first + i));
+        images = imagesToBatch(batch, getInputSize(), range_);
     }
     const Features features = config.augment.empty() ? pictures.features(views) : training_.features(images);
     const double loss = training_.step(features, images);
@@ -311,7 +311,7 @@ std::pair<size_t, std::function<Frame(size_t)>> TrainerImpl::inTurns(const std::
 void TrainerImpl::checkGain(const std::vector<Normals>& normals)
 {
     const Config& config = training_.config();
-    if (!config.earlyStop || training_.lastStep() < config.steps || stepsDone() % stepsBetweenChecks != 0)
+    if (!config.earlyStop || training_.lastStep() < config.steps || getStepsDone() % stepsBetweenChecks != 0)
         return;
     if (!check_)
     {
@@ -323,7 +323,7 @@ void TrainerImpl::checkGain(const std::vector<Normals>& normals)
     if (!noLongerRises(note["checks"].get<std::vector<double>>()))
         return;
     training_.beginEnd();
-    note["seen_at"] = stepsDone();
+    note["seen_at"] = getStepsDone();
 }
 
 void TrainerImpl::recordTimes(const nlohmann::json& before, const TrainingImages& pictures, double checking)
@@ -402,7 +402,7 @@ void TrainerImpl::calibrateOn(const std::vector<Normals>& products, const Inspec
     {
         CalibrationScores found(product.from);
         for (size_t i = 0; i < product.count; i++)
-            found.addNormal(inspected(net, {product.image(i)}, inspection)[0]);
+            found.addNormal(predict(net, {product.image(i)}, inspection)[0]);
         if (!product.name.empty())
             perProduct.push_back({product.name, found.statistics(options)});
         all.add(found);
@@ -443,7 +443,7 @@ ModelFile TrainerImpl::modelFile() const
     file.drift = drift_;
     file.fewerBits = fewerBits_;
     file.record = record_;
-    file.record["steps"] = stepsDone();
+    file.record["steps"] = getStepsDone();
     file.record["noise_unit"] = training_.noiseUnit();
     file.record["finished"] = now();
     file.record["device"] = training_.device().str();
@@ -471,12 +471,12 @@ void TrainerImpl::saveState(const std::string& path) const
     guarded([&] { writeTrainingState(path, training_, record_); });
 }
 
-std::string TrainerImpl::config() const
+std::string TrainerImpl::getConfig() const
 {
     return nlohmann::json(training_.config()).dump();
 }
 
-std::string TrainerImpl::record() const
+std::string TrainerImpl::getRecord() const
 {
     return record_.dump();
 }
@@ -488,37 +488,37 @@ void TrainerImpl::note(const std::string& key, const std::string& json)
     });
 }
 
-cv::Ptr<Detector> TrainerImpl::detector() const
+cv::Ptr<AnomalyDetector> TrainerImpl::getDetector() const
 {
-    return guarded([&]() -> cv::Ptr<Detector> {
+    return guarded([&]() -> cv::Ptr<AnomalyDetector> {
         requireThreads();
         const ModelFile file = modelFile();
         return cv::makePtr<DetectorImpl>(std::make_shared<const Inference>(file, "auto", training_.device()), headerOf(file, EmbedBackbone::Yes).dump());
     });
 }
 
-cv::Ptr<Trainer> Trainer::create(const std::string& backbone, const std::string& config, const std::string& device)
+cv::Ptr<AnomalyTrainer> AnomalyTrainer::create(const std::string& backbone, const std::string& config, const std::string& device)
 {
-    return guarded([&]() -> cv::Ptr<Trainer> {
+    return guarded([&]() -> cv::Ptr<AnomalyTrainer> {
         requireThreads();
         const Config parsed = configFromTextOrFile(config);
         const at::Device where = deviceNamed(device);
-        return cv::Ptr<Trainer>(new TrainerImpl(Training(parsed, readBackbone(backbone), where)));
+        return cv::Ptr<AnomalyTrainer>(new TrainerImpl(Training(parsed, readBackbone(backbone), where)));
     });
 }
 
-cv::Ptr<Trainer> Trainer::resume(const std::string& path, const std::string& device)
+cv::Ptr<AnomalyTrainer> AnomalyTrainer::resume(const std::string& path, const std::string& device)
 {
     return resume(path, device, "", "");
 }
 
-cv::Ptr<Trainer> Trainer::resume(const std::string& path, const std::string& device, const std::string& backbone, const std::string& config)
+cv::Ptr<AnomalyTrainer> AnomalyTrainer::resume(const std::string& path, const std::string& device, const std::string& backbone, const std::string& config)
 {
-    return guarded([&]() -> cv::Ptr<Trainer> {
+    return guarded([&]() -> cv::Ptr<AnomalyTrainer> {
         requireThreads();
         TrainingState state = readTrainingState(path, deviceNamed(device));
         requireSame(state.training, path, backbone, configJson(config));
-        return cv::Ptr<Trainer>(new TrainerImpl(std::move(state.training), std::move(state.extra)));
+        return cv::Ptr<AnomalyTrainer>(new TrainerImpl(std::move(state.training), std::move(state.extra)));
     });
 }
 

@@ -1,7 +1,7 @@
-// Trainer behind its public interface; ai.agpnet.Train uses it directly on tensors.
+// AnomalyTrainer behind its public interface; ai.agpnet.Train uses it directly on tensors.
 #pragma once
 
-#include "agpnet/trainer.hpp"
+#include "agpnet/anomaly_trainer.hpp"
 #include "models/agpnet/file.h"
 #include "operators/agpnet/inspection/inference.h"
 #include "operators/training/training_order.h"
@@ -14,7 +14,7 @@ namespace agpnet
 class DefectCheck;
 class TrainingImages;
 
-class TrainerImpl final : public Trainer
+class TrainerImpl final : public AnomalyTrainer
 {
 public:
     explicit TrainerImpl(Training training, nlohmann::json record = nlohmann::json::object());
@@ -26,16 +26,16 @@ public:
     bool fit(const std::vector<ImageSet>& products, const std::function<bool(const TrainProgress&)>& keepGoing) override;
     TrainingProcess joinProcesses() override;
     void calibrate(size_t count, const std::function<cv::Mat(size_t)>& image, bool heldBack) override;
-    int stepsDone() const override { return static_cast<int>(training_.stepsDone()); }
-    int steps() const override { return static_cast<int>(training_.lastStep()); }
-    int batchSize() const override { return training_.config().batch; }
-    cv::Size inputSize() const override { return {training_.config().width, training_.config().height}; }
-    std::string config() const override;
-    std::string record() const override;
+    int getStepsDone() const override { return static_cast<int>(training_.stepsDone()); }
+    int getSteps() const override { return static_cast<int>(training_.lastStep()); }
+    int getBatchSize() const override { return training_.config().batch; }
+    cv::Size getInputSize() const override { return {training_.config().width, training_.config().height}; }
+    std::string getConfig() const override;
+    std::string getRecord() const override;
     void note(const std::string& key, const std::string& json) override;
     void save(const std::string& path, bool embedBackbone) override;
     void saveState(const std::string& path) const override;
-    cv::Ptr<Detector> detector() const override;
+    cv::Ptr<AnomalyDetector> getDetector() const override;
 
     /// images [N, 3, h, w], RGB, 0 to 1, any size; throws agpnet::Error.
     double stepTensor(const at::Tensor& images, const char* what);

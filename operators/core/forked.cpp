@@ -17,10 +17,12 @@ std::atomic<uint64_t> forks = 0;
 
 void requireThreads()
 {
-    [[maybe_unused]] static const int watched = ::pthread_atfork(nullptr, nullptr, [] { forks++; });
-    require(forks == 0 || at::get_num_threads() == 1, // OpenCV's pool does without those that are missing, OpenMP's does not
-            "this process was forked from one that had computed with AGPNet, whose threads it does not have; expected one that was started anew "
-            "(in Python: multiprocessing's 'spawn') or forked before the first use, or OMP_NUM_THREADS=1");
+    return withErrorsOf(ErrorKind::State, [&] {
+        [[maybe_unused]] static const int watched = ::pthread_atfork(nullptr, nullptr, [] { forks++; });
+        require(forks == 0 || at::get_num_threads() == 1, // OpenCV's pool does without those that are missing, OpenMP's does not
+                "this process was forked from one that had computed with AGPNet, whose threads it does not have; expected one that was started anew "
+                "(in Python: multiprocessing's 'spawn') or forked before the first use, or OMP_NUM_THREADS=1");
+    });
 }
 
 uint64_t forksSoFar()

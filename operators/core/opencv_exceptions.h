@@ -1,4 +1,4 @@
-// The C++ door of OpenCV: whatever goes wrong inside leaves as cv::Exception.
+// Whatever goes wrong inside leaves as cv::Exception, with a code that tells argument, file, device and state apart.
 #pragma once
 
 #include "common/error.h"
@@ -19,6 +19,17 @@ namespace agpnet
     CV_Error(cv::Error::StsNoMem, bytes.empty() ? "not enough memory" : "not enough memory: " + bytes + " bytes were wanted at once");
 }
 
+inline int codeOf(ErrorKind kind)
+{
+    switch (kind)
+    {
+    case ErrorKind::File: return cv::Error::StsParseError;
+    case ErrorKind::Device: return cv::Error::GpuApiCallError;
+    case ErrorKind::State: return cv::Error::StsError;
+    default: return cv::Error::StsBadArg;
+    }
+}
+
 template <typename Function>
 auto guarded(Function function) -> decltype(function())
 {
@@ -34,7 +45,7 @@ auto guarded(Function function) -> decltype(function())
     }
     catch (const Error& error)
     {
-        CV_Error(cv::Error::StsBadArg, error.what());
+        CV_Error(codeOf(error.kind()), error.what());
     }
     catch (const c10::Error& error)
     {

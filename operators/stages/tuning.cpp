@@ -186,8 +186,10 @@ void loadTuning(const std::string& path)
         std::vector<stages::Choice> choices;
         const std::vector<fs::path> files = recordsAt(path);
         require(!files.empty(), "{}: there is no tuning record in this folder", path);
-        for (const fs::path& file : files)
-            read(file, sources, choices);
+        withErrorsOf(ErrorKind::File, [&] {
+            for (const fs::path& file : files)
+                read(file, sources, choices);
+        });
         use(std::move(sources), std::move(choices), true);
     });
 }

@@ -2,7 +2,7 @@
 //   gapi_kernel tile.agp line.mp4
 // Needs OpenCV's module gapi, which the packages of Debian and Ubuntu leave out; CMake builds this file where it is. It was compiled
 // against the headers of OpenCV 4.6, but never linked or run: nothing here had the module itself.
-#include <agpnet/detector.hpp>
+#include <agpnet/anomaly_detector.hpp>
 #include <cstdio>
 #include <opencv2/gapi.hpp>
 #include <opencv2/gapi/core.hpp>
@@ -10,10 +10,10 @@
 #include <opencv2/gapi/streaming/cap.hpp>
 
 // What the operation takes and gives. The detector is an argument that is known when the graph is built, as a kernel size would be.
-using MapAndResult = std::tuple<cv::GMat, cv::GOpaque<agpnet::Result>>;
-G_API_OP(Inspect, <MapAndResult(cv::GMat, cv::Ptr<agpnet::Detector>)>, "ai.agpnet.Inspect")
+using MapAndResult = std::tuple<cv::GMat, cv::GOpaque<agpnet::AnomalyResult>>;
+G_API_OP(Inspect, <MapAndResult(cv::GMat, cv::Ptr<agpnet::AnomalyDetector>)>, "ai.agpnet.Inspect")
 {
-    static std::tuple<cv::GMatDesc, cv::GOpaqueDesc> outMeta(const cv::GMatDesc& frame, const cv::Ptr<agpnet::Detector>&)
+    static std::tuple<cv::GMatDesc, cv::GOpaqueDesc> outMeta(const cv::GMatDesc& frame, const cv::Ptr<agpnet::AnomalyDetector>&)
     {
         return std::make_tuple(frame.withType(CV_32F, 1), cv::empty_gopaque_desc());
     }
@@ -22,7 +22,7 @@ G_API_OP(Inspect, <MapAndResult(cv::GMat, cv::Ptr<agpnet::Detector>)>, "ai.agpne
 // How the CPU does it. Other backends of G-API would have a kernel of their own for the same operation.
 GAPI_OCV_KERNEL(InspectCpu, Inspect)
 {
-    static void run(const cv::Mat& frame, const cv::Ptr<agpnet::Detector>& detector, cv::Mat& map, agpnet::Result& result)
+    static void run(const cv::Mat& frame, const cv::Ptr<agpnet::AnomalyDetector>& detector, cv::Mat& map, agpnet::AnomalyResult& result)
     {
         cv::Mat found;
         result = detector->detect(frame, found);
@@ -35,19 +35,19 @@ try
 {
     if (argc != 3)
         return std::fprintf(stderr, "usage: gapi_kernel MODEL VIDEO\n"), 2;
-    const cv::Ptr<agpnet::Detector> detector = agpnet::Detector::load(argv[1]);
+    const cv::Ptr<agpnet::AnomalyDetector> detector = agpnet::AnomalyDetector::create(argv[1]);
 
     cv::GMat frame, map;
-    cv::GOpaque<agpnet::Result> result;
+    cv::GOpaque<agpnet::AnomalyResult> result;
     std::tie(map, result) = Inspect::on(frame, detector);
-    const cv::GMat heat = cv::gapi::convertTo(map, CV_8U, 127.5 / detector->pixelThreshold()); // one of G-API's own behind it
+    const cv::GMat heat = cv::gapi::convertTo(map, CV_8U, 127.5 / detector->getPixelThreshold()); // one of G-API's own behind it
     cv::GComputation graph(cv::GIn(frame), cv::GOut(heat, result));
 
     cv::GStreamingCompiled pipeline = graph.compileStreaming(cv::compile_args(cv::gapi::kernels<InspectCpu>()));
     pipeline.setSource(cv::gapi::wip::make_src<cv::gapi::wip::GCaptureSource>(argv[2]));
     pipeline.start();
     cv::Mat picture;
-    agpnet::Result found;
+    agpnet::AnomalyResult found;
     for (int number = 0; pipeline.pull(cv::gout(picture, found)); number++)
         std::printf("frame %d: score %.6f, %s\n", number, found.score, found.anomalous ? "anomalous" : "normal");
 }

@@ -1,9 +1,9 @@
-// A camera, live, with the anomaly map over its pictures: one thread reads, agpnet::Stream inspects, this one draws.
+// A camera, live, with the anomaly map over its pictures: one thread reads, agpnet::AnomalyStream inspects, this one draws.
 //   watch_camera tile.agp 0              # camera 0 in a window; q ends
 //   watch_camera tile.agp line.mp4 out.avi   # a video in, a video out; needs no display
 // The source is whatever cv::VideoCapture opens: a camera's number, a video, an address, pictures as "tiles/%03d.png".
 #include <agpnet/overlay.hpp>
-#include <agpnet/stream.hpp>
+#include <agpnet/anomaly_stream.hpp>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -18,9 +18,9 @@
 #include <thread>
 
 /// Heat where the map is not far below the pixel threshold, or above it, the outlines of the regions, and a line of text.
-static void draw(cv::Mat& frame, const agpnet::StreamResult& found)
+static void draw(cv::Mat& frame, const agpnet::AnomalyStreamResult& found)
 {
-    const agpnet::Result& result = found.result;
+    const agpnet::AnomalyResult& result = found.result;
     const auto write = [&](const std::string& text, const cv::Scalar& colour) {
         cv::putText(frame, text, {10, 26}, cv::FONT_HERSHEY_SIMPLEX, 0.6, cv::Scalar::all(0), 4, cv::LINE_AA);
         cv::putText(frame, text, {10, 26}, cv::FONT_HERSHEY_SIMPLEX, 0.6, colour, 1, cv::LINE_AA);
@@ -28,7 +28,7 @@ static void draw(cv::Mat& frame, const agpnet::StreamResult& found)
     if (!found.error.empty()) // one frame that could not be inspected does not end the stream
         return write(found.error, {0, 200, 255});
     agpnet::overlay(frame, found.map, frame, result.pixelThreshold);
-    for (const agpnet::Region& region : result.regions)
+    for (const agpnet::AnomalyRegion& region : result.regions)
         cv::polylines(frame, region.contour, true, {107, 154, 242}, 2, cv::LINE_AA);
     write(cv::format("%s  score %.4g of %.4g", result.anomalous ? "ANOMALOUS" : "GOOD", result.score, result.threshold),
           result.anomalous ? cv::Scalar(107, 154, 242) : cv::Scalar(220, 191, 127));
@@ -58,9 +58,9 @@ try
     if (!(live ? capture.open(std::atoi(argv[2])) : capture.open(source)))
         return std::fprintf(stderr, "%s: cannot be opened\n", argv[2]), 1;
 
-    agpnet::StreamOptions options;
+    agpnet::AnomalyStreamOptions options;
     options.capacity = live ? 2 : 8; // few frames under way: the picture on the screen is a young one
-    const cv::Ptr<agpnet::Stream> stream = agpnet::Stream::create(agpnet::Detector::load(argv[1]), options);
+    const cv::Ptr<agpnet::AnomalyStream> stream = agpnet::AnomalyStream::create(agpnet::AnomalyDetector::create(argv[1]), options);
 
     const double given = capture.get(cv::CAP_PROP_FPS), fps = given > 0 && given < 1000 ? given : 10;
 
@@ -102,7 +102,7 @@ try
     cv::VideoWriter video;
     int count = 0, anomalous = 0;
     // After a stop, too, all that is under way is taken out, so that the reader does not wait for room for ever.
-    for (agpnet::StreamResult found; stream->pop(found);)
+    for (agpnet::AnomalyStreamResult found; stream->pop(found);)
     {
         std::unique_lock<std::mutex> lock(mutex);
         cv::Mat frame = std::move(frames.front());

@@ -1,4 +1,4 @@
-// Detector and Trainer with their networks on a device: pictures on the host, and pictures that are there. On the fake device always, on a GPU where there
+// AnomalyDetector and AnomalyTrainer with their networks on a device: pictures on the host, and pictures that are there. On the fake device always, on a GPU where there
 // is one. A GpuMat over memory of LibTorch's needs no OpenCV with CUDA.
 #include "agpnet/agpnet.hpp"
 #include "operators/agpnet/detector.h"
@@ -77,14 +77,14 @@ protected:
         OnEachDevice::SetUp();
         if (IsSkipped())
             return;
-        const auto trainer = Trainer::create(test::writeTinyBackbone(folder_), test::tinyConfig(4));
+        const auto trainer = AnomalyTrainer::create(test::writeTinyBackbone(folder_), test::tinyConfig(4));
         trainer->fit(12, [](size_t i) { return picture(i); });
         trainer->save(path_);
-        host_ = Detector::load(path_, "fp32");
+        host_ = AnomalyDetector::create(path_, "fp32");
         there_ = cv::makePtr<DetectorImpl>(std::make_shared<const Inference>(readModel(path_), "fp32", device_), "{}");
     }
 
-    void expectSame(const Result& found, const Result& expected)
+    void expectSame(const AnomalyResult& found, const AnomalyResult& expected)
     {
         EXPECT_NEAR(found.score, expected.score, 1e-4);
         EXPECT_NEAR(found.calibrated, expected.calibrated, 1e-3);
@@ -100,7 +100,7 @@ protected:
 
     test::TempFolder folder_;
     std::string path_ = folder_ / "m.agp";
-    cv::Ptr<Detector> host_, there_;
+    cv::Ptr<AnomalyDetector> host_, there_;
 };
 
 TEST_P(WholeDevice, PicturesOfTheHost)
@@ -111,11 +111,10 @@ TEST_P(WholeDevice, PicturesOfTheHost)
             {
                 for (const auto& detector : {host_, there_})
                 {
-                    detector->setSensitivity(sensitivity);
-                    detector->setTiles(tile);
+                    detector->setOptions(detector->getOptions().setSensitivity(sensitivity).setTiles(tile));
                 }
                 cv::Mat map, mask, expectedMap, expectedMask;
-                const Result expected = host_->detect(picture(5, size), expectedMap, expectedMask);
+                const AnomalyResult expected = host_->detect(picture(5, size), expectedMap, expectedMask);
                 expectSame(there_->detect(picture(5, size), map, mask), expected);
                 EXPECT_LT(cv::norm(map, expectedMap, cv::NORM_INF), 1e-4);
                 EXPECT_EQ(cv::countNonZero(mask != expectedMask), 0);
@@ -123,8 +122,8 @@ TEST_P(WholeDevice, PicturesOfTheHost)
                 expectSame(there_->detectBatch(std::vector<cv::Mat>{picture(4), picture(5, size)}, maps)[1], expected);
                 EXPECT_LT(cv::norm(maps.at(1), expectedMap, cv::NORM_INF), 1e-4);
             }
-    EXPECT_EQ(there_->device(), device_.str());
-    EXPECT_EQ(host_->device(), "cpu");
+    EXPECT_EQ(there_->getDevice(), device_.str());
+    EXPECT_EQ(host_->getDevice(), "cpu");
 }
 
 TEST_P(WholeDevice, PicturesOnTheDevice)
@@ -137,19 +136,21 @@ TEST_P(WholeDevice, PicturesOnTheDevice)
                     {
                         for (const auto& detector : {host_, there_})
                         {
-                            detector->setSensitivity(sensitivity);
-                            detector->setRegionPolygons(roi ? polygonsFromText("0.2,0.2 0.9,0.2 0.5,0.9") : std::vector<std::vector<cv::Point2f>>{});
+                            DetectOptions options = detector->getOptions();
+                            options.setSensitivity(sensitivity).setMapSize(where);
+                            options.setRegionPolygons(roi ? polygonsFromText("0.2,0.2 0.9,0.2 0.5,0.9") : std::vector<std::vector<cv::Point2f>>{});
+                            detector->setOptions(options);
                         }
                         const cv::Mat image = picture(6, size, type);
                         cv::Mat expectedMap, expectedMask;
-                        const Result expected = host_->detect(image, expectedMap, expectedMask, where);
+                        const AnomalyResult expected = host_->detect(image, expectedMap, expectedMask);
                         const DeviceMat given(device_, image), map(device_, expectedMap.size(), CV_32F), mask(device_, expectedMap.size(), CV_8U);
-                        expectSame(there_->detect(given.mat, map.mat, mask.mat, where), expected);
+                        expectSame(there_->detect(given.mat, map.mat, mask.mat), expected);
                         EXPECT_LT(cv::norm(map.read(), expectedMap, cv::NORM_INF), 1e-4);
                         EXPECT_EQ(cv::countNonZero(mask.read() != expectedMask), 0);
                         EXPECT_EQ(cv::countNonZero(given.read().reshape(1) != image.reshape(1)), 0);
                         cv::Mat onHost;
-                        expectSame(there_->detect(given.mat, onHost, cv::noArray(), where), expected);
+                        expectSame(there_->detect(given.mat, onHost), expected);
                         EXPECT_LT(cv::norm(onHost, expectedMap, cv::NORM_INF), 1e-4);
                     }
 }
@@ -159,8 +160,8 @@ TEST_P(WholeDevice, SeveralPicturesOnTheDevice)
     const cv::Mat first = picture(4), second = picture(5, {100, 80});
     const DeviceMat a(device_, first), b(device_, second);
     std::vector<cv::Mat> maps, masks, expectedMaps, expectedMasks;
-    const std::vector<Result> expected = host_->detectBatch(std::vector<cv::Mat>{first, second}, expectedMaps, expectedMasks);
-    const std::vector<Result> found = there_->detectBatch(std::vector<cv::cuda::GpuMat>{a.mat, b.mat}, maps, masks);
+    const std::vector<AnomalyResult> expected = host_->detectBatch(std::vector<cv::Mat>{first, second}, expectedMaps, expectedMasks);
+    const std::vector<AnomalyResult> found = there_->detectBatch(std::vector<cv::cuda::GpuMat>{a.mat, b.mat}, maps, masks);
     ASSERT_EQ(found.size(), 2u);
     for (size_t i = 0; i < 2; i++)
     {
@@ -193,12 +194,11 @@ TEST_P(WholeDevice, MapsOfSeveralPicturesStayOnTheDevice)
         {
             for (const auto& detector : {host_, there_})
             {
-                detector->setSensitivity(sensitivity);
-                detector->setTiles(tile);
+                detector->setOptions(detector->getOptions().setSensitivity(sensitivity).setTiles(tile));
             }
             std::vector<cv::Mat> expectedMaps, expectedMasks;
-            const std::vector<Result> expected = host_->detectBatch(pictures, expectedMaps, expectedMasks);
-            const std::vector<Result> found = there_->detectBatch(mats(given), mapsThere, masksThere);
+            const std::vector<AnomalyResult> expected = host_->detectBatch(pictures, expectedMaps, expectedMasks);
+            const std::vector<AnomalyResult> found = there_->detectBatch(mats(given), mapsThere, masksThere);
             ASSERT_EQ(found.size(), pictures.size());
             for (size_t i = 0; i < pictures.size(); i++)
             {
@@ -208,21 +208,21 @@ TEST_P(WholeDevice, MapsOfSeveralPicturesStayOnTheDevice)
                 EXPECT_EQ(mapsThere[i].data, maps[i].mat.data);
             }
             std::vector<cv::Mat> hostMasks; // maps there, masks here
-            const std::vector<Result> again = there_->detectBatch(mats(given), mapsThere, hostMasks);
+            const std::vector<AnomalyResult> again = there_->detectBatch(mats(given), mapsThere, hostMasks);
             for (size_t i = 0; i < pictures.size(); i++)
             {
                 expectSame(again[i], expected[i]);
                 EXPECT_EQ(cv::countNonZero(hostMasks.at(i) != expectedMasks[i]), 0);
             }
         }
-    EXPECT_EQ(there_->drift().pictures, 24);
+    EXPECT_EQ(there_->getDrift().pictures, 24);
 }
 
 TEST_P(WholeDevice, APictureThatIsThereStaysThere)
 {
     if (!isFake())
         GTEST_SKIP() << "traffic is counted on the fake device";
-    there_->setThreshold(1e6); // of an anomalous picture the regions are found on the host
+    there_->setOptions(there_->getOptions().setThreshold(1e6)); // of an anomalous picture the regions are found on the host
     const DeviceMat given(device_, picture(6, {301, 200})), map(device_, {301, 200}, CV_32F), mask(device_, {301, 200}, CV_8U);
     there_->detect(given.mat, map.mat, mask.mat);
     const test::Traffic before = test::traffic();
@@ -237,7 +237,7 @@ TEST_P(WholeDevice, ABatchThatIsThereWaitsForItsDecisions)
 {
     if (!isFake())
         GTEST_SKIP() << "traffic is counted on the fake device";
-    there_->setThreshold(1e6);
+    there_->setOptions(there_->getOptions().setThreshold(1e6));
     const DeviceMat first(device_, picture(6, {301, 200})), second(device_, picture(7, {301, 200})), third(device_, picture(8, {48, 40}));
     const DeviceMat firstMap(device_, {301, 200}, CV_32F), secondMap(device_, {301, 200}, CV_32F), thirdMap(device_, {48, 40}, CV_32F);
     const std::vector<cv::cuda::GpuMat> given = {first.mat, second.mat, third.mat};
@@ -264,9 +264,9 @@ TEST_P(WholeDevice, AnInspectionIsReplayed)
         for (uint64_t i = 0; i < 8; i++)
         {
             for (const auto& detector : {host_, there_})
-                detector->setSensitivity(sensitivity);
+                detector->setOptions(detector->getOptions().setSensitivity(sensitivity));
             cv::Mat expectedMap, map;
-            const Result expected = host_->detect(picture(i), expectedMap);
+            const AnomalyResult expected = host_->detect(picture(i), expectedMap);
             const DeviceMat given(device_, picture(i)), mapThere(device_, {48, 40}, CV_32F);
             expectSame(there_->detect(given.mat, mapThere.mat), expected);
             EXPECT_LT(cv::norm(mapThere.read(), expectedMap, cv::NORM_INF), 1e-4);
@@ -299,14 +299,14 @@ TEST_P(WholeDevice, ATrainingFromPicturesToAModel)
     const std::string file = folder_ / "there.agp";
     there.save(file, true);
     cpu.save(folder_ / "cpu.agp", true);
-    const auto expected = Detector::load(folder_ / "cpu.agp", "fp32"), found = Detector::load(file, "fp32");
+    const auto expected = AnomalyDetector::create(folder_ / "cpu.agp", "fp32"), found = AnomalyDetector::create(file, "fp32");
     for (uint64_t i : {30, 31, 32})
         EXPECT_NEAR(found->detect(picture(i)).score, expected->detect(picture(i)).score, 5e-3 * expected->detect(picture(i)).score);
-    EXPECT_NEAR(found->threshold(), expected->threshold(), 1e-2 * expected->threshold());
-    EXPECT_NEAR(there.detector()->detect(picture(30)).score, found->detect(picture(30)).score, 5e-2);
-    EXPECT_EQ(nlohmann::json::parse(found->header()).at("training").at("device"), device_.str());
+    EXPECT_NEAR(found->getThreshold(), expected->getThreshold(), 1e-2 * expected->getThreshold());
+    EXPECT_NEAR(there.getDetector()->detect(picture(30)).score, found->detect(picture(30)).score, 5e-2);
+    EXPECT_EQ(nlohmann::json::parse(found->getHeader()).at("training").at("device"), device_.str());
     there.saveState(folder_ / "there.state");
-    EXPECT_EQ(Trainer::resume(folder_ / "there.state")->stepsDone(), cpu.stepsDone());
+    EXPECT_EQ(AnomalyTrainer::resume(folder_ / "there.state")->getStepsDone(), cpu.getStepsDone());
 }
 
 TEST_P(WholeDevice, ConvolutionalBackbones)

@@ -41,7 +41,7 @@ protected:
         backbone.weights = weights;
         training = new Training(configFromTextOrFile(test::tinyConfig()), backbone);
         model = new ModelFile;
-        model->config = training->config();
+        model->config = training->getConfig();
         model->backbone = backbone;
         model->config.target = "layernorm";
         for (const auto& [name, tensor] : training->decoder().parameters())

@@ -114,7 +114,7 @@ protected:
     static void SetUpTestSuite()
     {
         folder = new TempFolder;
-        cv::Ptr<Trainer> trainer = Trainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(3));
+        cv::Ptr<AnomalyTrainer> trainer = AnomalyTrainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(3));
         trainer->fit(8, [](size_t i) { return picture(static_cast<uint64_t>(i)); });
         model = *folder / "m.agp";
         trainer->save(model);
@@ -139,7 +139,7 @@ std::string WithModel::model;
 
 TEST_F(WithModel, PictureTypesAgree)
 {
-    const auto detector = Detector::load(model, "fp32");
+    const auto detector = AnomalyDetector::create(model, "fp32");
     const cv::Mat bgr = picture(1);
     const double expected = detector->detect(bgr).score;
     cv::Mat other;
@@ -161,15 +161,15 @@ TEST_F(WithModel, PictureTypesAgree)
 
 TEST_F(WithModel, BatchAgreesWithSingle)
 {
-    const auto detector = Detector::load(model, "fp32");
+    const auto detector = AnomalyDetector::create(model, "fp32");
     const std::vector<cv::Mat> pictures = {picture(1), picture(2, {64, 64}), picture(3, {30, 90}, CV_8UC1)};
     std::vector<cv::Mat> maps, masks;
-    const std::vector<Result> results = detector->detectBatch(pictures, maps, masks);
+    const std::vector<AnomalyResult> results = detector->detectBatch(pictures, maps, masks);
     ASSERT_EQ(results.size(), 3u);
     for (size_t i = 0; i < 3; i++)
     {
         cv::Mat map, mask;
-        const Result single = detector->detect(pictures[i], map, mask);
+        const AnomalyResult single = detector->detect(pictures[i], map, mask);
         EXPECT_NEAR(results[i].score, single.score, 1e-4);
         EXPECT_EQ(maps[i].size(), pictures[i].size());
         EXPECT_LT(cv::norm(maps[i], map, cv::NORM_INF), 1e-4);
@@ -180,41 +180,41 @@ TEST_F(WithModel, BatchAgreesWithSingle)
 
 TEST_F(WithModel, ThreadsDoNotChangeWhatIsFound)
 {
-    const auto detector = Detector::load(model, "fp32");
-    EXPECT_EQ(detector->threads(), 0);
+    const auto detector = AnomalyDetector::create(model, "fp32");
+    EXPECT_EQ(detector->getOptions().getThreads(), 0);
     cv::Mat one, several;
-    detector->setThreads(1);
+    detector->setOptions(detector->getOptions().setThreads(1));
     const double alone = detector->detect(picture(1), one).score;
-    detector->setThreads(3);
-    EXPECT_EQ(detector->threads(), 3);
+    detector->setOptions(detector->getOptions().setThreads(3));
+    EXPECT_EQ(detector->getOptions().getThreads(), 3);
     EXPECT_NEAR(detector->detect(picture(1), several).score, alone, 1e-5 * alone);
     EXPECT_LT(cv::norm(one, several, cv::NORM_INF), 1e-4);
-    EXPECT_THAT(messageOf([&] { detector->setThreads(-1); }), HasSubstr("threads is -1, expected 0"));
-    EXPECT_THAT(messageOf([&] { detector->setThreads(257); }), HasSubstr("threads is 257"));
-    EXPECT_EQ(detector->threads(), 3);
+    EXPECT_THAT(messageOf([&] { detector->setOptions(detector->getOptions().setThreads(-1)); }), HasSubstr("threads is -1, expected 0"));
+    EXPECT_THAT(messageOf([&] { detector->setOptions(detector->getOptions().setThreads(257)); }), HasSubstr("threads is 257"));
+    EXPECT_EQ(detector->getOptions().getThreads(), 3);
 }
 
 TEST_F(WithModel, SensitivityAndRegions)
 {
-    const auto detector = Detector::load(model, "fp32");
+    const auto detector = AnomalyDetector::create(model, "fp32");
     cv::Mat map, mask;
-    detector->setSensitivity(1e6);
-    Result result = detector->detect(picture(1), map, mask);
+    detector->setOptions(detector->getOptions().setSensitivity(1e6));
+    AnomalyResult result = detector->detect(picture(1), map, mask);
     EXPECT_TRUE(result.anomalous);
     ASSERT_EQ(result.regions.size(), 1u) << "everything is above a threshold of almost 0";
     EXPECT_EQ(result.regions[0].area, 48 * 40);
     EXPECT_EQ(result.regions[0].score, map.at<float>(result.regions[0].peak));
-    detector->setSensitivity(1e-6);
+    detector->setOptions(detector->getOptions().setSensitivity(1e-6));
     result = detector->detect(picture(1), map, mask);
     EXPECT_FALSE(result.anomalous);
     EXPECT_EQ(cv::countNonZero(mask), 0);
     EXPECT_TRUE(result.regions.empty());
-    EXPECT_THAT(messageOf([&] { detector->setSensitivity(0); }), HasSubstr("sensitivity is 0"));
+    EXPECT_THAT(messageOf([&] { detector->setOptions(detector->getOptions().setSensitivity(0)); }), HasSubstr("sensitivity is 0"));
 }
 
 TEST_F(WithModel, BadPicturesAreRefused)
 {
-    const auto detector = Detector::load(model);
+    const auto detector = AnomalyDetector::create(model);
     cv::Mat map;
     const auto refuse = [&](const cv::Mat& image) { return messageOf([&] { detector->detect(image, map); }); };
     EXPECT_THAT(refuse(cv::Mat()), HasSubstr("empty"));
@@ -226,19 +226,19 @@ TEST_F(WithModel, BadPicturesAreRefused)
     EXPECT_THAT(refuse(nan), HasSubstr("not finite"));
     EXPECT_THAT(refuse(cv::Mat(40, 40, CV_32FC3, cv::Scalar::all(200))), HasSubstr("expected 0 to 1"));
     EXPECT_TRUE(map.empty());
-    EXPECT_THAT(messageOf([] { Detector::load("/nonexistent.agp"); }), HasSubstr("/nonexistent.agp"));
-    EXPECT_THAT(messageOf([&] { Detector::load(model, "fp32", "gpu"); }), HasSubstr("device is 'gpu', expected cpu, cuda or cuda:N"));
-    EXPECT_THAT(messageOf([&] { Trainer::create(*folder / "tiny1.safetensors", test::tinyConfig(2), "cuda:"); }), HasSubstr("device is 'cuda:'"));
-    EXPECT_THAT(messageOf([&] { Detector::load(*folder / "tiny1.safetensors"); }), HasSubstr("not an AGPNet file"));
+    EXPECT_THAT(messageOf([] { AnomalyDetector::create("/nonexistent.agp"); }), HasSubstr("/nonexistent.agp"));
+    EXPECT_THAT(messageOf([&] { AnomalyDetector::create(model, "fp32", "gpu"); }), HasSubstr("device is 'gpu', expected cpu, cuda or cuda:N"));
+    EXPECT_THAT(messageOf([&] { AnomalyTrainer::create(*folder / "tiny1.safetensors", test::tinyConfig(2), "cuda:"); }), HasSubstr("device is 'cuda:'"));
+    EXPECT_THAT(messageOf([&] { AnomalyDetector::create(*folder / "tiny1.safetensors"); }), HasSubstr("not an AGPNet file"));
     writeSafetensors(*folder / "cnn.safetensors", {{}, {{"conv1.weight", at::zeros({4, 3, 7, 7})}, {"bn1.weight", at::zeros({4})}}});
-    EXPECT_THAT(messageOf([&] { Trainer::create(*folder / "cnn.safetensors"); }), HasSubstr("cnn.safetensors"));
-    EXPECT_THAT(messageOf([&] { Trainer::create("/nonexistent.pth"); }), HasSubstr("/nonexistent.pth"));
+    EXPECT_THAT(messageOf([&] { AnomalyTrainer::create(*folder / "cnn.safetensors"); }), HasSubstr("cnn.safetensors"));
+    EXPECT_THAT(messageOf([&] { AnomalyTrainer::create("/nonexistent.pth"); }), HasSubstr("/nonexistent.pth"));
 }
 
 TEST_F(WithModel, TrainerStepsOnPicturesAndBlobs)
 {
     const std::string backbone = test::writeTinyBackbone(*folder, 7);
-    const auto a = Trainer::create(backbone, test::tinyConfig(2)), b = Trainer::create(backbone, test::tinyConfig(2));
+    const auto a = AnomalyTrainer::create(backbone, test::tinyConfig(2)), b = AnomalyTrainer::create(backbone, test::tinyConfig(2));
     const std::vector<cv::Mat> pictures = {picture(1, {24, 32}), picture(2, {24, 32})};
     int size[] = {2, 3, 32, 24};
     cv::Mat blob(4, size, CV_32F);
@@ -254,8 +254,8 @@ TEST_F(WithModel, TrainerStepsOnPicturesAndBlobs)
     EXPECT_THAT(messageOf([&] { b->stepBlob(cv::Mat(3, 3, CV_32F)); }), HasSubstr("blob"));
     EXPECT_THAT(messageOf([&] { b->step(std::vector<cv::Mat>{}); }), HasSubstr("no images"));
     b->save(*folder / "stepped.agp");
-    EXPECT_THAT(b->detector()->header(), HasSubstr("\"backbone\""));
-    EXPECT_EQ(Detector::load(*folder / "stepped.agp")->inputSize(), cv::Size(24, 32));
+    EXPECT_THAT(b->getDetector()->getHeader(), HasSubstr("\"backbone\""));
+    EXPECT_EQ(AnomalyDetector::create(*folder / "stepped.agp")->getInputSize(), cv::Size(24, 32));
 }
 
 } // namespace

@@ -1,6 +1,6 @@
 // Every family of backbones through the public interface: weights on disk, training, model file, inspection.
-#include "agpnet/detector.hpp"
-#include "agpnet/trainer.hpp"
+#include "agpnet/anomaly_detector.hpp"
+#include "agpnet/anomaly_trainer.hpp"
 #include "models/weights/safetensors.h"
 #include "tests/support/temp_folder.h"
 
@@ -32,21 +32,21 @@ TEST_P(Backbones, TrainsSavesAndInspects)
         cv::RNG(i + 1).fill(image, cv::RNG::UNIFORM, 0, 256);
         return image;
     };
-    const cv::Ptr<Trainer> trainer = Trainer::create(backbone, R"({"height":32,"width":48,"decoder_depth":1,"steps":2,"batch":2})");
+    const cv::Ptr<AnomalyTrainer> trainer = AnomalyTrainer::create(backbone, R"({"height":32,"width":48,"decoder_depth":1,"steps":2,"batch":2})");
     EXPECT_TRUE(trainer->fit(4, picture));
-    EXPECT_EQ(trainer->stepsDone(), 2);
+    EXPECT_EQ(trainer->getStepsDone(), 2);
     trainer->calibrate(4, picture);
     for (const bool embed : {true, false})
     {
         trainer->save(folder / "model.agp", embed);
         cv::Mat map;
-        const Result result = Detector::load(folder / "model.agp", "fp32")->detect(picture(9), map);
+        const AnomalyResult result = AnomalyDetector::create(folder / "model.agp", "fp32")->detect(picture(9), map);
         EXPECT_EQ(map.size(), cv::Size(56, 40));
         EXPECT_TRUE(cv::checkRange(map));
         EXPECT_GT(result.score, 0);
     }
     trainer->saveState(folder / "training.state");
-    EXPECT_EQ(Trainer::resume(folder / "training.state")->stepsDone(), 2);
+    EXPECT_EQ(AnomalyTrainer::resume(folder / "training.state")->getStepsDone(), 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, Backbones, ::testing::Values("wide_resnet", "tv_efficientnet", "tf_efficientnet_lite"),

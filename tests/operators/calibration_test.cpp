@@ -82,7 +82,7 @@ std::string sentenceOf(const std::function<void()>& function)
 
 json scoresOf(const std::string& model)
 {
-    return json::parse(Detector::load(model)->header()).at("scores");
+    return json::parse(AnomalyDetector::create(model)->getHeader()).at("scores");
 }
 
 class Calibration : public ::testing::Test
@@ -91,7 +91,7 @@ protected:
     static void SetUpTestSuite()
     {
         folder = new TempFolder;
-        const auto trainer = Trainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(60, R"("learning_rate":0.01)"));
+        const auto trainer = AnomalyTrainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(60, R"("learning_rate":0.01)"));
         trainer->fit(120, [](size_t i) { return part(i); });
         trainer->save(*folder / "m.agp");
     }
@@ -173,7 +173,7 @@ TEST_F(Calibration, LabelledPicturesGiveTheBestThreshold)
     EXPECT_EQ(scores.at("threshold_rule").at("anomalous"), 20);
     EXPECT_EQ(scores.at("pixel_threshold_rule").at("method"), "f1");
     EXPECT_GT(scores.at("pixel_threshold_rule").at("anomalous"), 20);
-    const auto detector = Detector::load(out());
+    const auto detector = AnomalyDetector::create(out());
     int right = 0;
     for (uint64_t i = 0; i < 40; i++)
         right += detector->detect(part(3000 + i, 1, i % 2 == 1)).anomalous == (i % 2 == 1);
@@ -191,7 +191,7 @@ TEST_F(Calibration, LabelledPicturesGiveTheBestThreshold)
 
 TEST_F(Calibration, OfSeveralProductsWantsEach)
 {
-    const auto trainer = Trainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(4));
+    const auto trainer = AnomalyTrainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(4));
     trainer->fit({{"dark", 24, [](size_t i) { return part(i, 0.3); }}, {"light", 24, [](size_t i) { return part(i); }}});
     const std::string two = *folder / "two.agp";
     trainer->save(two);
@@ -200,20 +200,20 @@ TEST_F(Calibration, OfSeveralProductsWantsEach)
     CalibrationSet dark = goodSet(12, 500, "dark");
     dark.image = [](size_t i) { return CalibrationImage{part(500 + i, 0.3)}; };
     ASSERT_TRUE(calibrate(two, {goodSet(10, 500, "light"), dark}, {}, out()));
-    const json header = json::parse(Detector::load(out())->header());
+    const json header = json::parse(AnomalyDetector::create(out())->getHeader());
     EXPECT_EQ(header["scores"]["classes"][0]["name"], "dark") << "the model's order";
     EXPECT_EQ(header["scores"]["classes"][0]["count"], 12);
     EXPECT_EQ(header["scores"]["classes"][1]["count"], 10);
     EXPECT_EQ(header["scores"]["count"], 22);
     EXPECT_EQ(header["drift"].size(), 2u);
-    const auto detector = Detector::load(out());
+    const auto detector = AnomalyDetector::create(out());
     EXPECT_EQ(detector->detect(part(900, 0.3)).product, "dark");
     EXPECT_EQ(detector->detect(part(900)).product, "light");
     EXPECT_LT(detector->detect(part(900)).drift, 2) << "from its own product's range";
-    EXPECT_THAT(sentenceOf([&] { untrainedPictures(detector->header(), "grey", 24); }), HasSubstr("of the product 'grey'"));
-    EXPECT_THAT(sentenceOf([&] { untrainedPictures(detector->header(), "dark", 25); }),
+    EXPECT_THAT(sentenceOf([&] { untrainedPictures(detector->getHeader(), "grey", 24); }), HasSubstr("of the product 'grey'"));
+    EXPECT_THAT(sentenceOf([&] { untrainedPictures(detector->getHeader(), "dark", 25); }),
                 HasSubstr("trained on 24 pictures of 'dark', not on 25"));
-    EXPECT_EQ(untrainedPictures(detector->header(), "dark", 24).size(), 2u);
+    EXPECT_EQ(untrainedPictures(detector->getHeader(), "dark", 24).size(), 2u);
 }
 
 TEST_F(Calibration, GivenUpWritesNothing)
@@ -262,49 +262,49 @@ TEST_F(Calibration, RefusesWhatMakesNoSense)
 
 TEST_F(Calibration, ThresholdsCanBeSetAtRunTime)
 {
-    const auto detector = Detector::load(model());
-    const Result before = detector->detect(part(5000));
+    const auto detector = AnomalyDetector::create(model());
+    const AnomalyResult before = detector->detect(part(5000));
     EXPECT_EQ(before.calibrated > 0.5, before.anomalous);
-    EXPECT_EQ(before.threshold, detector->threshold());
+    EXPECT_EQ(before.threshold, detector->getThreshold());
 
-    detector->setThreshold(before.score);
-    detector->setSensitivity(2);
-    EXPECT_EQ(detector->threshold(), before.score) << "before sensitivity";
-    const Result twice = detector->detect(part(5000));
+    detector->setOptions(detector->getOptions().setThreshold(before.score));
+    detector->setOptions(detector->getOptions().setSensitivity(2));
+    EXPECT_EQ(detector->getOptions().getThreshold(), before.score) << "before sensitivity";
+    const AnomalyResult twice = detector->detect(part(5000));
     EXPECT_EQ(twice.threshold, before.score / 2);
     EXPECT_TRUE(twice.anomalous);
     EXPECT_GT(twice.calibrated, 0.5);
-    detector->setSensitivity(1);
+    detector->setOptions(detector->getOptions().setSensitivity(1));
     EXPECT_NEAR(detector->detect(part(5000)).calibrated, 0.5, 1e-6);
 
     cv::Mat map, mask;
     detector->detect(part(5000), map);
     double peak = 0;
     cv::minMaxLoc(map, nullptr, &peak);
-    detector->setPixelThreshold(peak / 2);
-    EXPECT_EQ(detector->pixelThreshold(), peak / 2);
+    detector->setOptions(detector->getOptions().setPixelThreshold(peak / 2));
+    EXPECT_EQ(detector->getOptions().getPixelThreshold(), peak / 2);
     detector->detect(part(5000), map, mask);
     EXPECT_EQ(cv::countNonZero(mask != (map > peak / 2)), 0);
 
-    detector->setThreshold(0);
-    detector->setPixelThreshold(0);
+    detector->setOptions(detector->getOptions().setThreshold(0));
+    detector->setOptions(detector->getOptions().setPixelThreshold(0));
     EXPECT_EQ(detector->detect(part(5000)).threshold, before.threshold) << "the model's own";
-    EXPECT_THAT(sentenceOf([&] { detector->setThreshold(-1); }), HasSubstr("threshold is -1, expected 0"));
-    EXPECT_THAT(sentenceOf([&] { detector->setPixelThreshold(NAN); }), HasSubstr("pixel threshold is nan"));
-    EXPECT_THAT(sentenceOf([&] { detector->setMinimumArea(-1); }), HasSubstr("minimum area is -1"));
+    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setThreshold(-1)); }), HasSubstr("threshold is -1, expected 0"));
+    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setPixelThreshold(NAN)); }), HasSubstr("pixel threshold is nan"));
+    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setMinimumArea(-1)); }), HasSubstr("minimum area is -1"));
 }
 
 TEST_F(Calibration, RegionsAreTheConnectedPartsOfTheMask)
 {
-    const auto detector = Detector::load(model());
-    detector->setSensitivity(1.3);
+    const auto detector = AnomalyDetector::create(model());
+    detector->setOptions(detector->getOptions().setSensitivity(1.3));
     cv::Mat map, mask;
-    const Result found = detector->detect(part(6001, 1, true), map, mask);
+    const AnomalyResult found = detector->detect(part(6001, 1, true), map, mask);
     ASSERT_FALSE(found.regions.empty());
     int area = 0;
     cv::Mat drawn = cv::Mat::zeros(mask.size(), CV_8U);
     double last = HUGE_VAL;
-    for (const Region& region : found.regions)
+    for (const AnomalyRegion& region : found.regions)
     {
         area += region.area;
         EXPECT_LE(region.score, last) << "greatest first";
@@ -318,20 +318,20 @@ TEST_F(Calibration, RegionsAreTheConnectedPartsOfTheMask)
     EXPECT_EQ(cv::countNonZero((mask != 0) & (drawn == 0)), 0) << "all of the mask is inside the contours";
 
     const int largest = std::max_element(found.regions.begin(), found.regions.end(),
-                                         [](const Region& a, const Region& b) { return a.area < b.area; })
+                                         [](const AnomalyRegion& a, const AnomalyRegion& b) { return a.area < b.area; })
                             ->area;
-    detector->setMinimumArea(largest);
+    detector->setOptions(detector->getOptions().setMinimumArea(largest));
     cv::Mat cleaned;
-    const Result few = detector->detect(part(6001, 1, true), map, cleaned);
+    const AnomalyResult few = detector->detect(part(6001, 1, true), map, cleaned);
     int left = 0;
-    for (const Region& region : few.regions)
+    for (const AnomalyRegion& region : few.regions)
     {
         EXPECT_GE(region.area, largest);
         left += region.area;
     }
     EXPECT_EQ(left, cv::countNonZero(cleaned)) << "out of the mask, too";
     EXPECT_EQ(few.anomalous, found.anomalous);
-    detector->setMinimumArea(largest + 1);
+    detector->setOptions(detector->getOptions().setMinimumArea(largest + 1));
     EXPECT_TRUE(detector->detect(part(6001, 1, true), map, cleaned).regions.empty());
     EXPECT_EQ(cv::countNonZero(cleaned), 0);
 }
@@ -339,32 +339,32 @@ TEST_F(Calibration, RegionsAreTheConnectedPartsOfTheMask)
 TEST_F(Calibration, DriftIsFoundInAnotherLightAndNotInPartsOrDefects)
 {
     calibrate(model(), {goodSet(64, 1000)}, {}, out());
-    const auto detector = Detector::load(out());
-    EXPECT_TRUE(detector->drift().known);
-    EXPECT_EQ(detector->drift().pictures, 0);
-    EXPECT_FALSE(detector->drift().drifting);
+    const auto detector = AnomalyDetector::create(out());
+    EXPECT_TRUE(detector->getDrift().known);
+    EXPECT_EQ(detector->getDrift().pictures, 0);
+    EXPECT_FALSE(detector->getDrift().drifting);
     int outside = 0;
     for (uint64_t i = 0; i < 200; i++)
     {
-        const Result found = detector->detect(part(7000 + i));
+        const AnomalyResult found = detector->detect(part(7000 + i));
         outside += found.drift > 1;
-        EXPECT_FALSE(detector->drift().drifting) << i;
+        EXPECT_FALSE(detector->getDrift().drifting) << i;
     }
     EXPECT_LE(outside, 8) << "a stated 1 % of 200, from 64 pictures";
-    EXPECT_EQ(detector->drift().pictures, 32);
+    EXPECT_EQ(detector->getDrift().pictures, 32);
 
     int until = 0;
-    for (; until < 32 && !detector->drift().drifting; until++)
+    for (; until < 32 && !detector->getDrift().drifting; until++)
         detector->detect(part(8000 + static_cast<uint64_t>(until), 0.6));
     EXPECT_LE(until, 8) << "a quarter of the window";
-    EXPECT_GT(detector->drift().median, 0);
-    EXPECT_GE(detector->drift().outside, 0.25);
+    EXPECT_GT(detector->getDrift().median, 0);
+    EXPECT_GE(detector->getDrift().outside, 0.25);
 
     detector->setDriftWindow(16); // forgets
-    EXPECT_EQ(detector->drift().pictures, 0);
-    EXPECT_EQ(detector->drift().window, 16);
+    EXPECT_EQ(detector->getDrift().pictures, 0);
+    EXPECT_EQ(detector->getDrift().window, 16);
     detector->detectBatch(std::vector<cv::Mat>(4, part(1, 0.6)));
-    EXPECT_TRUE(detector->drift().drifting);
+    EXPECT_TRUE(detector->getDrift().drifting);
     EXPECT_THAT(sentenceOf([&] { detector->setDriftWindow(3); }),
                 HasSubstr("window of the drift check is 3 pictures, expected 4 to 65536"));
 }
@@ -382,17 +382,17 @@ TEST_F(Calibration, AModelOfBeforeDecidesAndSaysThatItKnowsNoRange)
     const std::string older = *folder / "older.agp";
     writeSafetensors(older, file);
 
-    const auto detector = Detector::load(older);
-    const Result found = detector->detect(part(1)), same = Detector::load(model())->detect(part(1));
+    const auto detector = AnomalyDetector::create(older);
+    const AnomalyResult found = detector->detect(part(1)), same = AnomalyDetector::create(model())->detect(part(1));
     EXPECT_EQ(found.score, same.score);
     EXPECT_EQ(found.threshold, same.threshold);
     EXPECT_EQ(found.anomalous, found.calibrated > 0.5);
     EXPECT_EQ(found.drift, -1);
-    EXPECT_FALSE(detector->drift().known);
-    EXPECT_EQ(detector->drift().pictures, 0);
+    EXPECT_FALSE(detector->getDrift().known);
+    EXPECT_EQ(detector->getDrift().pictures, 0);
     EXPECT_EQ(readModel(older).scores.threshold.method, "deviations");
     calibrate(older, {goodSet(20, 0)}, {}, older);
-    EXPECT_TRUE(Detector::load(older)->drift().known);
+    EXPECT_TRUE(AnomalyDetector::create(older)->getDrift().known);
 }
 
 TEST_F(Calibration, LiesAboutTheRangeAreRefused)
@@ -406,7 +406,7 @@ TEST_F(Calibration, LiesAboutTheRangeAreRefused)
         header.erase(checksumKey); // a lie, not damage
         file.metadata["agpnet"] = header.dump();
         writeSafetensors(*folder / "bad.agp", file);
-        EXPECT_THAT(sentenceOf([&] { Detector::load(*folder / "bad.agp"); }), AllOf(HasSubstr("bad.agp"), HasSubstr(part)));
+        EXPECT_THAT(sentenceOf([&] { AnomalyDetector::create(*folder / "bad.agp"); }), AllOf(HasSubstr("bad.agp"), HasSubstr(part)));
     };
     refused("'range.mean' is missing", [](json&, TensorFile& file) { file.tensors.erase("range.mean"); });
     refused("expected [products,", [](json&, TensorFile& file) { file.tensors["range.mean"] = at::zeros({1, 4}); });
@@ -426,10 +426,8 @@ TEST(CalibrationScores, APictureThatIsNotGoodDoesNotStretchTheTail)
         CalibrationScores scores("held-back");
         for (int i = 0; i < count + others; i++)
         {
-            Inspected image;
-            image.score = i < count ? 0.1 + 0.001 * (i * 37 % 64) : 1.0;
-            image.map = cv::Mat(4, 4, CV_32F, cv::Scalar(image.score));
-            image.features = at::zeros({2});
+            const double score = i < count ? 0.1 + 0.001 * (i * 37 % 64) : 1.0;
+            const Prediction image{{score, 0, at::zeros({2})}, cv::Mat(4, 4, CV_32F, cv::Scalar(score))};
             scores.addNormal(image);
         }
         return scores.statistics({});

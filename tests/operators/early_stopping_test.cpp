@@ -102,9 +102,9 @@ TEST(EarlyStopping, WaitsForTheBestOfSeveralChecks)
 class EarlyStop : public ::testing::Test
 {
 protected:
-    cv::Ptr<Trainer> trainer() const
+    cv::Ptr<AnomalyTrainer> trainer() const
     {
-        return Trainer::create(backbone_, test::tinyConfig(1000, R"("early_stop":true,"learning_rate":0.001)"));
+        return AnomalyTrainer::create(backbone_, test::tinyConfig(1000, R"("early_stop":true,"learning_rate":0.001)"));
     }
 
     static std::vector<ImageSet> pictures()
@@ -128,12 +128,12 @@ TEST_F(EarlyStop, EndsBeforeTheLastStepAndSaysWhen)
         steps = progress.steps;
         return true;
     }));
-    const json record = json::parse(model->record());
+    const json record = json::parse(model->getRecord());
     const int seen = record.at("early_stop").at("seen_at");
-    EXPECT_LT(model->stepsDone(), 1000);
-    EXPECT_EQ(model->stepsDone(), model->steps());
-    EXPECT_EQ(steps, model->steps());
-    EXPECT_EQ(model->steps(), static_cast<int>(std::ceil(seen / 0.8))); // the end has its share
+    EXPECT_LT(model->getStepsDone(), 1000);
+    EXPECT_EQ(model->getStepsDone(), model->getSteps());
+    EXPECT_EQ(steps, model->getSteps());
+    EXPECT_EQ(model->getSteps(), static_cast<int>(std::ceil(seen / 0.8))); // the end has its share
     EXPECT_EQ(record["early_stop"]["checks"].size(), static_cast<size_t>(seen / stepsBetweenChecks));
     for (const double check : record["early_stop"]["checks"])
     {
@@ -148,19 +148,19 @@ TEST_F(EarlyStop, ResumedItDecidesAlike)
 {
     const auto whole = trainer();
     whole->fit(pictures());
-    const int end = whole->steps();
+    const int end = whole->getSteps();
     for (const int stopAt : {30, end - 5}) // before the decision and after it
     {
         const std::string state = folder_ / "t.state";
         const auto begun = trainer();
         EXPECT_FALSE(begun->fit(pictures(), [&](const TrainProgress& progress) { return progress.step < stopAt; }));
         begun->saveState(state);
-        const auto resumed = Trainer::resume(state);
-        EXPECT_EQ(resumed->stepsDone(), stopAt);
+        const auto resumed = AnomalyTrainer::resume(state);
+        EXPECT_EQ(resumed->getStepsDone(), stopAt);
         ASSERT_TRUE(resumed->fit(pictures()));
-        EXPECT_EQ(resumed->steps(), end);
-        EXPECT_EQ(json::parse(resumed->record()).at("early_stop"), json::parse(whole->record()).at("early_stop"));
-        EXPECT_EQ(resumed->detector()->threshold(), whole->detector()->threshold());
+        EXPECT_EQ(resumed->getSteps(), end);
+        EXPECT_EQ(json::parse(resumed->getRecord()).at("early_stop"), json::parse(whole->getRecord()).at("early_stop"));
+        EXPECT_EQ(resumed->getDetector()->getThreshold(), whole->getDetector()->getThreshold());
     }
 }
 

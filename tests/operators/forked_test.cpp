@@ -58,18 +58,18 @@ protected:
     void SetUp() override
     {
         at::set_num_threads(2);
-        trainer = Trainer::create(test::writeTinyBackbone(folder), test::tinyConfig(2));
+        trainer = AnomalyTrainer::create(test::writeTinyBackbone(folder), test::tinyConfig(2));
         trainer->fit(4, [](size_t i) { return picture(i); });
         trainer->save(folder / "m.agp");
-        detector = trainer->detector();
+        detector = trainer->getDetector();
         score = detector->detect(picture(1)).score;
     }
     void TearDown() override { at::set_num_threads(threads); }
 
     const int threads = at::get_num_threads();
     test::TempFolder folder;
-    cv::Ptr<Trainer> trainer;
-    cv::Ptr<Detector> detector;
+    cv::Ptr<AnomalyTrainer> trainer;
+    cv::Ptr<AnomalyDetector> detector;
     double score = 0;
 };
 
@@ -83,9 +83,9 @@ TEST_F(Forked, AChildWithoutItsParentsThreadsSaysSo)
              std::vector<cv::Mat> maps;
              detector->detectBatch(std::vector<cv::Mat>{picture(1), picture(2)}, maps);
          }},
-        {"load", [&] { Detector::load(folder / "m.agp"); }},
-        {"create", [&] { Trainer::create(folder / "tiny1.safetensors", test::tinyConfig(2)); }},
-        {"detector", [&] { trainer->detector(); }},
+        {"load", [&] { AnomalyDetector::create(folder / "m.agp"); }},
+        {"create", [&] { AnomalyTrainer::create(folder / "tiny1.safetensors", test::tinyConfig(2)); }},
+        {"detector", [&] { trainer->getDetector(); }},
         {"save", [&] { trainer->save(folder / "n.agp"); }},
         {"residual",
          [&] {
@@ -99,7 +99,7 @@ TEST_F(Forked, AChildWithoutItsParentsThreadsSaysSo)
              set.image = [](size_t i) { return CalibrationImage{picture(i)}; };
              calibrate(folder / "m.agp", {set}, {}, folder / "c.agp");
          }},
-        {"stream", [&] { Stream::create(detector); }}};
+        {"stream", [&] { AnomalyStream::create(detector); }}};
     for (const auto& [name, use] : uses)
         EXPECT_THAT(inChild([&use = use] {
                         use();
@@ -122,11 +122,11 @@ TEST_F(Forked, AChildOfOneThreadComputes)
 
 TEST_F(Forked, AStreamStaysInItsProcess)
 {
-    cv::Ptr<Stream> stream = Stream::create(detector);
+    cv::Ptr<AnomalyStream> stream = AnomalyStream::create(detector);
     const std::pair<const char*, std::function<void()>> uses[] = {{"push", [&] { stream->push(picture(1)); }},
                                                                   {"pop",
                                                                    [&] {
-                                                                       StreamResult result;
+                                                                       AnomalyStreamResult result;
                                                                        stream->pop(result);
                                                                    }},
                                                                   {"close", [&] { stream->close(); }}};
@@ -144,7 +144,7 @@ TEST_F(Forked, AStreamStaysInItsProcess)
               }),
               "let go");
     stream->push(picture(1));
-    StreamResult result;
+    AnomalyStreamResult result;
     ASSERT_TRUE(stream->pop(result));
     EXPECT_EQ(result.result.score, score);
 }

@@ -102,10 +102,10 @@ TEST_F(Model, MapAndScoreMayHaveDistancesOfTheirOwn)
     };
     const Inference both = with("scaled", "cosine"), map = with("scaled", "scaled"), score = with("cosine", "cosine");
     const at::Tensor batch = images(3, 9);
-    const AnomalyMaps found = both.run(batch);
-    EXPECT_TRUE(found.maps.equal(map.run(batch).maps));
-    EXPECT_TRUE(found.scores.equal(score.run(batch).scores));
-    EXPECT_FALSE(found.scores.equal(map.run(batch).scores));
+    const AnomalyMaps found = both.maps(batch);
+    EXPECT_TRUE(found.maps.equal(map.maps(batch).maps));
+    EXPECT_TRUE(found.scores.equal(score.maps(batch).scores));
+    EXPECT_FALSE(found.scores.equal(map.maps(batch).scores));
 
     // in tiles, and in a region of interest, alike
     cv::Mat image(70, 90, CV_8UC3);
@@ -113,9 +113,9 @@ TEST_F(Model, MapAndScoreMayHaveDistancesOfTheirOwn)
     const RegionOfInterest half{{{{0, 0}, {0.5, 0}, {0.5, 1}, {0, 1}}}, {}};
     for (const Inspection& inspection : {Inspection{{40, 0.25}, {}}, Inspection{{}, half}, Inspection{{40, 0.25}, half}})
     {
-        const auto one = [&](const Inference& inference) { return inference.inspect({Frame(image)}, inspection)[0]; };
-        EXPECT_EQ(cv::norm(one(both).map, one(map).map, cv::NORM_INF), 0);
-        EXPECT_EQ(one(both).score, one(score).score);
+        const auto one = [&](const Inference& inference) { return inference.predict({Frame(image)}, inspection)[0]; };
+        EXPECT_EQ(cv::norm(onHost(one(both).map), onHost(one(map).map), cv::NORM_INF), 0);
+        EXPECT_EQ(one(both).evidence.score, one(score).evidence.score);
     }
 }
 
@@ -188,7 +188,7 @@ TEST_F(Model, FileRoundTrip)
 {
     const ModelFile file = trained();
     const at::Tensor batch = images(2, 9);
-    const at::Tensor expected = Inference(file, "fp32").run(batch).scores;
+    const at::Tensor expected = Inference(file, "fp32").maps(batch).scores;
     for (const EmbedBackbone embed : {EmbedBackbone::Yes, EmbedBackbone::No})
     {
         writeModel(folder_ / "m.agp", file, embed);
@@ -196,7 +196,7 @@ TEST_F(Model, FileRoundTrip)
         EXPECT_EQ(nlohmann::json(read.config), nlohmann::json(file.config));
         EXPECT_EQ(read.scores.threshold.value, file.scores.threshold.value);
         EXPECT_EQ(read.record, file.record);
-        EXPECT_TRUE(expected.equal(Inference(read, "fp32").run(batch).scores));
+        EXPECT_TRUE(expected.equal(Inference(read, "fp32").maps(batch).scores));
     }
 }
 
@@ -427,7 +427,7 @@ TEST_F(Model, Bfloat16StaysCloseToFloat32)
 {
     const ModelFile file = trained(20);
     const at::Tensor batch = images(4, 3);
-    const at::Tensor full = Inference(file, "fp32").run(batch).scores, half = Inference(file, "bf16").run(batch).scores;
+    const at::Tensor full = Inference(file, "fp32").maps(batch).scores, half = Inference(file, "bf16").maps(batch).scores;
     EXPECT_LT(((full - half).abs() / full).max().item<double>(), 0.02);
 }
 
@@ -457,8 +457,8 @@ TEST_F(Model, FewerBitsAreMeasuredAndKept)
     }
     const Inference full(read, "fp32"), eight(read, "int8");
     EXPECT_EQ(eight.precision(), Linear::canQuantise() ? "int8" : "fp32");
-    const at::Tensor batch = images(4, 3), scores = full.run(batch).scores;
-    EXPECT_LT(((eight.run(batch).scores - scores).abs() / scores).max().item<double>(), 0.1);
+    const at::Tensor batch = images(4, 3), scores = full.maps(batch).scores;
+    EXPECT_LT(((eight.maps(batch).scores - scores).abs() / scores).max().item<double>(), 0.1);
 
     file.fewerBits.backbone.clear();
     file.fewerBits.decoder.clear();

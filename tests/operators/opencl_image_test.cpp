@@ -100,11 +100,11 @@ protected:
     {
         if (!cv::ocl::useOpenCL())
             GTEST_SKIP() << "OpenCV finds no OpenCL device";
-        const cv::Ptr<Trainer> trainer = Trainer::create(test::writeTinyBackbone(folder_), test::tinyConfig(3));
+        const cv::Ptr<AnomalyTrainer> trainer = AnomalyTrainer::create(test::writeTinyBackbone(folder_), test::tinyConfig(3));
         trainer->fit(8, [](size_t i) { return picture({48, 40}, CV_8UC3, i); });
-        detector_ = trainer->detector();
+        detector_ = trainer->getDetector();
         trainer->save(folder_ / "m.agp");
-        detector_ = Detector::load(folder_ / "m.agp", "fp32");
+        detector_ = AnomalyDetector::create(folder_ / "m.agp", "fp32");
     }
 
     static cv::Mat picture(cv::Size size, int type, uint64_t seed)
@@ -115,7 +115,7 @@ protected:
     }
 
     test::TempFolder folder_;
-    cv::Ptr<Detector> detector_;
+    cv::Ptr<AnomalyDetector> detector_;
 };
 
 TEST_F(OnDevice, EqualsTheHost)
@@ -125,13 +125,13 @@ TEST_F(OnDevice, EqualsTheHost)
             for (const double sensitivity : {1e-6, 1.0, 1e6})
                 for (const MapSize where : {MAP_IMAGE, MAP_MODEL})
                 {
-                    detector_->setSensitivity(sensitivity);
+                    detector_->setOptions(detector_->getOptions().setSensitivity(sensitivity).setMapSize(where));
                     const cv::Mat image = picture(size, type, 7);
                     cv::Mat map, mask;
-                    const Result expected = detector_->detect(image, map, mask, where);
+                    const AnomalyResult expected = detector_->detect(image, map, mask);
                     cv::UMat onDevice, uMap, uMask;
                     image.copyTo(onDevice);
-                    const Result found = detector_->detect(onDevice, uMap, uMask, where);
+                    const AnomalyResult found = detector_->detect(onDevice, uMap, uMask);
                     EXPECT_NEAR(found.score, expected.score, 1e-4);
                     EXPECT_EQ(found.threshold, expected.threshold);
                     EXPECT_EQ(found.anomalous, expected.anomalous);
@@ -174,11 +174,11 @@ TEST_F(OnDevice, NeitherPictureNorMapPassesOverTheHost)
         mask.allocator = &maps;
         picture({columns, rows}, CV_8UC3, 3).copyTo(image);
         EXPECT_GT(images.copied, 0) << "the counter counts";
-        detector_->setSensitivity(1e-6); // defects are looked at on the host
+        detector_->setOptions(detector_->getOptions().setSensitivity(1e-6)); // defects are looked at on the host
         images.copied = images.mapped = 0;
         cv::MatAllocator* usual = cv::Mat::getDefaultAllocator();
         cv::Mat::setDefaultAllocator(&onHost);
-        const Result result = detector_->detect(image, map, mask);
+        const AnomalyResult result = detector_->detect(image, map, mask);
         cv::Mat::setDefaultAllocator(usual);
         EXPECT_FALSE(result.anomalous);
         EXPECT_EQ(images.copied + images.mapped, 0);
@@ -205,16 +205,16 @@ TEST_F(OnDevice, WhereItFailsTheHostDoesItAndSaysSo)
     image.copyTo(onDevice);
     {
         const cv::Mat held = onDevice.getMat(cv::ACCESS_READ); // while it is mapped on the host, OpenCV gives no kernel its buffer
-        const int seen = detector_->drift().pictures;
-        const Result found = detector_->detect(onDevice, map);
+        const int seen = detector_->getDrift().pictures;
+        const AnomalyResult found = detector_->detect(onDevice, map);
         EXPECT_NE(found.deviceFailure, "");
         EXPECT_EQ(found.score, score);
         EXPECT_EQ(cv::norm(map.getMat(cv::ACCESS_READ), expected, cv::NORM_INF), 0);
-        EXPECT_LE(detector_->drift().pictures, seen + 1) << "one image, tried twice";
-        detector_->setHostFallback(false);
-        EXPECT_FALSE(detector_->hostFallback());
+        EXPECT_LE(detector_->getDrift().pictures, seen + 1) << "one image, tried twice";
+        detector_->setOptions(detector_->getOptions().setHostFallback(false));
+        EXPECT_FALSE(detector_->getOptions().getHostFallback());
         EXPECT_THROW(detector_->detect(onDevice, map), cv::Exception);
-        detector_->setHostFallback(true);
+        detector_->setOptions(detector_->getOptions().setHostFallback(true));
     }
     EXPECT_EQ(detector_->detect(onDevice, map).deviceFailure, "") << "the next is tried on the device again";
 }
@@ -231,10 +231,10 @@ TEST_F(OnDevice, WhatCannotStayThereGoesOverTheHost)
         EXPECT_EQ(detector_->detect(onDevice, uMap).score, expected);
         EXPECT_EQ(cv::norm(uMap.getMat(cv::ACCESS_READ), map, cv::NORM_INF), 0);
     };
-    detector_->setTiles(64);
+    detector_->setOptions(detector_->getOptions().setTiles(64));
     same();
-    detector_->setTiles(0);
-    detector_->setRegionPolygons({{{0, 0}, {0.5F, 0}, {0.5F, 1}}});
+    detector_->setOptions(detector_->getOptions().setTiles(0));
+    detector_->setOptions(detector_->getOptions().setRegionPolygons({{{0, 0}, {0.5F, 0}, {0.5F, 1}}}));
     same();
 }
 

@@ -22,54 +22,44 @@ cv::Mat frameOf(uint64_t number, cv::Size size = {48, 40})
 }
 
 /// A model in place of which a test can wait.
-class Gate final : public Detector
+class Gate final : public AnomalyDetector
 {
 public:
-    explicit Gate(cv::Ptr<Detector> real) : real_(std::move(real)) {}
-    Result detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask, MapSize size) const override
+    explicit Gate(cv::Ptr<AnomalyDetector> real) : real_(std::move(real)) {}
+    AnomalyResult detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask) const override { return real_->detect(image, map, mask); }
+    AnomalyResult detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask, const DetectOptions& options) const override
     {
-        return real_->detect(image, map, mask, size);
+        return real_->detect(image, map, mask, options);
     }
-    std::vector<Result> detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps, cv::OutputArrayOfArrays masks,
-                                    MapSize size) const override
+    std::vector<AnomalyResult> detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps, cv::OutputArrayOfArrays masks) const override
+    {
+        return detectBatch(images, maps, masks, getOptions());
+    }
+    std::vector<AnomalyResult> detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps, cv::OutputArrayOfArrays masks,
+                                           const DetectOptions& options) const override
     {
         entered++;
         while (!open)
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        return real_->detectBatch(images, maps, masks, size);
+        return real_->detectBatch(images, maps, masks, options);
     }
-    void setTiles(int side, double overlap) override { real_->setTiles(side, overlap); }
-    int tileSide() const override { return real_->tileSide(); }
-    double tileOverlap() const override { return real_->tileOverlap(); }
-    void setRegionOfInterest(cv::InputArray mask) override { real_->setRegionOfInterest(mask); }
-    void setRegionPolygons(const std::vector<std::vector<cv::Point2f>>& polygons, cv::Size image) override { real_->setRegionPolygons(polygons, image); }
-    std::vector<std::string> products() const override { return real_->products(); }
-    void setProduct(const std::string& name) override { real_->setProduct(name); }
-    std::string product() const override { return real_->product(); }
-    void setSensitivity(double sensitivity) override { real_->setSensitivity(sensitivity); }
-    double sensitivity() const override { return real_->sensitivity(); }
-    void setThreads(int threads) override { real_->setThreads(threads); }
-    int threads() const override { return real_->threads(); }
-    void setThreshold(double threshold) override { real_->setThreshold(threshold); }
-    void setPixelThreshold(double threshold) override { real_->setPixelThreshold(threshold); }
-    double threshold() const override { return real_->threshold(); }
-    double pixelThreshold() const override { return real_->pixelThreshold(); }
-    void setMinimumArea(int pixels) override { real_->setMinimumArea(pixels); }
-    void setHostFallback(bool allowed) override { real_->setHostFallback(allowed); }
-    bool hostFallback() const override { return real_->hostFallback(); }
-    int minimumArea() const override { return real_->minimumArea(); }
-    DriftState drift() const override { return real_->drift(); }
-    void setDriftWindow(int pictures) override { real_->setDriftWindow(pictures); }
-    cv::Size inputSize() const override { return real_->inputSize(); }
-    std::string precision() const override { return real_->precision(); }
-    std::string device() const override { return real_->device(); }
-    std::string header() const override { return real_->header(); }
+    void setOptions(const DetectOptions& options) override { real_->setOptions(options); }
+    DetectOptions getOptions() const override { return real_->getOptions(); }
+    std::vector<std::string> getProducts() const override { return real_->getProducts(); }
+    double getThreshold(const std::string& product) const override { return real_->getThreshold(product); }
+    double getPixelThreshold(const std::string& product) const override { return real_->getPixelThreshold(product); }
+    DriftState getDrift() const override { return real_->getDrift(); }
+    void setDriftWindow(int images) override { real_->setDriftWindow(images); }
+    cv::Size getInputSize() const override { return real_->getInputSize(); }
+    std::string getPrecision() const override { return real_->getPrecision(); }
+    std::string getDevice() const override { return real_->getDevice(); }
+    std::string getHeader() const override { return real_->getHeader(); }
 
     mutable std::atomic<int> entered{0};
     std::atomic<bool> open{false};
 
 private:
-    cv::Ptr<Detector> real_;
+    cv::Ptr<AnomalyDetector> real_;
 };
 
 class StreamTest : public ::testing::Test
@@ -78,25 +68,25 @@ protected:
     static void SetUpTestSuite()
     {
         const test::TempFolder folder;
-        const auto trainer = Trainer::create(test::writeTinyBackbone(folder), test::tinyConfig(2));
+        const auto trainer = AnomalyTrainer::create(test::writeTinyBackbone(folder), test::tinyConfig(2));
         trainer->fit(4, [](size_t i) { return frameOf(i); });
-        detector = trainer->detector();
+        detector = trainer->getDetector();
     }
     static void TearDownTestSuite() { detector.reset(); }
 
-    static StreamOptions options(int capacity, int batch, double latency = 10)
+    static AnomalyStreamOptions options(int capacity, int batch, double latency = 10)
     {
-        StreamOptions result;
+        AnomalyStreamOptions result;
         result.capacity = capacity;
         result.batch = batch;
         result.latency = latency;
         return result;
     }
 
-    static void expectAsDetected(const StreamResult& found, const cv::Mat& frame)
+    static void expectAsDetected(const AnomalyStreamResult& found, const cv::Mat& frame)
     {
         cv::Mat map;
-        const Result expected = detector->detect(frame, map);
+        const AnomalyResult expected = detector->detect(frame, map);
         EXPECT_EQ(found.error, "");
         EXPECT_NEAR(found.result.score, expected.score, 1e-4 * expected.score) << "frame " << found.number;
         EXPECT_EQ(found.result.anomalous, expected.anomalous);
@@ -104,13 +94,13 @@ protected:
         EXPECT_LT(cv::norm(found.map, map, cv::NORM_INF), 1e-4 * expected.score);
     }
 
-    static cv::Ptr<Detector> detector;
+    static cv::Ptr<AnomalyDetector> detector;
 };
-cv::Ptr<Detector> StreamTest::detector;
+cv::Ptr<AnomalyDetector> StreamTest::detector;
 
 TEST_F(StreamTest, GivesWhatTheDetectorFindsInOrder)
 {
-    const auto stream = Stream::create(detector, options(8, 4));
+    const auto stream = AnomalyStream::create(detector, options(8, 4));
     constexpr uint64_t count = 40;
     std::thread producer([&] {
         for (uint64_t i = 0; i < count; i++)
@@ -118,7 +108,7 @@ TEST_F(StreamTest, GivesWhatTheDetectorFindsInOrder)
         stream->close();
     });
     uint64_t next = 0;
-    for (StreamResult found; stream->pop(found); next++)
+    for (AnomalyStreamResult found; stream->pop(found); next++)
     {
         ASSERT_EQ(found.number, next);
         EXPECT_EQ(found.source, static_cast<int>(next % 3));
@@ -134,11 +124,11 @@ TEST_F(StreamTest, GivesWhatTheDetectorFindsInOrder)
 
 TEST_F(StreamTest, TakesACopyOfTheFrame)
 {
-    const auto stream = Stream::create(detector);
+    const auto stream = AnomalyStream::create(detector);
     cv::Mat frame = frameOf(1);
     stream->push(frame);
     frame.setTo(0);
-    StreamResult found;
+    AnomalyStreamResult found;
     ASSERT_TRUE(stream->pop(found));
     expectAsDetected(found, frameOf(1));
 }
@@ -146,7 +136,7 @@ TEST_F(StreamTest, TakesACopyOfTheFrame)
 TEST_F(StreamTest, ABadFrameHarmsNoOther)
 {
     const auto gate = cv::makePtr<Gate>(detector);
-    const auto stream = Stream::create(gate, options(16, 16));
+    const auto stream = AnomalyStream::create(gate, options(16, 16));
     std::vector<cv::Mat> frames;
     for (uint64_t i = 0; i < 12; i++)
         frames.push_back(i % 4 == 1 ? cv::Mat() : i % 4 == 3 ? cv::Mat(20, 20, CV_64F, cv::Scalar(0)) : frameOf(i, {30 + static_cast<int>(i), 40}));
@@ -156,7 +146,7 @@ TEST_F(StreamTest, ABadFrameHarmsNoOther)
     stream->close();
     for (uint64_t i = 0; i < 12; i++)
     {
-        StreamResult found;
+        AnomalyStreamResult found;
         ASSERT_TRUE(stream->pop(found));
         EXPECT_EQ(found.number, i);
         if (i % 2 == 0)
@@ -167,14 +157,14 @@ TEST_F(StreamTest, ABadFrameHarmsNoOther)
             EXPECT_TRUE(found.map.empty());
         }
     }
-    StreamResult none;
+    AnomalyStreamResult none;
     EXPECT_FALSE(stream->pop(none));
 }
 
 TEST_F(StreamTest, WaitsWhereTooManyAreUnderWay)
 {
     const auto gate = cv::makePtr<Gate>(detector);
-    const auto stream = Stream::create(gate, options(3, 2));
+    const auto stream = AnomalyStream::create(gate, options(3, 2));
     for (uint64_t i = 0; i < 3; i++)
         stream->push(frameOf(i));
     EXPECT_FALSE(stream->tryPush(frameOf(3)));
@@ -187,7 +177,7 @@ TEST_F(StreamTest, WaitsWhereTooManyAreUnderWay)
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     EXPECT_FALSE(pushed);
     gate->open = true;
-    StreamResult found;
+    AnomalyStreamResult found;
     ASSERT_TRUE(stream->pop(found)); // makes room
     producer.join();
     EXPECT_TRUE(pushed);
@@ -207,13 +197,13 @@ TEST_F(StreamTest, FramesThatWaitGoTogetherWithinTheTimeAllowed)
 {
     const auto batches = [&](double latency) {
         const auto gate = cv::makePtr<Gate>(detector);
-        const auto stream = Stream::create(gate, options(64, 8, latency));
+        const auto stream = AnomalyStream::create(gate, options(64, 8, latency));
         for (uint64_t i = 0; i < 33; i++)
             stream->push(frameOf(i));
         gate->open = true;
         stream->close();
         std::vector<int> sizes;
-        for (StreamResult found; stream->pop(found);)
+        for (AnomalyStreamResult found; stream->pop(found);)
             sizes.push_back(found.batch);
         return sizes;
     };
@@ -226,7 +216,7 @@ TEST_F(StreamTest, FramesThatWaitGoTogetherWithinTheTimeAllowed)
 
 TEST_F(StreamTest, ManyProducersAndConsumersLoseNothing)
 {
-    const auto stream = Stream::create(detector, options(6, 4));
+    const auto stream = AnomalyStream::create(detector, options(6, 4));
     constexpr int producers = 4, each = 25;
     std::vector<std::thread> threads;
     std::mutex mutex;
@@ -243,7 +233,7 @@ TEST_F(StreamTest, ManyProducersAndConsumersLoseNothing)
     std::vector<std::thread> consumers;
     for (int c = 0; c < 2; c++)
         consumers.emplace_back([&] {
-            for (StreamResult found; stream->pop(found);)
+            for (AnomalyStreamResult found; stream->pop(found);)
             {
                 const std::lock_guard lock(mutex);
                 EXPECT_TRUE(popped.emplace(found.number, found.source).second) << "twice";
@@ -261,7 +251,7 @@ TEST_F(StreamTest, ManyProducersAndConsumersLoseNothing)
 TEST_F(StreamTest, EndsWhileFramesWait)
 {
     const auto gate = cv::makePtr<Gate>(detector);
-    auto stream = Stream::create(gate, options(4, 1));
+    auto stream = AnomalyStream::create(gate, options(4, 1));
     for (uint64_t i = 0; i < 4; i++)
         stream->push(frameOf(i));
     while (gate->entered == 0)
@@ -273,8 +263,8 @@ TEST_F(StreamTest, EndsWhileFramesWait)
 
 TEST_F(StreamTest, GivesUpWaitingWhenTold)
 {
-    const auto stream = Stream::create(detector);
-    StreamResult found;
+    const auto stream = AnomalyStream::create(detector);
+    AnomalyStreamResult found;
     EXPECT_FALSE(stream->pop(found, 0));
     EXPECT_FALSE(stream->pop(found, 0.02));
     stream->close();
@@ -292,10 +282,10 @@ TEST_F(StreamTest, GivesUpWaitingWhenTold)
 
 TEST_F(StreamTest, RefusesSenselessOptions)
 {
-    const auto sentence = [](const cv::Ptr<Detector>& with, const StreamOptions& given) -> std::string {
+    const auto sentence = [](const cv::Ptr<AnomalyDetector>& with, const AnomalyStreamOptions& given) -> std::string {
         try
         {
-            Stream::create(with, given);
+            AnomalyStream::create(with, given);
         }
         catch (const cv::Exception& error)
         {

@@ -140,7 +140,7 @@ protected:
     static void SetUpTestSuite()
     {
         folder = new TempFolder;
-        const auto trainer = Trainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(3, R"("score_metric":"scaled","tile":64,"tile_overlap":0.25)"));
+        const auto trainer = AnomalyTrainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(3, R"("score_metric":"scaled","tile":64,"tile_overlap":0.25)"));
         trainer->fit(4, [](size_t i) { return noise({200, 100}, i); });
         trainer->save(*folder / "m.agp");
     }
@@ -149,7 +149,7 @@ protected:
         delete folder;
         folder = nullptr;
     }
-    static cv::Ptr<Detector> detector() { return Detector::load(*folder / "m.agp", "fp32"); }
+    static cv::Ptr<AnomalyDetector> detector() { return AnomalyDetector::create(*folder / "m.agp", "fp32"); }
 
     static TempFolder* folder;
 };
@@ -157,8 +157,8 @@ TempFolder* TiledModel::folder = nullptr;
 
 TEST_F(TiledModel, KnowsItsTiles)
 {
-    EXPECT_EQ(detector()->tileSide(), 64);
-    EXPECT_EQ(detector()->tileOverlap(), 0.25);
+    EXPECT_EQ(detector()->getOptions().getTileSide(), 64);
+    EXPECT_EQ(detector()->getOptions().getTileOverlap(), 0.25);
 }
 
 TEST_F(TiledModel, AShiftedImageHasAShiftedMap)
@@ -168,8 +168,8 @@ TEST_F(TiledModel, AShiftedImageHasAShiftedMap)
     const cv::Mat wide = noise({64 + 6 * step, 64}, 7);
     const auto model = detector();
     cv::Mat left, right;
-    model->detect(wide.colRange(0, 64 + 5 * step), left, cv::noArray(), MAP_MODEL);
-    model->detect(wide.colRange(step, 64 + 6 * step), right, cv::noArray(), MAP_MODEL);
+    model->detect(wide.colRange(0, 64 + 5 * step), left, cv::noArray(), DetectOptions().setMapSize(MAP_MODEL));
+    model->detect(wide.colRange(step, 64 + 6 * step), right, cv::noArray(), DetectOptions().setMapSize(MAP_MODEL));
     const int moved = step * 24 / 64; // tinyConfig's input is 24 wide
     const int border = 24 + 8;        // a tile, and the Gaussian's reach
     ASSERT_EQ(left.size(), right.size());
@@ -185,7 +185,7 @@ TEST_F(TiledModel, AnImageOfOneTileIsInspectedAsEver)
         const auto model = detector();
         cv::Mat tiled, whole;
         const double score = model->detect(noise(size, 3), tiled).score;
-        model->setTiles(0);
+        model->setOptions(model->getOptions().setTiles(0));
         EXPECT_EQ(model->detect(noise(size, 3), whole).score, score) << size;
         EXPECT_EQ(cv::norm(tiled, whole, cv::NORM_INF), 0);
         EXPECT_EQ(tiled.size(), size);
@@ -197,7 +197,7 @@ TEST_F(TiledModel, TheScoreIsTheMapsMaximum)
     for (const cv::Size size : {cv::Size(200, 100), cv::Size(70, 64), cv::Size(300, 30)})
     {
         cv::Mat map, full;
-        const double score = detector()->detect(noise(size, 4), map, cv::noArray(), MAP_MODEL).score;
+        const double score = detector()->detect(noise(size, 4), map, cv::noArray(), DetectOptions().setMapSize(MAP_MODEL)).score;
         double most = 0;
         cv::minMaxLoc(map, nullptr, &most);
         EXPECT_FLOAT_EQ(static_cast<float>(score), static_cast<float>(most));
@@ -210,7 +210,7 @@ TEST_F(TiledModel, ABatchGivesWhatSingleImagesDo)
 {
     const std::vector<cv::Mat> images = {noise({200, 100}, 1), noise({50, 40}, 2), noise({64, 64}, 3), noise({90, 70}, 4)};
     std::vector<cv::Mat> maps;
-    const std::vector<Result> results = detector()->detectBatch(images, maps);
+    const std::vector<AnomalyResult> results = detector()->detectBatch(images, maps);
     for (size_t i = 0; i < images.size(); i++)
     {
         cv::Mat map;
@@ -221,10 +221,10 @@ TEST_F(TiledModel, ABatchGivesWhatSingleImagesDo)
 
 TEST_F(TiledModel, TopScoreIsThatOfTheBlendedMap)
 {
-    const auto trainer = Trainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(2, R"("score_metric":"scaled","tile":64,"score":"top1")"));
+    const auto trainer = AnomalyTrainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(2, R"("score_metric":"scaled","tile":64,"score":"top1")"));
     trainer->fit(4, [](size_t i) { return noise({200, 100}, i); });
     cv::Mat map;
-    const double score = trainer->detector()->detect(noise({200, 100}, 9), map, cv::noArray(), MAP_MODEL).score;
+    const double score = trainer->getDetector()->detect(noise({200, 100}, 9), map, cv::noArray(), DetectOptions().setMapSize(MAP_MODEL)).score;
     cv::Mat sorted;
     cv::sort(map.reshape(1, 1), sorted, cv::SORT_EVERY_ROW | cv::SORT_DESCENDING);
     EXPECT_NEAR(score, cv::mean(sorted.colRange(0, std::max(1, sorted.cols / 100)))[0], 1e-5);
@@ -246,7 +246,7 @@ TEST_F(TiledModel, RefusesTilesThatCannotBe)
     {
         try
         {
-            model->setTiles(bad.side, bad.overlap);
+            model->setOptions(model->getOptions().setTiles(bad.side, bad.overlap));
             ADD_FAILURE() << bad.part;
         }
         catch (const cv::Exception& error)
@@ -254,7 +254,7 @@ TEST_F(TiledModel, RefusesTilesThatCannotBe)
             EXPECT_THAT(error.what(), ::testing::HasSubstr(bad.part));
         }
     }
-    EXPECT_EQ(model->tileSide(), 64) << "what was refused changes nothing";
+    EXPECT_EQ(model->getOptions().getTileSide(), 64) << "what was refused changes nothing";
 }
 
 } // namespace

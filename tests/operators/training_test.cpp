@@ -1,4 +1,4 @@
-// Trainer::fit through the public interface, around a tiny backbone: several products, few pictures, regions, tiles, stopping.
+// AnomalyTrainer::fit through the public interface, around a tiny backbone: several products, few pictures, regions, tiles, stopping.
 #include "agpnet/agpnet.hpp"
 #include "models/agpnet/file.h"
 #include "operators/image/region.h"
@@ -50,9 +50,9 @@ std::string sentenceOf(const std::function<void()>& function)
 class Fit : public ::testing::Test
 {
 protected:
-    cv::Ptr<Trainer> trainer(int steps, const std::string& more = "") const { return Trainer::create(backbone_, test::tinyConfig(steps, more)); }
+    cv::Ptr<AnomalyTrainer> trainer(int steps, const std::string& more = "") const { return AnomalyTrainer::create(backbone_, test::tinyConfig(steps, more)); }
 
-    std::map<std::string, at::Tensor> tensorsOf(const cv::Ptr<Trainer>& trained) const
+    std::map<std::string, at::Tensor> tensorsOf(const cv::Ptr<AnomalyTrainer>& trained) const
     {
         trained->save(folder_ / "tensors.agp", false);
         std::map<std::string, at::Tensor> tensors;
@@ -70,29 +70,31 @@ TEST_F(Fit, SeveralProductsGetThresholdsOfTheirOwn)
     const auto model = trainer(4);
     model->fit({set("loud", 24, 0), set("quiet", 5, 100, 40)});
     model->save(folder_ / "m.agp");
-    const auto detector = Detector::load(folder_ / "m.agp");
-    EXPECT_THAT(detector->products(), ElementsAre("loud", "quiet"));
-    EXPECT_EQ(detector->product(), "");
-    const double all = detector->threshold();
-    detector->setProduct("loud");
-    const double loud = detector->threshold(), loudPixels = detector->pixelThreshold();
-    detector->setProduct("quiet");
-    EXPECT_NE(detector->threshold(), loud);
-    EXPECT_NE(detector->pixelThreshold(), loudPixels);
-    EXPECT_EQ(detector->detect(noise(3)).threshold, detector->threshold());
-    const double quiet = detector->threshold();
-    detector->setProduct("");
-    EXPECT_EQ(detector->threshold(), all);
+    const auto detector = AnomalyDetector::create(folder_ / "m.agp");
+    EXPECT_THAT(detector->getProducts(), ElementsAre("loud", "quiet"));
+    EXPECT_EQ(detector->getOptions().getProduct(), "");
+    const double all = detector->getThreshold();
+    const double loud = detector->getThreshold("loud"), loudPixels = detector->getPixelThreshold("loud");
+    const double quiet = detector->getThreshold("quiet");
+    EXPECT_NE(quiet, loud);
+    EXPECT_NE(detector->getPixelThreshold("quiet"), loudPixels);
+    detector->setOptions(DetectOptions().setProduct("quiet"));
+    EXPECT_EQ(detector->getOptions().getProduct(), "quiet");
+    EXPECT_EQ(detector->detect(noise(3)).threshold, quiet);
+    EXPECT_EQ(detector->detect(noise(3), cv::noArray(), cv::noArray(), DetectOptions().setProduct("loud")).threshold, loud) << "of one call alone";
+    EXPECT_EQ(detector->detect(noise(3)).threshold, quiet);
+    detector->setOptions(DetectOptions());
+    EXPECT_NE(all, 0);
     // each is judged as what it looks like
     for (const auto& [image, product, threshold] : {std::tuple{noise(3), "loud", loud}, {noise(103, {48, 40}, 40), "quiet", quiet}})
     {
-        const Result found = detector->detect(image);
+        const AnomalyResult found = detector->detect(image);
         EXPECT_EQ(found.product, product);
         EXPECT_EQ(found.threshold, threshold);
     }
-    EXPECT_THAT(sentenceOf([&] { detector->setProduct("soft"); }), HasSubstr("product is 'soft', expected one of loud, quiet"));
+    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setProduct("soft")); }), HasSubstr("product is 'soft', expected one of loud, quiet"));
 
-    const json scores = json::parse(detector->header()).at("scores");
+    const json scores = json::parse(detector->getHeader()).at("scores");
     ASSERT_EQ(scores.at("classes").size(), 2u);
     EXPECT_EQ(scores["classes"][0].at("name"), "loud");
     EXPECT_EQ(scores["classes"][0].at("from"), "held-back");
@@ -122,15 +124,15 @@ TEST_F(Fit, TheBitsOfSixteenBitImagesAreFoundAndKept)
 {
     const auto eight = trainer(4);
     eight->fit({set("", 12, 0)});
-    const double score = eight->detector()->detect(noise(100)).score;
+    const double score = eight->getDetector()->detect(noise(100)).score;
     for (const int bits : {10, 12, 14, 16})
     {
         const auto model = trainer(4);
         model->fit({deepSet(12, 0, bits)});
-        EXPECT_EQ(json::parse(model->config()).at("bits"), bits);
+        EXPECT_EQ(json::parse(model->getConfig()).at("bits"), bits);
         model->save(folder_ / "deep.agp");
-        const auto detector = Detector::load(folder_ / "deep.agp");
-        const json header = json::parse(detector->header()), values = header.at("training").at("values");
+        const auto detector = AnomalyDetector::create(folder_ / "deep.agp");
+        const json header = json::parse(detector->getHeader()), values = header.at("training").at("values");
         EXPECT_EQ(header.at("config").at("bits"), bits);
         EXPECT_EQ(values.at("bits"), bits);
         EXPECT_EQ(values.at("given"), false);
@@ -138,7 +140,7 @@ TEST_F(Fit, TheBitsOfSixteenBitImagesAreFoundAndKept)
         EXPECT_EQ(values.at("above"), 0);
         EXPECT_EQ(values.at("greatest"), (1 << bits) - 1);
         // the same pictures in finer steps: nearly the same training, whatever the bits
-        const Result found = detector->detect(deepNoise(100, bits));
+        const AnomalyResult found = detector->detect(deepNoise(100, bits));
         EXPECT_NEAR(found.score, score, 0.02 * score) << bits;
         EXPECT_EQ(found.warning, "");
         EXPECT_NEAR(detector->detect(noise(100)).score, score, 0.02 * score) << "8-bit images go on as they are";
@@ -154,20 +156,20 @@ TEST_F(Fit, TheBitsOfSixteenBitImagesAreFoundAndKept)
         }
     }
     // a model that has seen 8 bits alone takes all 16
-    EXPECT_NEAR(eight->detector()->detect(deepNoise(100, 16)).score, score, 0.02 * score);
-    EXPECT_THAT(eight->detector()->detect(deepNoise(100, 12)).warning, HasSubstr("it is dark, or of 12 bits"));
-    EXPECT_FALSE(json::parse(eight->detector()->header()).at("training").contains("values"));
+    EXPECT_NEAR(eight->getDetector()->detect(deepNoise(100, 16)).score, score, 0.02 * score);
+    EXPECT_THAT(eight->getDetector()->detect(deepNoise(100, 12)).warning, HasSubstr("it is dark, or of 12 bits"));
+    EXPECT_FALSE(json::parse(eight->getDetector()->getHeader()).at("training").contains("values"));
 }
 
 TEST_F(Fit, BitsThatAreGivenHold)
 {
     const auto model = trainer(2, R"("bits":12)");
     model->fit({deepSet(8, 0, 14)});
-    const json values = json::parse(model->record()).at("values");
-    EXPECT_EQ(json::parse(model->config()).at("bits"), 12);
+    const json values = json::parse(model->getRecord()).at("values");
+    EXPECT_EQ(json::parse(model->getConfig()).at("bits"), 12);
     EXPECT_EQ(values.at("given"), true);
     EXPECT_EQ(values.at("above"), 8);
-    EXPECT_THAT(model->detector()->detect(deepNoise(0, 14)).warning, HasSubstr("12 bits"));
+    EXPECT_THAT(model->getDetector()->detect(deepNoise(0, 14)).warning, HasSubstr("12 bits"));
     EXPECT_THAT(sentenceOf([&] { trainer(2, R"("bits":7)"); }), HasSubstr("'bits' is 7, expected 0 (found in the training's images) or 8 to 16"));
     EXPECT_THAT(sentenceOf([&] { trainer(2, R"("bits":17)"); }), HasSubstr("'bits' is 17"));
 }
@@ -177,11 +179,11 @@ TEST_F(Fit, BitsAreFoundAmongPicturesOfOtherDepths)
 {
     const auto model = trainer(4);
     model->fit({{"", 12, [](size_t i) { return i % 3 == 2 ? deepNoise(i, 12) : noise(i); }}});
-    EXPECT_EQ(json::parse(model->config()).at("bits"), 12);
+    EXPECT_EQ(json::parse(model->getConfig()).at("bits"), 12);
     const auto eight = trainer(4);
     eight->fit({set("", 12, 0)});
-    const double score = eight->detector()->detect(noise(100)).score;
-    EXPECT_NEAR(model->detector()->detect(noise(100)).score, score, 0.02 * score);
+    const double score = eight->getDetector()->detect(noise(100)).score;
+    EXPECT_NEAR(model->getDetector()->detect(noise(100)).score, score, 0.02 * score);
 }
 
 TEST_F(Fit, AResumedTrainingKeepsTheBits)
@@ -191,30 +193,30 @@ TEST_F(Fit, AResumedTrainingKeepsTheBits)
     const auto begun = trainer(4);
     EXPECT_FALSE(begun->fit({deepSet(8, 0, 10)}, [](const TrainProgress& at) { return at.step < 2; }));
     begun->saveState(folder_ / "state");
-    const auto resumed = Trainer::resume(folder_ / "state");
-    EXPECT_EQ(json::parse(resumed->config()).at("bits"), 10);
+    const auto resumed = AnomalyTrainer::resume(folder_ / "state");
+    EXPECT_EQ(json::parse(resumed->getConfig()).at("bits"), 10);
     EXPECT_TRUE(resumed->fit({deepSet(8, 0, 10)}));
-    EXPECT_EQ(json::parse(resumed->record()).at("values"), json::parse(whole->record()).at("values"));
-    EXPECT_EQ(resumed->detector()->detect(deepNoise(50, 10)).score, whole->detector()->detect(deepNoise(50, 10)).score);
+    EXPECT_EQ(json::parse(resumed->getRecord()).at("values"), json::parse(whole->getRecord()).at("values"));
+    EXPECT_EQ(resumed->getDetector()->detect(deepNoise(50, 10)).score, whole->getDetector()->detect(deepNoise(50, 10)).score);
 }
 
 TEST_F(Fit, StepsTakeTheBitsOfTheFirstBatch)
 {
     const auto model = trainer(3);
     model->step(std::vector<cv::Mat>{deepNoise(0, 12), deepNoise(1, 12)});
-    EXPECT_EQ(json::parse(model->config()).at("bits"), 12);
+    EXPECT_EQ(json::parse(model->getConfig()).at("bits"), 12);
     EXPECT_THAT(sentenceOf([&] { model->step(std::vector<cv::Mat>{deepNoise(0, 14)}); }),
                 HasSubstr("an image holds values up to 16383, more than the 12 bits of the first batch"));
-    EXPECT_EQ(model->stepsDone(), 1);
+    EXPECT_EQ(model->getStepsDone(), 1);
 }
 
 TEST_F(Fit, OneProductNeedsNoName)
 {
     const auto model = trainer(1);
     model->fit({set("", 3, 0)});
-    EXPECT_TRUE(model->detector()->products().empty());
-    EXPECT_THAT(sentenceOf([&] { model->detector()->setProduct("a"); }), HasSubstr("expected none: the model was trained for one product"));
-    EXPECT_FALSE(json::parse(model->detector()->header()).at("scores").contains("classes"));
+    EXPECT_TRUE(model->getDetector()->getProducts().empty());
+    EXPECT_THAT(sentenceOf([&] { model->getDetector()->setOptions(DetectOptions().setProduct("a")); }), HasSubstr("expected none: the model was trained for one product"));
+    EXPECT_FALSE(json::parse(model->getDetector()->getHeader()).at("scores").contains("classes"));
 }
 
 TEST_F(Fit, RefusesProductsThatCannotBeToldApart)
@@ -239,14 +241,14 @@ TEST_F(Fit, StoppedAnywhereItGoesOnExactly)
             const auto first = trainer(9, config);
             ASSERT_FALSE(first->fit(products, [&](const TrainProgress& at) { return at.step < stop; }));
             first->saveState(folder_ / "half.state");
-            const auto second = Trainer::resume(folder_ / "half.state");
-            EXPECT_EQ(second->stepsDone(), stop);
+            const auto second = AnomalyTrainer::resume(folder_ / "half.state");
+            EXPECT_EQ(second->getStepsDone(), stop);
             ASSERT_TRUE(second->fit(products));
             const auto found = tensorsOf(second);
             ASSERT_EQ(found.size(), expected.size());
             for (const auto& [name, tensor] : expected)
                 EXPECT_TRUE(tensor.equal(found.at(name))) << name << " after a stop at step " << stop << " with " << config;
-            EXPECT_EQ(second->detector()->threshold(), whole->detector()->threshold());
+            EXPECT_EQ(second->getDetector()->getThreshold(), whole->getDetector()->getThreshold());
         }
     }
 }
@@ -256,10 +258,10 @@ TEST_F(Fit, AStateGoesOnOnlyWithAsManyPictures)
     const auto first = trainer(4);
     first->fit({set("a", 5, 0), set("b", 6, 0)}, [](const TrainProgress&) { return false; });
     first->saveState(folder_ / "half.state");
-    const auto second = Trainer::resume(folder_ / "half.state");
+    const auto second = AnomalyTrainer::resume(folder_ / "half.state");
     EXPECT_THAT(sentenceOf([&] { second->fit({set("a", 5, 0), set("b", 7, 0)}); }), HasSubstr("cannot go on with"));
     EXPECT_THAT(sentenceOf([&] { second->fit({set("a", 5, 0), set("c", 6, 0)}); }), HasSubstr("cannot go on with"));
-    EXPECT_EQ(second->stepsDone(), 1);
+    EXPECT_EQ(second->getStepsDone(), 1);
 }
 
 TEST_F(Fit, TheStateMayBeSavedFromWithin)
@@ -268,7 +270,7 @@ TEST_F(Fit, TheStateMayBeSavedFromWithin)
     int saved = 0;
     model->fit({set("", 3, 0)}, [&](const TrainProgress& at) {
         model->saveState(folder_ / "now.state");
-        EXPECT_EQ(Trainer::resume(folder_ / "now.state")->stepsDone(), at.step);
+        EXPECT_EQ(AnomalyTrainer::resume(folder_ / "now.state")->getStepsDone(), at.step);
         saved++;
         return true;
     });
@@ -278,19 +280,19 @@ TEST_F(Fit, TheStateMayBeSavedFromWithin)
 TEST_F(Fit, FewShotsTrainOnAllAndSayWhereThresholdsComeFrom)
 {
     const auto model = trainer(4, R"("shots":3)");
-    EXPECT_EQ(json::parse(model->config()).at("augment"), json::array({"few-shot"}));
+    EXPECT_EQ(json::parse(model->getConfig()).at("augment"), json::array({"few-shot"}));
     std::set<size_t> read;
     model->fit(40, [&](size_t i) {
         read.insert(i);
         return noise(i);
     });
     EXPECT_EQ(read.size(), 3u) << "and no other picture was looked at";
-    const json record = json::parse(model->record());
+    const json record = json::parse(model->getRecord());
     EXPECT_EQ(record.at("images"), 3);
     EXPECT_EQ(record.at("images_held_back"), 0);
     const auto chosen = record.at("sets").at(0).at("chosen").get<std::set<size_t>>();
     EXPECT_EQ(chosen, read);
-    const json scores = json::parse(model->detector()->header()).at("scores");
+    const json scores = json::parse(model->getDetector()->getHeader()).at("scores");
     EXPECT_EQ(scores.at("from"), "augmented");
     EXPECT_EQ(scores.at("count"), 48);
     EXPECT_GT(scores.at("deviation"), 0.0);
@@ -315,13 +317,13 @@ TEST_F(Fit, ARegionOfInterestBelongsToTheModel)
     model->fit({set("", 4, 0)});
     everywhere->fit({set("", 4, 0)});
     cv::Mat map, full, mask;
-    const Result result = model->detector()->detect(noise(9), map, mask);
+    const AnomalyResult result = model->getDetector()->detect(noise(9), map, mask);
     EXPECT_GT(cv::countNonZero(map.colRange(0, 24)), 0);
     EXPECT_EQ(cv::countNonZero(map.colRange(25, 48)), 0);
     // the same decoder; elsewhere its map is the same, and thresholds are those of the inside
-    everywhere->detector()->detect(noise(9), full);
+    everywhere->getDetector()->detect(noise(9), full);
     EXPECT_EQ(cv::norm(map.colRange(0, 23), full.colRange(0, 23), cv::NORM_INF), 0);
-    EXPECT_LE(model->detector()->threshold(), everywhere->detector()->threshold() * 1.2);
+    EXPECT_LE(model->getDetector()->getThreshold(), everywhere->getDetector()->getThreshold() * 1.2);
     EXPECT_GT(result.score, 0);
 }
 
@@ -329,35 +331,35 @@ TEST_F(Fit, ARegionOfInterestCanBeSet)
 {
     const auto model = trainer(2);
     model->fit({set("", 4, 0)});
-    const auto detector = model->detector();
+    const auto detector = model->getDetector();
     cv::Mat full, byMask, byShares, byPixels;
     const double score = detector->detect(noise(9), full).score;
 
     cv::Mat mask = cv::Mat::zeros(40, 48, CV_8U);
     mask(cv::Rect(24, 10, 24, 30)) = 7;
-    detector->setRegionOfInterest(mask);
+    detector->setOptions(detector->getOptions().setRegionOfInterest(mask));
     const double inside = detector->detect(noise(9), byMask).score;
     EXPECT_LE(inside, score);
     EXPECT_EQ(cv::countNonZero(byMask(cv::Rect(0, 0, 24, 40))), 0);
     EXPECT_GT(cv::countNonZero(byMask(cv::Rect(26, 12, 20, 26))), 500);
 
-    detector->setRegionPolygons({{{0.5f, 0.25f}, {1, 0.25f}, {1, 1}, {0.5f, 1}}});
+    detector->setOptions(detector->getOptions().setRegionPolygons({{{0.5f, 0.25f}, {1, 0.25f}, {1, 1}, {0.5f, 1}}}));
     const double shares = detector->detect(noise(9), byShares).score;
-    detector->setRegionPolygons({{{24, 10}, {48, 10}, {48, 40}, {24, 40}}}, {48, 40});
+    detector->setOptions(detector->getOptions().setRegionPolygons({{{24, 10}, {48, 10}, {48, 40}, {24, 40}}}, {48, 40}));
     EXPECT_EQ(detector->detect(noise(9), byPixels).score, shares);
     EXPECT_EQ(cv::norm(byShares, byPixels, cv::NORM_INF), 0);
     EXPECT_LT(cv::countNonZero((byMask > 0) != (byShares > 0)), 80) << "but for the border";
 
-    detector->setRegionOfInterest(cv::noArray());
+    detector->setOptions(detector->getOptions().setRegionOfInterest(cv::noArray()));
     EXPECT_EQ(detector->detect(noise(9)).score, score);
-    EXPECT_THAT(sentenceOf([&] { detector->setRegionOfInterest(cv::Mat::ones(4, 4, CV_32F)); }), HasSubstr("CV_32FC1, expected CV_8UC1"));
-    EXPECT_THAT(sentenceOf([&] { detector->setRegionOfInterest(cv::Mat::zeros(4, 5, CV_8U)); }), HasSubstr("the mask of 5x4 is 0 everywhere"));
-    EXPECT_THAT(sentenceOf([&] { detector->setRegionPolygons({{{0, 0}, {1, 1}}}); }), HasSubstr("polygon 0 has 2 points"));
-    EXPECT_THAT(sentenceOf([&] { detector->setRegionPolygons({{{0, 0}, {1, 1}, {3, 1}}}); }), HasSubstr("the point (3, 1)"));
+    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setRegionOfInterest(cv::Mat::ones(4, 4, CV_32F))); }), HasSubstr("CV_32FC1, expected CV_8UC1"));
+    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setRegionOfInterest(cv::Mat::zeros(4, 5, CV_8U))); }), HasSubstr("the mask of 5x4 is 0 everywhere"));
+    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setRegionPolygons({{{0, 0}, {1, 1}}})); }), HasSubstr("polygon 0 has 2 points"));
+    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setRegionPolygons({{{0, 0}, {1, 1}, {3, 1}}})); }), HasSubstr("the point (3, 1)"));
     EXPECT_EQ(detector->detect(noise(9)).score, score) << "what was refused changes nothing";
 }
 
-TEST(Region, PolygonsAreEvenOdd)
+TEST(AnomalyRegion, PolygonsAreEvenOdd)
 {
     const Polygon outer = {{0, 0}, {1, 0}, {1, 1}, {0, 1}}, inner = {{0.25, 0.25}, {0.75, 0.25}, {0.75, 0.75}, {0.25, 0.75}};
     RegionOfInterest region{{outer, inner}, {}};
@@ -369,7 +371,7 @@ TEST(Region, PolygonsAreEvenOdd)
     EXPECT_GE(cv::countNonZero(region.at({8, 8})), 1) << "a region smaller than a pixel is the pixel it lies in";
 }
 
-TEST(Region, ScoreIsThatOfTheInside)
+TEST(AnomalyRegion, ScoreIsThatOfTheInside)
 {
     cv::Mat map(20, 20, CV_32F);
     cv::RNG(1).fill(map, cv::RNG::UNIFORM, 0, 1);
@@ -396,7 +398,7 @@ TEST(Region, ScoreIsThatOfTheInside)
     }
 }
 
-TEST(Region, IsReadFromText)
+TEST(AnomalyRegion, IsReadFromText)
 {
     const auto polygons = polygonsFromText(" 0.1,0.2 1,0 0.5,0.5 ; 3,4 5,6 7,8 9,1");
     ASSERT_EQ(polygons.size(), 2u);

@@ -2,7 +2,7 @@
 // tests/package.
 #include "agpnet/c_api.h"
 
-#include "agpnet/trainer.hpp"
+#include "agpnet/anomaly_trainer.hpp"
 #include "tests/support/tiny_backbone.h"
 
 #include <array>
@@ -20,7 +20,7 @@ protected:
     static void SetUpTestSuite()
     {
         const test::TempFolder folder;
-        const cv::Ptr<Trainer> trainer = Trainer::create(test::writeTinyBackbone(folder), test::tinyConfig(2));
+        const cv::Ptr<AnomalyTrainer> trainer = AnomalyTrainer::create(test::writeTinyBackbone(folder), test::tinyConfig(2));
         const auto picture = [](size_t i)
         {
             cv::Mat image(40, 48, CV_8UC3);

@@ -1,7 +1,7 @@
 // Threads share detectors, load and drop them, and replace their files: each gets what it would have got alone.
-#include "agpnet/detector.hpp"
+#include "agpnet/anomaly_detector.hpp"
 #include "agpnet/stages.hpp"
-#include "agpnet/trainer.hpp"
+#include "agpnet/anomaly_trainer.hpp"
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/ATen.h>
@@ -32,10 +32,10 @@ protected:
         const std::string backbone = test::writeTinyBackbone(*folder);
         for (int i = 0; i < models; i++)
         {
-            const auto trainer = Trainer::create(backbone, test::tinyConfig(2, "\"seed\":" + std::to_string(i)));
+            const auto trainer = AnomalyTrainer::create(backbone, test::tinyConfig(2, "\"seed\":" + std::to_string(i)));
             trainer->fit(4, [](size_t n) { return picture(static_cast<int>(n)); });
             trainer->save(path(i));
-            const auto detector = Detector::load(path(i), "fp32");
+            const auto detector = AnomalyDetector::create(path(i), "fp32");
             for (int n = 0; n < pictures; n++)
                 alone[i][n] = detector->detect(picture(n)).score;
         }
@@ -83,11 +83,11 @@ TEST(HostThreads, AProgramThatAllowsOneThreadGetsNoOthers)
     at::ones({1}).requires_grad_(true).sum().backward(); // some LibTorches have a thread that waits for other devices' gradients
     const size_t before = threadsNow();
     const test::TempFolder folder;
-    const auto trainer = Trainer::create(test::writeTinyBackbone(folder), test::tinyConfig(2));
+    const auto trainer = AnomalyTrainer::create(test::writeTinyBackbone(folder), test::tinyConfig(2));
     cv::Mat picture(300, 260, CV_8UC3, cv::Scalar::all(90)), map;
     trainer->fit(4, [&](size_t) { return picture; });
     trainer->save(folder / "m.agp");
-    const auto detector = Detector::load(folder / "m.agp");
+    const auto detector = AnomalyDetector::create(folder / "m.agp");
     for (int i = 0; i < 3; i++)
         detector->detect(picture, map);
     EXPECT_EQ(threadsNow(), before);
@@ -99,7 +99,7 @@ TEST(HostThreads, AProgramThatAllowsOneThreadGetsNoOthers)
 
 TEST_F(Concurrency, OneDetectorServesManyThreads)
 {
-    const auto detector = Detector::load(path(0), "fp32");
+    const auto detector = AnomalyDetector::create(path(0), "fp32");
     inThreads(8,
               [&](int thread)
               {
@@ -119,13 +119,13 @@ TEST_F(Concurrency, ManyDetectorsDoNotDisturbEachOther)
               [&](int thread)
               {
                   const int model = thread % models;
-                  const auto detector = Detector::load(path(model), "fp32");
-                  detector->setSensitivity(1 + thread); // one's settings are not the other's, though they share the model
+                  const auto detector = AnomalyDetector::create(path(model), "fp32");
+                  detector->setOptions(detector->getOptions().setSensitivity(1 + thread)); // one's settings are not the other's, though they share the model
                   for (int n = 0; n < pictures; n++)
                   {
-                      const Result result = detector->detect(picture(n));
+                      const AnomalyResult result = detector->detect(picture(n));
                       EXPECT_EQ(result.score, alone[model][n]);
-                      EXPECT_DOUBLE_EQ(result.threshold, detector->threshold() / (1 + thread));
+                      EXPECT_DOUBLE_EQ(result.threshold, detector->getThreshold() / (1 + thread));
                   }
               });
 }
@@ -138,12 +138,12 @@ TEST_F(Concurrency, StormsOfLoadingAndDroppingAreHarmless)
                   for (int i = 0; i < 15; i++)
                   {
                       const int model = (thread + i) % models;
-                      const auto detector = Detector::load(path(model), "fp32");
+                      const auto detector = AnomalyDetector::create(path(model), "fp32");
                       if (i % 3 == 0)
                       {
                           EXPECT_EQ(detector->detect(picture(0)).score, alone[model][0]);
                       }
-                      EXPECT_THROW(Detector::load(folder->path() / "none.agp"), cv::Exception);
+                      EXPECT_THROW(AnomalyDetector::create(folder->path() / "none.agp"), cv::Exception);
                   }
               });
 }
@@ -170,7 +170,7 @@ TEST_F(Concurrency, AFileThatIsReplacedIsReadWholeOldOrNew)
               {
                   do
                   {
-                      const double score = Detector::load(shared, "fp32")->detect(picture(0)).score;
+                      const double score = AnomalyDetector::create(shared, "fp32")->detect(picture(0)).score;
                       EXPECT_TRUE(score == alone[0][0] || score == alone[1][0] || score == alone[2][0]) << score;
                   } while (!done);
               });

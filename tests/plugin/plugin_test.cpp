@@ -138,7 +138,7 @@ protected:
         loadPlugin(AGPNET_PLUGIN_PATH);
         folder = new TempFolder;
         backbone = test::writeTinyBackbone(*folder);
-        const auto trainer = Trainer::create(backbone, test::tinyConfig(3));
+        const auto trainer = AnomalyTrainer::create(backbone, test::tinyConfig(3));
         trainer->fit(6, [](size_t i) { return picture(static_cast<uint64_t>(i)); });
         model = *folder / "m.agp";
         trainer->save(model);
@@ -229,9 +229,9 @@ TEST_F(Doors, Heatmap)
 TEST_F(Doors, DetectAndTheStagesGiveTheDetectorsScore)
 {
     // blobFromImage() of some versions differs from the detector's own path by a last bit, which bfloat16 can make a step of
-    const auto detector = Detector::load(model, "fp32");
+    const auto detector = AnomalyDetector::create(model, "fp32");
     cv::Mat map, mask;
-    const Result expected = detector->detect(picture(1), map, mask);
+    const AnomalyResult expected = detector->detect(picture(1), map, mask);
 
     cv::dnn::LayerParams params;
     params.set("model", cv::String(model));
@@ -290,7 +290,7 @@ TEST_F(Doors, DetectAndTheStagesGiveTheDetectorsScore)
 TEST_F(Doors, DetectLooksWhereAndHowItIsTold)
 {
     // two products and tiles, so that every attribute has something to choose
-    const auto trainer = Trainer::create(backbone, test::tinyConfig(2, R"("tile":40)"));
+    const auto trainer = AnomalyTrainer::create(backbone, test::tinyConfig(2, R"("tile":40)"));
     trainer->fit({{"a", 3, [](size_t i) { return picture(i); }}, {"b", 3, [](size_t i) { return picture(100 + i, {90, 60}); }}});
     const std::string tiled = *folder / "tiled.agp";
     trainer->save(tiled);
@@ -299,22 +299,21 @@ TEST_F(Doors, DetectLooksWhereAndHowItIsTold)
     struct Case
     {
         const char* name;
-        std::function<void(Detector&)> set;
+        DetectOptions options;
         std::map<std::string, c10::IValue> attributes;
     };
-    for (const Case& c : {Case{"as trained", [](Detector&) {}, {}},
-                          Case{"whole", [](Detector& d) { d.setTiles(0); }, {{"tile", 0}}},
-                          Case{"other tiles", [](Detector& d) { d.setTiles(50, 0.5); }, {{"tile", 50}, {"tile_overlap", 0.5}}},
-                          Case{"region in shares", [](Detector& d) { d.setRegionPolygons({{{0, 0}, {0.5f, 0}, {0.5f, 1}, {0, 1}}}); }, {{"roi", "0,0 0.5,0 0.5,1 0,1"}}},
-                          Case{"region in pixels", [](Detector& d) { d.setRegionPolygons({{{0, 0}, {60, 0}, {60, 70}, {0, 70}}}, {120, 70}); }, {{"roi", "0,0 60,0 60,70 0,70"}}},
-                          Case{"product", [](Detector& d) { d.setProduct("b"); }, {{"product", "b"}}},
-                          Case{"thresholds", [](Detector& d) { d.setThreshold(0.2); d.setPixelThreshold(0.3); }, {{"threshold", 0.2}, {"pixel_threshold", 0.3}}},
-                          Case{"sensitivity", [](Detector& d) { d.setSensitivity(1.5); }, {{"sensitivity", 1.5}}}})
+    for (const Case& c : {Case{"as trained", DetectOptions(), {}},
+                          Case{"whole", DetectOptions().setTiles(0), {{"tile", 0}}},
+                          Case{"other tiles", DetectOptions().setTiles(50, 0.5), {{"tile", 50}, {"tile_overlap", 0.5}}},
+                          Case{"region in shares", DetectOptions().setRegionPolygons({{{0, 0}, {0.5f, 0}, {0.5f, 1}, {0, 1}}}), {{"roi", "0,0 0.5,0 0.5,1 0,1"}}},
+                          Case{"region in pixels", DetectOptions().setRegionPolygons({{{0, 0}, {60, 0}, {60, 70}, {0, 70}}}, {120, 70}), {{"roi", "0,0 60,0 60,70 0,70"}}},
+                          Case{"product", DetectOptions().setProduct("b"), {{"product", "b"}}},
+                          Case{"thresholds", DetectOptions().setThreshold(0.2).setPixelThreshold(0.3), {{"threshold", 0.2}, {"pixel_threshold", 0.3}}},
+                          Case{"sensitivity", DetectOptions().setSensitivity(1.5), {{"sensitivity", 1.5}}}})
     {
-        const auto detector = Detector::load(tiled, "fp32");
-        c.set(*detector);
+        const auto detector = AnomalyDetector::create(tiled, "fp32");
         cv::Mat map, mask;
-        const Result expected = detector->detect(image, map, mask);
+        const AnomalyResult expected = detector->detect(image, map, mask, c.options);
         cv::dnn::LayerParams params;
         params.set("model", cv::String(tiled));
         params.set("precision", cv::String("fp32"));
@@ -358,7 +357,7 @@ TEST_F(Doors, DetectLooksWhereAndHowItIsTold)
 TEST_F(Doors, TrainTakesTheSameStepsThroughEveryDoor)
 {
     const cv::Mat batch = cv::dnn::blobFromImages(std::vector<cv::Mat>{picture(1), picture(2)}, 1 / 255., {}, {}, true);
-    const auto trainer = Trainer::create(backbone, test::tinyConfig(3));
+    const auto trainer = AnomalyTrainer::create(backbone, test::tinyConfig(3));
     std::vector<double> expected;
     for (int i = 0; i < 3; i++)
         expected.push_back(trainer->stepBlob(batch));
@@ -381,9 +380,9 @@ TEST_F(Doors, TrainTakesTheSameStepsThroughEveryDoor)
         EXPECT_NEAR(throughTorch("Train", {tensorOf(batch)}, attributes)[0].toTensor().item<double>(), expected[static_cast<size_t>(i)], 1e-5);
     }
     trainer->save(*folder / "trainer.agp");
-    const double score = Detector::load(*folder / "trainer.agp")->detect(picture(5)).score;
-    EXPECT_NEAR(Detector::load(*folder / "net.agp")->detect(picture(5)).score, score, 1e-4);
-    EXPECT_NEAR(Detector::load(*folder / "torch.agp")->detect(picture(5)).score, score, 1e-4);
+    const double score = AnomalyDetector::create(*folder / "trainer.agp")->detect(picture(5)).score;
+    EXPECT_NEAR(AnomalyDetector::create(*folder / "net.agp")->detect(picture(5)).score, score, 1e-4);
+    EXPECT_NEAR(AnomalyDetector::create(*folder / "torch.agp")->detect(picture(5)).score, score, 1e-4);
     net.setInput(batch);
     EXPECT_THAT(opencvMessage([&] { net.forward(); }), HasSubstr("complete after 3 steps"));
 }

@@ -17,13 +17,13 @@ ROOMS = [
     "models/weights", "models/device", "models/kernels", "models/attention", "models/layers", "models/onnx", "models/backbones", "models/model_file",
     "models/thresholds", "models/training", "models/agpnet/decoder", "models/agpnet",
     "operators/core", "operators/image", "operators/stages", "operators/training", "operators/agpnet/inspection", "operators/agpnet/training",
-    "operators/agpnet/export", "operators/agpnet",
+    "operators/agpnet/export", "operators/agpnet", "operators/agpnet/operators",
     "operators",  # the registry: all families put together
     "plugin",
     "apps/datasets", "apps/evaluation", "apps/report", "apps/demo", "apps/tune", "apps/cli",
 ]
 ABOVE_FAMILIES = ("operators", "plugin", "apps/tune", "apps/cli")
-FAMILY_HEADERS = {"agpnet": ("calibration.hpp", "detector.hpp", "stream.hpp", "trainer.hpp")}  # in include/agpnet
+FAMILY_HEADERS = {"agpnet": ("anomaly_calibration.hpp", "anomaly_detector.hpp", "anomaly_stream.hpp", "anomaly_trainer.hpp")}  # in include/agpnet
 
 
 def room_of(path):

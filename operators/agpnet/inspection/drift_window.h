@@ -1,7 +1,7 @@
 // The drift check over the last pictures.
 #pragma once
 
-#include "agpnet/detector.hpp"
+#include "agpnet/anomaly_detector.hpp"
 
 #include <cstddef>
 #include <deque>

@@ -21,7 +21,7 @@ std::vector<double> scoresOf(const AgpNet& net, const std::vector<at::Tensor>& v
 {
     std::vector<double> scores;
     for (const at::Tensor& view : views) // one by one: what is kept of a batch would be large
-        scores.push_back(findingsIn(net, view.to(net.device())).maps.scores.item<double>());
+        scores.push_back(anomalyMaps(net, view.to(net.device())).scores.item<double>());
     return scores;
 }
 

@@ -1,7 +1,7 @@
 // The pictures of a training: which comes when, what of it is shown, and its features, computed once.
 #pragma once
 
-#include "agpnet/trainer.hpp"
+#include "agpnet/anomaly_trainer.hpp"
 #include "models/agpnet/training.h"
 #include "operators/agpnet/training/feature_store.h"
 #include "operators/image/tiles.h"

@@ -1,9 +1,8 @@
 #include "common/error.h"
 #include "models/device/device.h"
 #include "models/device/team.h"
-#include "operators/agpnet/inspection/inference.h"
-#include "operators/agpnet/operators.h"
-#include "operators/image/preprocess.h"
+#include "operators/agpnet/inspection/decision.h"
+#include "operators/agpnet/operators/operators.h"
 #include "operators/core/view_tensor.h"
 
 #include <ATen/ATen.h>
@@ -18,8 +17,8 @@ class Detect final : public Operator
 {
 public:
     explicit Detect(const Attributes& attributes)
-        : model_(attributes.text("model")), precision_(attributes.text("precision")), product_(attributes.text("product")),
-          sensitivity_(attributes.real("sensitivity")), threshold_(attributes.real("threshold")), pixelThreshold_(attributes.real("pixel_threshold")), tile_(static_cast<int>(attributes.integer("tile"))),
+        : model_(attributes.text("model")), precision_(attributes.text("precision")),
+          thresholds_{attributes.text("product"), attributes.real("sensitivity"), attributes.real("threshold"), attributes.real("pixel_threshold")}, tile_(static_cast<int>(attributes.integer("tile"))),
           overlap_(attributes.real("tile_overlap")), threads_(static_cast<int>(attributes.integer("threads"))), device_(attributes.text("device")), polygons_(parsedPolygons(attributes.text("roi")))
     {
         require(tile_ <= 0 || tile_ >= leastTile, "Detect: attribute 'tile' is {}, expected -1 (as the model), 0 (off) or at least {}", tile_, leastTile);
@@ -40,6 +39,7 @@ public:
 
     void run(const std::vector<stages::View>& in, const std::vector<stages::View>& out, const stages::Device& device) override
     {
+        const c10::InferenceMode inference;
         const Team::Scope scope(threads_);
         const at::Device given = torchDeviceOf("Detect", device), where = device_.empty() ? given : deviceNamed(device_);
         if (!inference_ || inference_->net().device() != where)
@@ -52,68 +52,75 @@ public:
             checkBlob(images, "Detect: image");
         const cv::Size size(static_cast<int>(images.size(3)), static_cast<int>(images.size(2)));
         const Inspection inspection = inspectionFor(size);
-        if (TileGrid(size, inspection.tiling).size() == 1 && inspection.region.empty())
-            return inspectWhole(images, where, out);
-        require(given.is_cpu(), "Detect: tiles and regions of interest take images in host memory, found images on {}", given.str());
-        std::vector<Frame> frames;
-        for (const at::Tensor& image : images.split(1))
-            frames.emplace_back(image);
-        const std::vector<Inspected> found = inference_->inspect(frames, inspection);
-        for (size_t i = 0; i < found.size(); i++)
-        {
-            const auto n = static_cast<int64_t>(i);
-            cv::Mat map = mapAt(found[i].map, size, inspection.region);
-            const at::Tensor tensor = at::from_blob(map.data, {1, size.height, size.width}, at::kFloat);
-            tensorOf(out[0])[n].copy_(tensor);
-            if (out.size() > 1)
-                tensorOf(out[1])[n].fill_(found[i].score);
-            const auto limit = [&](const at::Tensor& ofProducts) { return ofProducts[found[i].product].item<double>(); };
-            if (out.size() > 2)
-                tensorOf(out[2])[n].copy_(tensor.gt(limit(limits_.pixelThreshold)));
-            if (out.size() > 3)
-                tensorOf(out[3])[n].fill_(calibrated(found[i].score, limit(limits_.threshold), limit(limits_.steepness)));
-        }
+        require(given.is_cpu() || inspection.isWhole(size), "Detect: tiles and regions of interest take images in host memory, found images on {}", given.str());
+        give(inspection.isWhole(size) ? predictWhole(images, size) : predictEach(images, size, inspection), out, given);
     }
 
 private:
     static constexpr int leastTile = 32;
 
-    /// Thresholds, sensitivity included, and steepness for each product that an image may be found to be of: [products], float32.
-    struct Limits
+    /// Of all images, on the model's device or, with tiles or a region, on the host.
+    struct Batch
+    {
+        at::Tensor maps;   ///< [N, 1, H, W] at the images' size
+        at::Tensor scores; ///< [N, 1, 1, 1]
+        at::Tensor products; ///< [N]
+    };
+
+    /// With images where the model is, nothing passes through the host, and nothing waits.
+    Batch predictWhole(const at::Tensor& images, cv::Size size) const
+    {
+        const Reconstruction reconstruction = inference_->net().reconstruct(resized(images, inference_->inputSize()).to(inference_->net().device()));
+        const AnomalyMaps found = anomalyMaps(inference_->config(), reconstruction);
+        return {resized(found.maps, size), found.scores.view({-1, 1, 1, 1}), reconstruction.product};
+    }
+
+    Batch predictEach(const at::Tensor& images, cv::Size size, const Inspection& inspection) const
+    {
+        std::vector<Frame> frames;
+        for (const at::Tensor& image : images.split(1))
+            frames.emplace_back(image);
+        Batch batch{at::empty({images.size(0), 1, size.height, size.width}), at::empty({images.size(0), 1, 1, 1}), at::empty({images.size(0)}, at::kLong)};
+        int64_t n = 0;
+        for (const Prediction& prediction : inference_->predict(frames, inspection))
+        {
+            cv::Mat map = mapAt(onHost(prediction.map), size, inspection.region);
+            batch.maps[n].copy_(at::from_blob(map.data, {1, size.height, size.width}, at::kFloat));
+            batch.scores[n].fill_(prediction.evidence.score);
+            batch.products[n++].fill_(prediction.evidence.product);
+        }
+        return batch;
+    }
+
+    /// limitsOf() each product that an image may be found to be of: [products], float32.
+    struct LimitsOfProducts
     {
         at::Tensor threshold, pixelThreshold, steepness;
     };
 
-    Limits limitsOn(at::Device where) const
+    LimitsOfProducts limitsOn(at::Device where) const
     {
         std::vector<float> threshold, pixelThreshold, steepness;
         for (int64_t product = 0; product < inference_->net().products(); product++)
         {
-            const ScoreStatistics& normal = inference_->scores(product_, product);
-            threshold.push_back(static_cast<float>((threshold_ > 0 ? threshold_ : normal.threshold.value) / sensitivity_));
-            pixelThreshold.push_back(static_cast<float>((pixelThreshold_ > 0 ? pixelThreshold_ : normal.pixelThreshold.value) / sensitivity_));
-            steepness.push_back(static_cast<float>(steepnessFor(normal.median, normal.threshold.value)));
+            const Limits limits = limitsOf(*inference_, thresholds_, product);
+            threshold.push_back(static_cast<float>(limits.threshold));
+            pixelThreshold.push_back(static_cast<float>(limits.pixelThreshold));
+            steepness.push_back(static_cast<float>(limits.steepness));
         }
         return {at::tensor(threshold).to(where), at::tensor(pixelThreshold).to(where), at::tensor(steepness).to(where)};
     }
 
-    /// Everything where the model is. With images there too, nothing passes through the host, and nothing is waited for.
-    void inspectWhole(const at::Tensor& images, at::Device where, const std::vector<stages::View>& out) const
+    void give(const Batch& batch, const std::vector<stages::View>& out, at::Device given) const
     {
-        const c10::InferenceMode inference;
-        const Reconstruction reconstruction = inference_->net().reconstruct(resized(images, inference_->inputSize()).to(where));
-        const AnomalyMaps found = anomalyMaps(inference_->config(), reconstruction);
-        const at::Tensor score = found.scores.view({-1, 1, 1, 1});
-        const at::Tensor map = resized(found.maps, cv::Size(static_cast<int>(images.size(3)), static_cast<int>(images.size(2))));
-        const auto given = [&](size_t i) { return tensorOf(out[i], images.device()); };
-        const auto limit = [&](const at::Tensor& ofProducts) { return ofProducts.index_select(0, reconstruction.product).view({-1, 1, 1, 1}); };
-        given(0).copy_(map);
+        const auto limit = [&](const at::Tensor& ofProducts) { return ofProducts.to(batch.maps.device()).index_select(0, batch.products).view({-1, 1, 1, 1}); };
+        tensorOf(out[0], given).copy_(batch.maps);
         if (out.size() > 1)
-            given(1).copy_(score);
+            tensorOf(out[1], given).copy_(batch.scores);
         if (out.size() > 2)
-            given(2).copy_(map.gt(limit(limits_.pixelThreshold)));
-        if (out.size() > 3) // as calibrated()
-            given(3).copy_(at::where(score > 0, at::reciprocal(1 + (limit(limits_.threshold) / score).pow(limit(limits_.steepness))), 0.0));
+            tensorOf(out[2], given).copy_(batch.maps.gt(limit(limits_.pixelThreshold)));
+        if (out.size() > 3)
+            tensorOf(out[3], given).copy_(calibrated(batch.scores, limit(limits_.threshold), limit(limits_.steepness)));
     }
 
     /// The attributes over what the model was trained with.
@@ -129,8 +136,8 @@ private:
         return inspection;
     }
 
-    std::string model_, precision_, product_;
-    double sensitivity_, threshold_, pixelThreshold_;
+    std::string model_, precision_;
+    ThresholdOptions thresholds_;
     int tile_;
     double overlap_;
     int threads_;
@@ -138,7 +145,7 @@ private:
     std::vector<std::vector<cv::Point2f>> polygons_;
     bool inPixels_ = false;
     std::shared_ptr<const Inference> inference_;
-    Limits limits_; ///< as the attributes and inference_ say
+    LimitsOfProducts limits_; ///< as the attributes and inference_ say
 };
 
 } // namespace

@@ -1,12 +1,13 @@
 /// @file
 /// Learning a model from pictures of good parts.
 ///
-///     cv::Ptr<agpnet::Trainer> trainer = agpnet::Trainer::create("dinov2-vits14.safetensors");
+///     cv::Ptr<agpnet::AnomalyTrainer> trainer = agpnet::AnomalyTrainer::create("dinov2-vits14.safetensors");
 ///     trainer->fit(paths.size(), [&](size_t i) { return cv::imread(paths[i]); });
 ///     trainer->save("tile.agp");
 #pragma once
 
-#include "agpnet/detector.hpp"
+#include "agpnet/anomaly_detector.hpp"
+#include "agpnet/training.hpp"
 #include "agpnet/api.hpp"
 
 #include <functional>
@@ -17,51 +18,28 @@
 namespace agpnet
 {
 
-/// How far a training is.
-struct TrainProgress
-{
-    int step = 0;  ///< steps done
-    int steps = 0; ///< steps in all, as far as is known: early stopping may find that fewer are enough
-    double loss = 0; ///< of the last step
-};
-
-/// One process among those that train a model together.
-struct TrainingProcess
-{
-    int rank = 0; ///< 0 .. size-1
-    int size = 1; ///< 1: no others
-};
-
-/// Pictures of good parts of one product.
-struct ImageSet
-{
-    std::string name;                     ///< of the product; may be empty if there is but one
-    size_t count = 0;                     ///< of pictures
-    std::function<cv::Mat(size_t)> image; ///< reads picture i of 0 .. count-1, as often as it is asked for
-};
-
 /// A training. Not thread-safe: one thread at a time.
-class AGPNET_EXPORT Trainer
+class AGPNET_EXPORT AnomalyTrainer
 {
 public:
-    virtual ~Trainer() = default;
+    virtual ~AnomalyTrainer() = default;
 
     /// @param backbone  frozen weights, a safetensors file or a .pth state dict: a vision transformer (DINO, DINOv2, DeiT, CLIP, in
     ///                  their publishers', timm's or Hugging Face's names), a ResNet, Wide ResNet or EfficientNet; which, the
     ///                  tensors' names and shapes tell
     /// @param config    JSON text or the path of a JSON file; keys and defaults: `agpnet operators --config`
-    /// @param device    where to compute, as Detector::load() takes it
-    static cv::Ptr<Trainer> create(const std::string& backbone, const std::string& config = std::string(), const std::string& device = "cpu");
+    /// @param device    where to compute, as AnomalyDetector::create() takes it
+    static cv::Ptr<AnomalyTrainer> create(const std::string& backbone, const std::string& config = std::string(), const std::string& device = "cpu");
 
     /// Continues where saveState() left off, on whatever device that was.
-    static cv::Ptr<Trainer> resume(const std::string& path, const std::string& device = "cpu");
+    static cv::Ptr<AnomalyTrainer> resume(const std::string& path, const std::string& device = "cpu");
 
     /// The same by a caller who says once more what was begun: `backbone` and `config` as create() takes them, either may be empty.
     /// @throws cv::Exception where they say something else than the state, with the names of all keys that differ; more "steps" are no
     ///         difference, the training then goes on to these
-    static cv::Ptr<Trainer> resume(const std::string& path, const std::string& device, const std::string& backbone, const std::string& config);
+    static cv::Ptr<AnomalyTrainer> resume(const std::string& path, const std::string& device, const std::string& backbone, const std::string& config);
 
-    /// One optimisation step on images of normal parts (types as in Detector::detect; of 16 bits, the first batch that has such tells how many are used, unless
+    /// One optimisation step on images of normal parts (types as in AnomalyDetector::detect; of 16 bits, the first batch that has such tells how many are used, unless
     /// the config's `bits` does), as they are: the config's tiles and augmentations
     /// are fit()'s. Returns the loss.
     virtual double step(cv::InputArrayOfArrays images) = 0;
@@ -92,12 +70,12 @@ public:
     /// Takes thresholds from the scores of normal images, best ones that were not trained on. Replaces those of all products.
     virtual void calibrate(size_t count, const std::function<cv::Mat(size_t)>& image, bool heldBack = true) = 0;
 
-    virtual int stepsDone() const = 0; ///< so far
-    virtual int steps() const = 0; ///< in all; see TrainProgress
-    virtual int batchSize() const = 0; ///< images a step, as fit() takes them
-    virtual cv::Size inputSize() const = 0; ///< of the model
-    virtual std::string config() const = 0; ///< JSON text, every key
-    virtual std::string record() const = 0; ///< the training record so far, notes included: JSON text
+    virtual int getStepsDone() const = 0; ///< so far
+    virtual int getSteps() const = 0; ///< in all; see TrainProgress
+    virtual int getBatchSize() const = 0; ///< images a step, as fit() takes them
+    virtual cv::Size getInputSize() const = 0; ///< of the model
+    virtual std::string getConfig() const = 0; ///< JSON text, every key
+    virtual std::string getRecord() const = 0; ///< the training record so far, notes included: JSON text
 
     /// A note for the model's training record, for instance the data's hash; `json` is JSON text.
     virtual void note(const std::string& key, const std::string& json) = 0;
@@ -107,7 +85,7 @@ public:
     virtual void saveState(const std::string& path) const = 0; ///< what resume() goes on from, atomically
 
     /// The model as it stands, for inference.
-    virtual cv::Ptr<Detector> detector() const = 0;
+    virtual cv::Ptr<AnomalyDetector> getDetector() const = 0;
 };
 
 } // namespace agpnet

@@ -1,7 +1,7 @@
-#include "agpnet/trainer.hpp"
+#include "agpnet/anomaly_trainer.hpp"
 #include "common/error.h"
 #include "models/device/device.h"
-#include "operators/agpnet/operators.h"
+#include "operators/agpnet/operators/operators.h"
 #include "operators/agpnet/trainer.h"
 #include "operators/core/view_tensor.h"
 

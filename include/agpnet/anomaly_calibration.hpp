@@ -29,7 +29,7 @@ enum ThresholdRule
 /// A picture to take thresholds from, and what is known of it.
 struct CalibrationImage
 {
-    cv::Mat image;          ///< as Detector::detect() takes it
+    cv::Mat image;          ///< as AnomalyDetector::detect() takes it
     bool anomalous = false; ///< only looked at by the rules for labelled pictures; the others want normal ones alone
     cv::Mat mask = cv::Mat(); ///< of an anomalous one: CV_8UC1, non-zero where the defect is, any size; may be empty
 };
@@ -54,7 +54,7 @@ struct CalibrationOptions
 
 /// Which pictures of its training set the model was not trained on, because they were held back for thresholds or, of few, not chosen: places
 /// among the `count` pictures of the product ("" where the model has but one) that the training was given, rising. Empty where it learned from all.
-/// @param header  Detector::header()
+/// @param header  AnomalyDetector::header()
 /// @throws cv::Exception where the model was trained on another number of pictures, or knows no such product
 AGPNET_EXPORT std::vector<size_t> untrainedPictures(const std::string& header, const std::string& product, size_t count);
 

@@ -1,7 +1,7 @@
 #include "common/error.h"
 #include "models/device/device.h"
 #include "operators/agpnet/inspection/inference.h"
-#include "operators/agpnet/operators.h"
+#include "operators/agpnet/operators/operators.h"
 #include "operators/image/preprocess.h"
 #include "operators/core/view_tensor.h"
 
