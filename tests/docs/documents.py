@@ -4,6 +4,7 @@
     documents.py blocks      json blocks are JSON; agpnet's commands in sh blocks have options that the program knows (docs/cli.md, which a test
                              of its own compares with the program)
     documents.py messages    the messages of docs/troubleshooting.md still stand in the sources
+    documents.py words       no document uses a word that docs/glossary.md replaces (in code type in its third column)
 """
 import json
 import pathlib
@@ -14,6 +15,13 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 WRITTEN_BY_HAND = ("common", "halide_generators", "tuning", "models", "operators", "plugin", "apps", "include", "python", "scripts", "cmake")
+WORDS_CHECKED_IN = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/*.md",
+)
+WORDS_NOT_CHECKED_IN = ("docs/architecture.md", "docs/cli.md", "docs/operators.md")
+MEASURED = ("docs/benchmarks.md",)  # rows of tables stay as they were recorded
 
 
 def without_code(text):
@@ -125,8 +133,49 @@ def messages():
             yield f"docs/troubleshooting.md: '{message}': these words are not in the sources: {' ... '.join(pieces)}"
 
 
+def banned_words():
+    """Of the glossary's table what stands in code in the third column."""
+    rows = [line.strip("|").split("|") for line in (ROOT / "docs/glossary.md").read_text().splitlines() if line.startswith("|")]
+    return [word for row in rows if len(row) == 3 for word in re.findall(r"`([^`]+)`", row[2])]
+
+
+def prose(document):
+    """The text without code blocks (the help in docs/cli.md is prose in blocks of `text`), code spans, targets of links and names of options;
+    lines stay where they are. A public header is taken as it is."""
+    name = document.relative_to(ROOT).as_posix()
+    text = document.read_text()
+    if document.suffix == ".md":
+        lines, block = [], None
+        for line in text.splitlines():
+            if line.startswith("```"):
+                block = line[3:] if block is None else None
+                line = ""
+            elif block is not None and not (block == "text" and name == "docs/cli.md"):
+                line = ""
+            elif line.startswith("|") and name in MEASURED:
+                line = ""
+            lines.append(line)
+        text = re.sub(r"\]\([^)\s]*\)", "]", "\n".join(lines))
+    return re.sub(r"--[\w-]+", "", re.sub(r"`[^`\n]*`", "", text))
+
+
+def words():
+    banned = banned_words()
+    if len(banned) < 10:
+        yield f"docs/glossary.md: {len(banned)} words to avoid, expected more"
+        return
+    between = r"[\s/*-]+"  # a line may end there, and the next one begin with a comment's mark
+    pattern = re.compile("|".join(rf"\b{between.join(re.split('[ -]', word))}\b" for word in sorted(banned, key=len, reverse=True)), re.I)
+    documents = {file for name in WORDS_CHECKED_IN for file in ROOT.glob(name)} - {ROOT / name for name in WORDS_NOT_CHECKED_IN}
+    for document in sorted(documents):
+        text = prose(document)
+        for found in pattern.finditer(text):
+            line = text.count("\n", 0, found.start()) + 1
+            yield f"{document.relative_to(ROOT)}:{line}: '{' '.join(found[0].split())}': docs/glossary.md has the word to use"
+
+
 def main():
-    checks = {"links": links, "blocks": blocks, "messages": messages}
+    checks = {"links": links, "blocks": blocks, "messages": messages, "words": words}
     if len(sys.argv) != 2 or sys.argv[1] not in checks:
         sys.exit(__doc__)
     problems = list(checks[sys.argv[1]]())
