@@ -137,7 +137,7 @@ void addTrainingBenchmarks(const Setting& s)
     const Features features = training->features(images);
     config.imageNoise = true;
     const auto withImages = std::make_shared<Training>(config, s.backbone);
-    const auto backbone = std::shared_ptr<Extractor>(makeExtractor(s.backbone.config, s.backbone.weights, {.compute = computeType(config.precision)}));
+    const auto backbone = std::shared_ptr<Extractor>(makeExtractor(s.backbone.config, s.backbone.weights, {.compute = computeType(textOf(config.precision))}));
     add("step, features kept", [=] { training->step(features, {}); });
     add("step, features computed", [=] { training->step(images); });
     add("step, noise on images too, features kept", [=] { withImages->step(features, images); });
@@ -149,7 +149,7 @@ void addTrainingBenchmarks(const Setting& s)
     for (const auto& [name, tensor] : decoder->parameters())
         tensor.set_requires_grad(true);
     const at::Tensor once = at::randn({batch, features.tokens.size(1), features.tokens.size(2)}), twice = at::cat({once, once});
-    const at::ScalarType compute = scalarType(computeType(config.precision));
+    const at::ScalarType compute = scalarType(computeType(textOf(config.precision)));
     for (const auto& [name, tokens] : {std::pair("decoder", once), std::pair("decoder, two branches", twice)})
         add(name, [=] {
             for (const auto& [parameter, tensor] : decoder->parameters())

@@ -13,9 +13,9 @@ namespace agpnet
 namespace
 {
 
-void residualInto(const at::Tensor& residual, const std::string& metric, const Reconstruction& reconstruction)
+void residualInto(const at::Tensor& residual, stages::Metric metric, const Reconstruction& reconstruction)
 {
-    stages::residual(stageDeviceOf(residual), viewOf(reconstruction.clean), viewOf(reconstruction.reconstructed), stages::metricOf(metric), viewOf(residual));
+    stages::residual(stageDeviceOf(residual), viewOf(reconstruction.clean), viewOf(reconstruction.reconstructed), metric, viewOf(residual));
 }
 
 at::Tensor emptyResiduals(int64_t n, const at::Tensor& features)
@@ -25,7 +25,7 @@ at::Tensor emptyResiduals(int64_t n, const at::Tensor& features)
 
 } // namespace
 
-at::Tensor residualOf(const std::string& metric, const Reconstruction& reconstruction)
+at::Tensor residualOf(stages::Metric metric, const Reconstruction& reconstruction)
 {
     at::Tensor residual = emptyResiduals(reconstruction.clean.size(0), reconstruction.clean);
     residualInto(residual, metric, reconstruction);
@@ -38,7 +38,7 @@ AnomalyMaps heatmapOf(const Config& config, const at::Tensor& residual, int heig
     const at::Tensor map = at::empty({n, 1, height, width}, residual.options());
     const at::Tensor maximum = at::empty({n, 1, 1, 1}, residual.options()), top1 = at::empty_like(maximum);
     stages::heatmap(stageDeviceOf(residual), viewOf(residual), sigma, viewOf(map), viewOf(maximum), viewOf(top1));
-    return {map, map, (config.score == "top1" ? top1 : maximum).view({n, 1})};
+    return {map, map, (config.score == ImageScore::Top1 ? top1 : maximum).view({n, 1})};
 }
 
 AnomalyMaps anomalyMaps(const Config& config, const Reconstruction& reconstruction)

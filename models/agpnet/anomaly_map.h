@@ -14,8 +14,8 @@ struct AnomalyMaps
     at::Tensor evidence = {}; ///< see evidenceOf(); of anomalyMaps(net, images) alone
 };
 
-/// The distance of features from their reconstruction, [N, 1, h, w]. metric: as stages::metricOf() knows it.
-at::Tensor residualOf(const std::string& metric, const Reconstruction& reconstruction);
+/// The distance of features from their reconstruction, [N, 1, h, w].
+at::Tensor residualOf(stages::Metric metric, const Reconstruction& reconstruction);
 
 /// Of residuals [N, 1, h, w] at height × width; sigma in pixels there.
 AnomalyMaps heatmapOf(const Config& config, const at::Tensor& residual, int height, int width, double sigma);

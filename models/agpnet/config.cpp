@@ -16,9 +16,6 @@ namespace
 
 const char presetKey[] = "preset";
 
-const std::pair<Noise, const char*> noiseNames[] = {
-    {Noise::Guided, "guided"}, {Noise::Uniform, "uniform"}, {Noise::None, "none"}};
-
 /// Calls visit(key, field) for every field: the one list that reading, writing and the unknown-key check share.
 template <typename ConfigType, typename Visit>
 void forEachField(ConfigType& c, Visit visit)
@@ -100,13 +97,6 @@ void readValue(const char* key, const nlohmann::json& value, bool& field)
     field = value.get<bool>();
 }
 
-void readValue(const char* key, const nlohmann::json& value, std::string& field)
-{
-    if (!value.is_string())
-        wrongType(key, value, "a text");
-    field = value.get<std::string>();
-}
-
 void readValue(const char* key, const nlohmann::json& value, LayerGroups& field)
 {
     const char expected[] = "a list of block numbers, or a list of such lists";
@@ -124,18 +114,6 @@ void readValue(const char* key, const nlohmann::json& value, LayerGroups& field)
             field.emplace_back();
         for (const nlohmann::json& number : nested ? item : nlohmann::json::array({item}))
             readValue(key, number, field.back().emplace_back());
-    }
-}
-
-void readValue(const char* key, const nlohmann::json& value, std::vector<std::string>& field)
-{
-    if (!value.is_array() || value.size() > 64)
-        wrongType(key, value, "a list of names");
-    field.clear();
-    for (const nlohmann::json& item : value)
-    {
-        field.emplace_back();
-        readValue(key, item, field.back());
     }
 }
 
@@ -162,15 +140,46 @@ void readValue(const char* key, const nlohmann::json& value, std::vector<Polygon
     }
 }
 
-void readValue(const char* key, const nlohmann::json& value, Noise& field)
+std::string readText(const char* key, const nlohmann::json& value)
 {
-    for (const auto& [noise, name] : noiseNames)
-        if (value == name)
+    if (!value.is_string())
+        wrongType(key, value, "a text");
+    return value.get<std::string>();
+}
+
+template <NamedEnum Enum>
+void readValue(const char* key, const nlohmann::json& value, Enum& field)
+{
+    const std::string text = readText(key, value);
+    require(valueOf(text, field), "config: '{}' is '{}', expected one of {}", key, text, namesOf<Enum>());
+}
+
+void readValue(const char* key, const nlohmann::json& value, stages::Metric& field)
+{
+    const std::string text = readText(key, value);
+    std::vector<const char*> names;
+    for (const stages::Metric metric : {stages::Metric::L2, stages::Metric::Scaled, stages::Metric::Cosine})
+    {
+        names.push_back(stages::nameOf(metric));
+        if (text == names.back())
         {
-            field = noise;
+            field = metric;
             return;
         }
-    wrongType(key, value, "guided, uniform or none");
+    }
+    fail("config: '{}' is '{}', expected one of {}", key, text, fmt::join(names, ", "));
+}
+
+void readValue(const char* key, const nlohmann::json& value, std::vector<Augmentation>& field)
+{
+    if (!value.is_array() || value.size() > 64)
+        wrongType(key, value, "a list of names");
+    field.clear();
+    for (const nlohmann::json& item : value)
+    {
+        const std::string text = readText(key, item);
+        require(valueOf(text, field.emplace_back()), "config: '{}' names '{}', expected one of {}", key, text, namesOf<Augmentation>());
+    }
 }
 
 template <typename Field>
@@ -179,12 +188,23 @@ nlohmann::json written(const Field& field)
     return field;
 }
 
-nlohmann::json written(const Noise& field)
+template <NamedEnum Enum>
+nlohmann::json written(const Enum& field)
 {
-    for (const auto& [noise, name] : noiseNames)
-        if (noise == field)
-            return name;
-    return nullptr;
+    return textOf(field);
+}
+
+nlohmann::json written(const stages::Metric& field)
+{
+    return stages::nameOf(field);
+}
+
+nlohmann::json written(const std::vector<Augmentation>& field)
+{
+    nlohmann::json names = nlohmann::json::array();
+    for (const Augmentation each : field)
+        names.push_back(textOf(each));
+    return names;
 }
 
 nlohmann::json written(const LayerGroups& field)
@@ -197,18 +217,6 @@ void checkRange(const char* key, Number value, double least, double most)
 {
     require(std::isfinite(static_cast<double>(value)) && value >= least && value <= most,
             "config: '{}' is {}, expected {} to {}", key, value, least, most);
-}
-
-void checkChoice(const char* key, const std::string& value, std::initializer_list<const char*> choices)
-{
-    std::string list;
-    for (const char* choice : choices)
-    {
-        if (value == choice)
-            return;
-        list += (list.empty() ? "" : ", ") + std::string(choice);
-    }
-    fail("config: '{}' is '{}', expected one of {}", key, value, list);
 }
 
 /// Few pictures are soon learned by heart: fewer steps for fewer of them, never more than the usual number.
@@ -230,9 +238,9 @@ void checkRegion(const std::vector<Polygon>& roi)
 
 } // namespace
 
-int inputChannels(const Config& config)
+int inputChannels(const NetworkConfig& config)
 {
-    return config.input == "rgb" ? 3 : 6;
+    return config.input == InputKind::Rgb ? 3 : 6;
 }
 
 std::vector<int> allLayers(const LayerGroups& groups)
@@ -241,13 +249,6 @@ std::vector<int> allLayers(const LayerGroups& groups)
     for (const std::vector<int>& group : groups)
         all.insert(group.begin(), group.end());
     return {all.begin(), all.end()};
-}
-
-const std::vector<std::string>& augmentationNames()
-{
-    static const std::vector<std::string> names = {"flip_horizontal", "flip_vertical", "rotate90", "rotate", "tilt", "shift", "brightness",
-                                                   "few-shot"};
-    return names;
 }
 
 void from_json(const nlohmann::json& json, Config& config)
@@ -284,7 +285,7 @@ void from_json(const nlohmann::json& json, Config& config)
         if (!json.contains("steps"))
             config.steps = stepsForShots(config.shots, config.steps);
         if (!json.contains("augment"))
-            config.augment = {"few-shot"};
+            config.augment = {Augmentation::FewShot};
     }
     validate(config);
 }
@@ -297,7 +298,6 @@ void to_json(nlohmann::json& json, const Config& config)
 
 void validate(const Config& c)
 {
-    checkChoice("prefer", c.prefer, {"accuracy", "speed"});
     checkRange("height", c.height, 0, 4096);
     checkRange("width", c.width, 0, 4096);
     for (const std::vector<int>& group : c.layers)
@@ -309,26 +309,15 @@ void validate(const Config& c)
             require(i == 0 || group[i] > group[i - 1], "config: 'layers' must rise, found {} after {}", group[i], group[i - (i > 0)]);
         }
     }
-    checkChoice("input", c.input, {"rgb", "rgb+depth", "rgb+normals"});
     require(c.bits == 0 || (c.bits >= 8 && c.bits <= 16), "config: 'bits' is {}, expected 0 (found in the training's images) or 8 to 16", c.bits);
-    checkChoice("target", c.target, {"standardised", "layernorm"});
     checkRange("decoder_width", c.decoderWidth, 0, 8192);
     checkRange("decoder_depth", c.decoderDepth, 1, 64);
     checkRange("decoder_heads", c.decoderHeads, 0, 256);
     checkRange("decoder_mlp_ratio", c.decoderMlpRatio, 0.1, 16);
-    checkChoice("metric", c.metric, {"l2", "scaled", "cosine"});
-    checkChoice("score_metric", c.scoreMetric, {"l2", "scaled", "cosine"});
     checkRange("sigma", c.sigma, 0, 256);
-    checkChoice("score", c.score, {"max", "top1"});
     require(c.tile == 0 || (c.tile >= 32 && c.tile <= 16384), "config: 'tile' is {}, expected 0 (off) or 32 to 16384 pixels", c.tile);
     checkRange("tile_overlap", c.tileOverlap, 0, 0.9);
     checkRegion(c.roi);
-    for (const std::string& name : c.augment)
-    {
-        const auto& known = augmentationNames();
-        require(std::find(known.begin(), known.end(), name) != known.end(), "config: 'augment' names '{}', expected one of {}", name,
-                fmt::join(known, ", "));
-    }
     checkRange("shots", c.shots, 0, 10'000);
     checkRange("alpha", c.alpha, 0, 100);
     checkRange("beta", c.beta, 0, 100);
@@ -336,7 +325,6 @@ void validate(const Config& c)
     checkRange("image_share", c.imageShare, 0, 1);
     checkRange("attention_blocks", c.attentionBlocks, 0, 64);
     checkRange("ema", c.ema, 0, 0.999999);
-    checkChoice("loss", c.loss, {"mse", "cosine", "hard"});
     checkRange("steps", c.steps, 1, 10'000'000);
     checkRange("batch", c.batch, 1, 4096);
     checkRange("learning_rate", c.learningRate, 0, 10);
@@ -344,7 +332,6 @@ void validate(const Config& c)
     checkRange("warmup", c.warmup, 0, 1);
     checkRange("drop_at", c.dropAt, 0, 1);
     checkRange("gradient_clip", c.gradientClip, 1e-6, 1e6);
-    checkChoice("precision", c.precision, {"auto", "fp32", "bf16"});
     checkRange("false_alarms", c.falseAlarms, 1e-6, 0.5);
     checkRange("cache_mib", c.cacheMiB, 0, 1 << 20);
 }
@@ -357,10 +344,10 @@ Config preset(const std::string& name)
     if (name == "paper")
     {
         config.layers = {{3, 6, 9, 12}};
-        config.target = "layernorm";
-        config.metric = config.scoreMetric = "l2";
+        config.target = Target::LayerNorm;
+        config.metric = config.scoreMetric = stages::Metric::L2;
         config.sigma = 0;
-        config.score = "max";
+        config.score = ImageScore::Max;
         config.imageNoise = true;
         config.attentionBlocks = 0;
         config.decoderDepth = 4;
@@ -368,7 +355,7 @@ Config preset(const std::string& name)
     }
     if (name == "fast")
     {
-        config.prefer = "speed";
+        config.prefer = Prefer::Speed;
         config.steps = 300;
         return config;
     }

@@ -27,7 +27,7 @@ json headerOf(const std::string& path, const std::map<std::string, std::string>&
 
 Standardizer scaleOf(const std::string& path, const Config& config, const TensorFile& file, int64_t channels)
 {
-    if (config.target != "standardised")
+    if (config.target != Target::Standardised)
         return {};
     const at::Tensor mean = requiredTensor(path, file, scaleMean), deviation = requiredTensor(path, file, scaleDeviation);
     try
@@ -115,8 +115,7 @@ ModelFile readModel(const std::string& path)
         const json scores = headerMember<json>(path, header, "scores");
         model.scores = scoresFrom(path, scores);
         model.products = productsFrom(path, scores);
-        model.record = headerMember<json>(path, header, "training");
-        require(model.record.is_object(), "{}: header member 'training' is {}, expected an object", path, model.record.type_name());
+        model.record = headerMember<TrainingRecord>(path, header, "training");
         model.fewerBits.bf16Error = headerMember<double>(path, header, "bf16_error");
         if (header.contains("int8_error")) // not in files of before there were products of 8 bits
         {

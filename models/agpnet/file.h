@@ -4,15 +4,13 @@
 #include "models/agpnet/training.h"
 #include "models/model_file/backbone_entry.h"
 #include "models/thresholds/score_statistics.h"
+#include "models/training/record.h"
 
 #include <nlohmann/json.hpp>
 #include <string>
 
 namespace agpnet
 {
-
-/// How the numbers came to be: steps, seconds, images, data hash, losses, versions, device, precision.
-using TrainingRecord = nlohmann::json;
 
 /// What is known of the model in products of fewer bits than float32's.
 struct FewerBits

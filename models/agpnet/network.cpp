@@ -41,7 +41,7 @@ int64_t channelsOf(const BackboneProperties& backbone, const LayerGroups& groups
 Config completed(Config config, const BackboneProperties& backbone)
 {
     validate(config); // before anything is computed from it
-    const bool quick = config.prefer == "speed";
+    const bool quick = config.prefer == Prefer::Speed;
     const int64_t usual = quick ? 168 : 252;
     const int nearest = static_cast<int>(std::max<int64_t>(1, (usual + backbone.stride / 2) / backbone.stride) * backbone.stride);
     for (int* side : {&config.height, &config.width})
@@ -98,7 +98,7 @@ Features extractNormalised(const Extractor& extractor, const Config& config, con
             {
                 const auto place = std::lower_bound(layers.begin(), layers.end(), layer) - layers.begin();
                 at::Tensor tokens = out.tokens[static_cast<size_t>(place)].to(at::kFloat);
-                if (config.target == "layernorm") // over channels, without parameters
+                if (config.target == Target::LayerNorm) // over channels, without parameters
                     tokens = at::layer_norm(tokens, {tokens.size(2)}, {}, {}, 1e-6);
                 sum = sum.defined() ? sum + tokens : tokens;
             }

@@ -33,8 +33,8 @@ at::Tensor minMax(const at::Tensor& attention)
 struct Training::Impl
 {
     Impl(const Config& c, Backbone b, at::Device where)
-        : config(completed(c, b.config)), backbone(std::move(b)), device(where), compute(scalarType(computeType(config.precision, where))),
-          extractor(makeExtractor(backbone.config, backbone.weights, {.compute = computeType(config.precision, where), .device = where, .depth = allLayers(config.layers).back()})),
+        : config(completed(c, b.config)), backbone(std::move(b)), device(where), compute(scalarType(computeType(textOf(config.precision), where))),
+          extractor(makeExtractor(backbone.config, backbone.weights, {.compute = computeType(textOf(config.precision), where), .device = where, .depth = allLayers(config.layers).back()})),
           // drawn on the host, so that a seed means the same weights everywhere
           decoder(Decoder(decoderShape(config, backbone.config), config.seed).clone(where)), ema(decoder.clone(where)), optimiser(decoder.parameters()), last(config.steps)
     {
@@ -159,7 +159,7 @@ Features Training::Impl::features(const at::Tensor& images01) const
 void Training::Impl::measure(const Features& features, const std::vector<int64_t>& products)
 {
     at::NoGradGuard noGradient;
-    if (config.target == "standardised")
+    if (config.target == Target::Standardised)
         scale = Standardizer::measured(features.tokens, products);
     unit = std::sqrt(scale.applied(features.tokens, scale.product(features.tokens)).square().mean().item<double>());
     require(std::isfinite(unit) && unit > 0, "the backbone's features have a root mean square of {}, expected finite and more than 0", unit);
@@ -167,9 +167,9 @@ void Training::Impl::measure(const Features& features, const std::vector<int64_t
 
 at::Tensor Training::Impl::lossOf(const at::Tensor& output, const at::Tensor& target) const
 {
-    if (config.loss == "cosine")
+    if (config.loss == Loss::Cosine)
         return (1 - at::cosine_similarity(output, target, -1)).mean();
-    if (config.loss == "mse")
+    if (config.loss == Loss::Mse)
         return at::mse_loss(output, target);
     // hard: what is already easy must not become perfect, or defects are copied as well
     constexpr double easyShare = 0.9, easyWeight = 0.1;
@@ -184,7 +184,7 @@ at::Tensor Training::Impl::lossWithGradient(const at::Tensor& input, const at::T
 {
     // "hard" weighs each token by all others'; a device divides its work by itself
     constexpr int64_t mostParts = 4;
-    const int64_t parts = device.is_cpu() && config.loss != "hard" ? std::min(mostParts, input.size(0)) : 1;
+    const int64_t parts = device.is_cpu() && config.loss != Loss::Hard ? std::min(mostParts, input.size(0)) : 1;
     std::vector<at::Tensor> parameters, losses(static_cast<size_t>(parts));
     for (const auto& [name, parameter] : decoder.parameters())
         parameters.push_back(parameter);
@@ -401,7 +401,7 @@ at::Device Training::device() const
 
 ComputeType Training::compute() const
 {
-    return computeType(impl_->config.precision, impl_->device);
+    return computeType(textOf(impl_->config.precision), impl_->device);
 }
 
 const Decoder& Training::decoder() const
@@ -475,7 +475,7 @@ void Training::restore(const NamedTensors& state)
         second.push_back(copied("adam.second." + name, tensor));
     }
     Standardizer scale;
-    if (unit > 0 && config().target == "standardised")
+    if (unit > 0 && config().target == Target::Standardised)
         scale = Standardizer::checked(named("scale.mean").clone(), named("scale.deviation").clone(), impl_->decoder.shape().channels);
     impl_->decoder = Decoder(impl_->decoder.shape(), decoder);
     impl_->ema = Decoder(impl_->ema.shape(), ema);

@@ -14,7 +14,6 @@
 #include "operators/core/forked.h"
 #include "operators/core/opencv_exceptions.h"
 #include "operators/image/preprocess.h"
-#include "operators/agpnet/training/training_images.h"
 
 #include <ATen/ATen.h>
 #include <algorithm>
@@ -71,22 +70,46 @@ void requireSame(Training& training, const std::string& path, const std::string&
             different.push_back(fmt::format("the backbone is {}, was {}", other.name, training.backbone().name));
     const auto allowed = [&](const std::string& key)
     { return (key == "steps" && now.at(key) > begun.at(key)) || (key == "bits" && wanted.bits == 0); }; // 0 bits: those that were found
-    for (const std::string& key : keysOf(given))
-        if (now.at(key) != begun.at(key) && !allowed(key))
-            different.push_back(fmt::format("'{}' is {}, was {}", key, now.at(key).dump(), begun.at(key).dump()));
-    require(different.empty(), "{}: was begun with other options, and cannot go on with these: {}; expected the same, or more steps", path,
-            fmt::join(different, "; "));
+    requireSameOptions(path, begun, now, keysOf(given), allowed, std::move(different));
     if (given.contains("steps") && wanted.steps > training.config().steps)
         training = lengthened(training, wanted.steps);
 }
 
+Features featuresOf(TrainingImages& images, const std::vector<View>& views)
+{
+    std::vector<at::Tensor> computed = images.computed(views);
+    return {std::move(computed.at(0)), std::move(computed.at(1))};
+}
+
 } // namespace
 
-TrainerImpl::TrainerImpl(Training training, nlohmann::json record)
-    : training_(std::move(training)), record_(std::move(record)), range_{training_.config().bits, 0}
+class TrainerImpl::Task final : public TrainingTask
 {
-    if (record_.contains(valuesNote)) // of a training that goes on
-        range_.least = record_[valuesNote].value("least", 0);
+public:
+    Task(TrainerImpl& trainer, TrainingImages& images, const std::vector<Normals>& normals) : trainer_(trainer), images_(images), normals_(normals) {}
+
+    const ProcessGroup& processes() const override { return trainer_.training_.processes(); }
+    int64_t stepsDone() const override { return trainer_.training_.stepsDone(); }
+    int64_t lastStep() const override { return trainer_.training_.lastStep(); }
+    double step() override { return trainer_.stepOn(images_); }
+    std::optional<double> check() override { return trainer_.checked(normals_); }
+    void beginEnd() override { trainer_.training_.beginEnd(); }
+    std::map<std::string, double> times() const override
+    {
+        const Training::Times& steps = trainer_.training_.times();
+        return {{"reading", images_.times().reading}, {"backbone", images_.times().backbone}, {"noise", steps.noise},
+                {"decoder", steps.decoder},           {"optimiser", steps.optimiser}};
+    }
+
+private:
+    TrainerImpl& trainer_;
+    TrainingImages& images_;
+    const std::vector<Normals>& normals_;
+};
+
+TrainerImpl::TrainerImpl(Training training, TrainingRecord record)
+    : training_(std::move(training)), record_(std::move(record)), range_{training_.config().bits, record_.values ? record_.values->least : 0}
+{
 }
 
 TrainerImpl::~TrainerImpl() = default;
@@ -106,11 +129,11 @@ double TrainerImpl::stepBatch(const at::Tensor& batch)
 
 double TrainerImpl::recorded(double loss, double seconds, int64_t images)
 {
-    record_["seconds"] = record_.value("seconds", 0.0) + seconds;
-    record_["images_seen"] = record_.value("images_seen", int64_t{0}) + images;
-    if (!record_.contains("first_loss"))
-        record_["first_loss"] = loss;
-    record_["last_loss"] = loss;
+    record_.seconds += seconds;
+    record_.imagesSeen += images;
+    if (!record_.firstLoss)
+        record_.firstLoss = loss;
+    record_.lastLoss = loss;
     scores_ = {}; // thresholds of an earlier state no longer hold
     products_.clear();
     return loss;
@@ -135,7 +158,7 @@ double TrainerImpl::step(cv::InputArrayOfArrays images)
         for (const cv::Mat& mat : mats)
             if (mat.depth() == CV_16U && !mat.empty())
                 values.push_back(greatestValue(mat));
-        if (!values.empty() && !record_.contains(valuesNote))
+        if (!values.empty() && !record_.values)
             settleRange(values);
         else if (!values.empty()) // batches come one by one: what was found in the first holds for all
             require(*std::max_element(values.begin(), values.end()) <= range_.most(),
@@ -169,8 +192,7 @@ void TrainerImpl::settleRange(const std::vector<int>& greatestValues)
         training_.setBits(bitsFor(*greatest));
     range_ = {training_.config().bits, *least};
     const auto above = std::count_if(greatestValues.begin(), greatestValues.end(), [&](int value) { return value > range_.most(); });
-    record_[valuesNote] = {{"bits", range_.bits}, {"given", given},  {"images", greatestValues.size()},
-                           {"least", *least},     {"greatest", *greatest}, {"above", above}};
+    record_.values = ValuesRecord{range_.bits, given, greatestValues.size(), *least, *greatest, above};
 }
 
 void TrainerImpl::findRange(const std::vector<ImageSet>& products, const TrainingOrder& order)
@@ -190,7 +212,7 @@ bool TrainerImpl::fit(const std::vector<ImageSet>& given, const std::function<bo
         requireThreads();
         TrainingOrder order = orderOf(given);
         // when the first 16-bit image is met: what was computed before was of others, which have no need of it
-        bool found = record_.contains(valuesNote);
+        bool found = record_.values.has_value();
         std::vector<ImageSet> products = given;
         for (ImageSet& product : products)
             product.image = [this, &given, &order, &found, read = product.image](size_t i) {
@@ -203,36 +225,27 @@ bool TrainerImpl::fit(const std::vector<ImageSet>& given, const std::function<bo
                 return image;
             };
         recordImages(products, order);
-        TrainingImages pictures(products, order, training_, range_);
+        const Config& config = training_.config();
+        const TrainingInput input{getInputSize(), inspectionOf(config).tiling, config.seed, int64_t{config.cacheMiB} << 20};
+        TrainingImages images(products, order, input, range_, [this](const at::Tensor& image) -> std::vector<at::Tensor> {
+            const Features features = training_.features(image);
+            return {features.tokens, features.prior};
+        });
         const ProcessGroup& processes = training_.processes();
         require(getBatchSize() % processes.size() == 0, "config: 'batch' is {}, expected a multiple of the {} processes that train together", getBatchSize(), processes.size());
         if (!training_.measured())
         {
-            measureOn(pictures, products.size());
+            measureOn(images, products.size());
             training_.join(processes); // to the last bit
         }
         const std::vector<Normals> normals = normalsOf(products, order);
-        const nlohmann::json before = record_.value("profile", nlohmann::json::object());
-        double checking = 0;
-        while (!training_.finished())
-        {
-            TrainProgress progress;
-            progress.loss = stepOn(pictures);
-            {
-                const TimeInto time(checking);
-                checkGain(normals);
-            }
-            recordTimes(before, pictures, checking);
-            progress.step = getStepsDone();
-            progress.steps = getSteps();
-            if (processes.any(keepGoing && !keepGoing(progress)) && !training_.finished())
-                return false;
-        }
+        Task task(*this, images, normals);
+        if (!runTraining(task, record_, keepGoing))
+            return false;
         if (processes.rank() > 0)
             return true;
-        const Stopwatch watch;
-        calibrateOn(normals, inspectionOf(training_.config()));
-        record_["profile"]["thresholds"] = before.value("thresholds", 0.0) + watch.seconds();
+        const TimeInto time(record_.profile["thresholds"]);
+        calibrateOn(normals, inspectionOf(config));
         return true;
     });
 }
@@ -254,23 +267,21 @@ TrainingOrder TrainerImpl::orderOf(const std::vector<ImageSet>& products) const
 
 void TrainerImpl::recordImages(const std::vector<ImageSet>& products, const TrainingOrder& order)
 {
-    nlohmann::json sets = nlohmann::json::array();
-    size_t trained = 0, heldBack = 0;
+    std::vector<SetRecord> sets;
+    record_.images = record_.imagesHeldOut = 0;
     for (size_t i = 0; i < products.size(); i++)
     {
         const Split& split = order.splits()[i];
-        sets.push_back({{"name", products[i].name}, {"count", products[i].count}, {"held_back", split.heldBack.size()}});
+        SetRecord& set = sets.emplace_back(SetRecord{products[i].name, products[i].count, split.heldBack.size(), {}});
         if (training_.config().shots > 0)
-            sets.back()["chosen"] = split.trained;
-        trained += split.trained.size();
-        heldBack += split.heldBack.size();
+            set.chosen = split.trained;
+        record_.images += split.trained.size();
+        record_.imagesHeldOut += split.heldBack.size();
     }
-    // other pictures would be taken in another order, and a resumed training would not be the one that was begun
-    if (getStepsDone() > 0 && record_.contains("sets"))
-        require(record_["sets"] == sets, "the training was begun with the images {}, and cannot go on with {}", record_["sets"].dump(), sets.dump());
-    record_["sets"] = sets;
-    record_["images"] = trained;
-    record_["images_held_back"] = heldBack;
+    // other images would be taken in another order, and a resumed training would not be the one that was begun
+    if (getStepsDone() > 0 && !record_.sets.empty())
+        require(record_.sets == sets, "the training was begun with the images {}, and cannot go on with {}", toJson(record_.sets).dump(), toJson(sets).dump());
+    record_.sets = std::move(sets);
 }
 
 double TrainerImpl::stepOn(TrainingImages& pictures)
@@ -292,7 +303,7 @@ double TrainerImpl::stepOn(TrainingImages& pictures)
                                       static_cast<uint64_t>(getStepsDone()), first + i));
         images = imagesToBatch(batch, getInputSize(), range_);
     }
-    const Features features = config.augment.empty() ? pictures.features(views) : training_.features(images);
+    const Features features = config.augment.empty() ? featuresOf(pictures, views) : training_.features(images);
     const double loss = training_.step(features, images);
     return recorded(loss, watch.seconds(), static_cast<int64_t>(whole));
 }
@@ -308,32 +319,17 @@ std::pair<size_t, std::function<Frame(size_t)>> TrainerImpl::inTurns(const std::
     return {count, [&products, chosen = std::move(chosen)](size_t i) { return products[chosen[i].first].image(chosen[i].second); }};
 }
 
-void TrainerImpl::checkGain(const std::vector<Normals>& normals)
+std::optional<double> TrainerImpl::checked(const std::vector<Normals>& normals)
 {
     const Config& config = training_.config();
     if (!config.earlyStop || training_.lastStep() < config.steps || getStepsDone() % stepsBetweenChecks != 0)
-        return;
+        return {};
     if (!check_)
     {
         const auto [count, image] = inTurns(normals, mostChecked);
         check_ = std::make_unique<DefectCheck>(training_, count, image, inspectionOf(config).tiling);
     }
-    nlohmann::json& note = record_["early_stop"]; // in the saved state too, so that a resumed training decides alike
-    note["checks"].push_back(training_.processes().first(check_->separation(training_)));
-    if (!noLongerRises(note["checks"].get<std::vector<double>>()))
-        return;
-    training_.beginEnd();
-    note["seen_at"] = getStepsDone();
-}
-
-void TrainerImpl::recordTimes(const nlohmann::json& before, const TrainingImages& pictures, double checking)
-{
-    const Training::Times& steps = training_.times();
-    const std::pair<const char*, double> times[] = {{"reading", pictures.times().reading}, {"backbone", pictures.times().backbone},
-                                                    {"noise", steps.noise},                {"decoder", steps.decoder},
-                                                    {"optimiser", steps.optimiser},        {"checks", checking}};
-    for (const auto& [name, seconds] : times)
-        record_["profile"][name] = before.value(name, 0.0) + seconds;
+    return check_->separation(training_);
 }
 
 void TrainerImpl::measureOn(TrainingImages& pictures, size_t products)
@@ -348,8 +344,8 @@ void TrainerImpl::measureOn(TrainingImages& pictures, size_t products)
         views.push_back(pictures.view(i));
         shown.push_back(static_cast<int64_t>(views.back().product));
     }
-    training_.measure(pictures.features(views), shown);
-    record_["seconds"] = record_.value("seconds", 0.0) + watch.seconds();
+    training_.measure(featuresOf(pictures, views), shown);
+    record_.seconds += watch.seconds();
 }
 
 std::vector<TrainerImpl::Normals> TrainerImpl::normalsOf(const std::vector<ImageSet>& products, const TrainingOrder& order) const
@@ -364,7 +360,7 @@ std::vector<TrainerImpl::Normals> TrainerImpl::normalsOf(const std::vector<Image
         {
             // nothing could be held back: copies changed in ways that training has not shown
             const size_t shots = split.trained.size();
-            const std::vector<std::string> names = config.augment.empty() ? std::vector<std::string>{"few-shot"} : config.augment;
+            const std::vector<Augmentation> names = config.augment.empty() ? std::vector{Augmentation::FewShot} : config.augment;
             normals.push_back({products[i].name, "augmented", std::min(mostCalibrated, copiesOfShot * shots), [this, &read, &split, &config, names, shots](size_t n) {
                                    return Frame(augmented(read(split.trained[n % shots]), names, AugmentFor::Thresholds, config.seed, n / shots, n % shots), "image", range_);
                                }});
@@ -443,13 +439,13 @@ ModelFile TrainerImpl::modelFile() const
     file.drift = drift_;
     file.fewerBits = fewerBits_;
     file.record = record_;
-    file.record["steps"] = getStepsDone();
-    file.record["noise_unit"] = training_.noiseUnit();
-    file.record["finished"] = now();
-    file.record["device"] = training_.device().str();
-    file.record["processes"] = training_.processes().size();
-    file.record["precision"] = nameOf(training_.compute());
-    file.record["versions"] = {{"agpnet", version()}, {"libtorch", TORCH_VERSION}, {"opencv", CV_VERSION}};
+    file.record.end = EndRecord{getStepsDone(),
+                                training_.noiseUnit(),
+                                now(),
+                                training_.device().str(),
+                                nameOf(training_.compute()),
+                                training_.processes().size(),
+                                {{"agpnet", version()}, {"libtorch", TORCH_VERSION}, {"opencv", CV_VERSION}}};
     return file;
 }
 
@@ -478,13 +474,13 @@ std::string TrainerImpl::getConfig() const
 
 std::string TrainerImpl::getRecord() const
 {
-    return record_.dump();
+    return nlohmann::json(record_).dump();
 }
 
 void TrainerImpl::note(const std::string& key, const std::string& json)
 {
     guarded([&] {
-        record_[key] = parseJson(json, fmt::format("note '{}'", key));
+        record_.addNote(key, parseJson(json, fmt::format("note '{}'", key)));
     });
 }
 
@@ -518,7 +514,7 @@ cv::Ptr<AnomalyTrainer> AnomalyTrainer::resume(const std::string& path, const st
         requireThreads();
         TrainingState state = readTrainingState(path, deviceNamed(device));
         requireSame(state.training, path, backbone, configJson(config));
-        return cv::Ptr<AnomalyTrainer>(new TrainerImpl(std::move(state.training), std::move(state.extra)));
+        return cv::Ptr<AnomalyTrainer>(new TrainerImpl(std::move(state.training), state.extra.get<TrainingRecord>()));
     });
 }
 

@@ -4,7 +4,8 @@
 #include "agpnet/anomaly_trainer.hpp"
 #include "models/agpnet/file.h"
 #include "operators/agpnet/inspection/inference.h"
-#include "operators/training/training_order.h"
+#include "operators/training/training_images.h"
+#include "operators/training/training_loop.h"
 
 #include <deque>
 
@@ -12,12 +13,11 @@ namespace agpnet
 {
 
 class DefectCheck;
-class TrainingImages;
 
 class TrainerImpl final : public AnomalyTrainer
 {
 public:
-    explicit TrainerImpl(Training training, nlohmann::json record = nlohmann::json::object());
+    explicit TrainerImpl(Training training, TrainingRecord record = {});
     ~TrainerImpl() override;
 
     double step(cv::InputArrayOfArrays images) override;
@@ -61,10 +61,10 @@ private:
     // the parts of fit()
     TrainingOrder orderOf(const std::vector<ImageSet>& products) const;
     void recordImages(const std::vector<ImageSet>& products, const TrainingOrder& order);
+    class Task;
     double stepOn(TrainingImages& pictures);
     void measureOn(TrainingImages& pictures, size_t products);
-    void checkGain(const std::vector<Normals>& normals); ///< begins the end where drawn-in defects are no longer told better
-    void recordTimes(const nlohmann::json& before, const TrainingImages& pictures, double checking);
+    std::optional<double> checked(const std::vector<Normals>& normals); ///< how well synthetic defects are detected, where a check is due
     std::vector<Normals> normalsOf(const std::vector<ImageSet>& products, const TrainingOrder& order) const;
 
     /// Of so many pictures of all products the i-th, the products by turns. The products must outlive the function.
@@ -74,7 +74,7 @@ private:
     ModelFile modelFile() const;
 
     Training training_;
-    nlohmann::json record_;              ///< grows into the model's training record
+    TrainingRecord record_;              ///< grows into the model's
     mutable ScoreStatistics scores_; ///< taken when first needed; count 0: not yet
     mutable std::vector<ProductScores> products_;
     mutable DriftRange drift_;

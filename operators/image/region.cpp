@@ -91,25 +91,4 @@ std::vector<std::vector<cv::Point2f>> polygonsFromText(const std::string& text)
     return guarded([&] { return parsedPolygons(text); });
 }
 
-double keepInside(const RegionOfInterest& region, const std::string& score, cv::Mat& map)
-{
-    const cv::Mat inside = region.at(map.size());
-    std::vector<float> values;
-    for (int y = 0; y < map.rows; y++)
-    {
-        float* row = map.ptr<float>(y);
-        const uchar* within = inside.ptr<uchar>(y);
-        for (int x = 0; x < map.cols; x++)
-            if (within[x])
-                values.push_back(row[x]);
-            else
-                row[x] = 0;
-    }
-    if (score == "max")
-        return *std::max_element(values.begin(), values.end());
-    const auto top = static_cast<std::ptrdiff_t>(std::max<size_t>(1, values.size() / 100));
-    std::nth_element(values.begin(), values.begin() + top - 1, values.end(), std::greater<>());
-    return std::accumulate(values.begin(), values.begin() + top, 0.0) / static_cast<double>(top);
-}
-
 } // namespace agpnet

@@ -26,7 +26,4 @@ std::vector<Polygon> sharesOf(const std::vector<std::vector<cv::Point2f>>& polyg
 /// As polygonsFromText(), with agpnet::Error.
 std::vector<std::vector<cv::Point2f>> parsedPolygons(const std::string& text);
 
-/// Sets the map to 0 outside the region, and gives the image score of what is inside: the maximum, or the mean of the greatest 1 %.
-double keepInside(const RegionOfInterest& region, const std::string& score, cv::Mat& map);
-
 } // namespace agpnet

@@ -16,9 +16,6 @@ struct ValueRange
     int most() const { return (1 << (bits > 0 ? bits : 16)) - 1; } ///< what is 1 to the model
 };
 
-/// Where a model's training record has what was found: bits, least and greatest of the images' greatest values, and how many images are above the range.
-inline constexpr const char* valuesNote = "values";
-
 /// The greatest value of an image of CV_16U; of 6 channels geometry does not count.
 int greatestValue(const cv::Mat& image);
 

@@ -51,10 +51,10 @@ cv::Mat brightened(const cv::Mat& image, double factor)
 
 } // namespace
 
-cv::Mat augmented(const cv::Mat& image, const std::vector<std::string>& names, AugmentFor use, uint64_t seed, uint64_t step, uint64_t place)
+cv::Mat augmented(const cv::Mat& image, const std::vector<Augmentation>& names, AugmentFor use, uint64_t seed, uint64_t step, uint64_t place)
 {
-    const bool fewShot = std::find(names.begin(), names.end(), "few-shot") != names.end();
-    const auto asked = [&](const char* name, bool inFewShot = false) {
+    const bool fewShot = std::find(names.begin(), names.end(), Augmentation::FewShot) != names.end();
+    const auto asked = [&](Augmentation name, bool inFewShot = false) {
         return (fewShot && inFewShot) || std::find(names.begin(), names.end(), name) != names.end();
     };
     // each change has numbers of its own, so that one more name does not alter the others
@@ -62,19 +62,19 @@ cv::Mat augmented(const cv::Mat& image, const std::vector<std::string>& names, A
     const auto draw = [&](uint64_t change) { return CounterRandom(mixed(base, change)); };
 
     cv::Mat out = image;
-    if (asked("flip_horizontal") && draw(1).below(2) == 1)
+    if (asked(Augmentation::FlipHorizontal) && draw(1).below(2) == 1)
         out = flipped(out, 1);
-    if (asked("flip_vertical") && draw(2).below(2) == 1)
+    if (asked(Augmentation::FlipVertical) && draw(2).below(2) == 1)
         out = flipped(out, 0);
-    if (asked("rotate90"))
+    if (asked(Augmentation::Rotate90))
         out = turned(out, out.rows == out.cols ? draw(3).below(4) : 2 * draw(3).below(2));
     double degrees = 0;
     cv::Point2d shift;
-    if (asked("rotate"))
+    if (asked(Augmentation::Rotate))
         degrees += draw(4).uniform(-180, 180);
-    if (asked("tilt", true))
+    if (asked(Augmentation::Tilt, true))
         degrees += draw(5).uniform(-largestTilt, largestTilt);
-    if (asked("shift", true))
+    if (asked(Augmentation::Shift, true))
     {
         CounterRandom random = draw(6);
         shift.x = random.uniform(-largestShift, largestShift) * out.cols;
@@ -82,7 +82,7 @@ cv::Mat augmented(const cv::Mat& image, const std::vector<std::string>& names, A
     }
     if (degrees != 0 || shift != cv::Point2d())
         out = moved(out, degrees, shift);
-    if (asked("brightness", true))
+    if (asked(Augmentation::Brightness, true))
         out = brightened(out, draw(7).uniform(1 - largestBrightness, 1 + largestBrightness));
     return out;
 }

@@ -43,7 +43,7 @@ protected:
         model = new ModelFile;
         model->config = training->getConfig();
         model->backbone = backbone;
-        model->config.target = "layernorm";
+        model->config.target = Target::LayerNorm;
         for (const auto& [name, tensor] : training->decoder().parameters())
             model->decoder.emplace_back(name, tensor.detach());
         model->scores = {"training", 4, 1, 0.5, 0.5, 2, {2.5, "deviations"}, {3, "deviations"}, 0.9};

@@ -1,4 +1,5 @@
 #include "operators/agpnet/training/early_stopping.h"
+#include "operators/training/training_loop.h"
 
 #include "agpnet/agpnet.hpp"
 #include "operators/agpnet/training/synthetic.h"

@@ -94,13 +94,14 @@ TEST_F(Model, SameSeedSameTraining)
 
 TEST_F(Model, MapAndScoreMayHaveDistancesOfTheirOwn)
 {
-    const auto with = [&](const std::string& metric, const std::string& scoreMetric) {
+    const auto with = [&](stages::Metric metric, stages::Metric scoreMetric) {
         ModelFile file = trained();
         file.config.metric = metric;
         file.config.scoreMetric = scoreMetric;
         return Inference(file, "fp32");
     };
-    const Inference both = with("scaled", "cosine"), map = with("scaled", "scaled"), score = with("cosine", "cosine");
+    const Inference both = with(stages::Metric::Scaled, stages::Metric::Cosine), map = with(stages::Metric::Scaled, stages::Metric::Scaled),
+                    score = with(stages::Metric::Cosine, stages::Metric::Cosine);
     const at::Tensor batch = images(3, 9);
     const AnomalyMaps found = both.maps(batch);
     EXPECT_TRUE(found.maps.equal(map.maps(batch).maps));
@@ -224,7 +225,7 @@ TEST_F(Model, NewerVersionIsRefused)
 TEST_F(Model, OfBeforeScoresHadADistanceOfTheirOwnIsScoredByItsMap)
 {
     ModelFile file = trained();
-    file.config.metric = "l2";
+    file.config.metric = stages::Metric::L2;
     writeModel(folder_ / "m.agp", file, EmbedBackbone::No);
     TensorFile raw = readSafetensors(folder_ / "m.agp");
     nlohmann::json header = nlohmann::json::parse(raw.metadata.at("agpnet"));
@@ -236,7 +237,7 @@ TEST_F(Model, OfBeforeScoresHadADistanceOfTheirOwnIsScoredByItsMap)
         raw.tensors.at(name) = raw.tensors.at(name).flatten();
     writeSafetensors(folder_ / "older.agp", raw);
     const ModelFile older = readModel(folder_ / "older.agp");
-    EXPECT_EQ(older.config.scoreMetric, "l2");
+    EXPECT_EQ(older.config.scoreMetric, stages::Metric::L2);
     EXPECT_TRUE(older.scale.mean.equal(file.scale.mean));
 }
 

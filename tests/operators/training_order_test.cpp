@@ -119,7 +119,7 @@ bool equal(const cv::Mat& a, const cv::Mat& b)
     return a.size() == b.size() && a.type() == b.type() && cv::norm(a.reshape(1), b.reshape(1), cv::NORM_INF) == 0;
 }
 
-cv::Mat changed(const cv::Mat& image, const std::vector<std::string>& names, uint64_t step, uint64_t place = 0)
+cv::Mat changed(const cv::Mat& image, const std::vector<Augmentation>& names, uint64_t step, uint64_t place = 0)
 {
     return augmented(image, names, AugmentFor::Training, 1, step, place);
 }
@@ -132,14 +132,14 @@ TEST(Augmentation, NoneIsNone)
 
 TEST(Augmentation, EveryNameChangesEveryTypeAndKeepsItsRange)
 {
-    for (const std::string& name : augmentationNames())
+    for (const auto& [augmentation, name] : EnumNames<Augmentation>::table)
         for (const int type : {CV_8UC1, CV_8UC3, CV_8UC4, CV_16UC1, CV_16UC3, CV_32FC1, CV_32FC3, CV_32FC4})
         {
             const cv::Mat image = picture(type), before = image.clone();
             size_t different = 0;
             for (uint64_t step = 0; step < 20; step++)
             {
-                const cv::Mat once = changed(image, {name}, step), again = changed(image, {name}, step);
+                const cv::Mat once = changed(image, {augmentation}, step), again = changed(image, {augmentation}, step);
                 ASSERT_EQ(once.size(), image.size()) << name;
                 ASSERT_EQ(once.type(), image.type()) << name;
                 EXPECT_TRUE(equal(once, again)) << name;
@@ -160,7 +160,7 @@ TEST(Augmentation, EveryNameChangesEveryTypeAndKeepsItsRange)
 TEST(Augmentation, DependsOnSeedStepPlaceAndUse)
 {
     const cv::Mat image = picture(CV_8UC3);
-    const std::vector<std::string> names = {"rotate"};
+    const std::vector<Augmentation> names = {Augmentation::Rotate};
     const cv::Mat base = augmented(image, names, AugmentFor::Training, 1, 2, 3);
     EXPECT_FALSE(equal(base, augmented(image, names, AugmentFor::Training, 2, 2, 3)));
     EXPECT_FALSE(equal(base, augmented(image, names, AugmentFor::Training, 1, 3, 3)));
@@ -173,7 +173,7 @@ TEST(Augmentation, OneMoreNameLeavesTheOthersAsTheyWere)
     const cv::Mat image = picture(CV_8UC3);
     for (uint64_t step = 0; step < 50; step++)
     {
-        const cv::Mat flip = changed(image, {"flip_horizontal"}, step), both = changed(image, {"flip_vertical", "flip_horizontal"}, step);
+        const cv::Mat flip = changed(image, {Augmentation::FlipHorizontal}, step), both = changed(image, {Augmentation::FlipVertical, Augmentation::FlipHorizontal}, step);
         cv::Mat flippedBack;
         cv::flip(both, flippedBack, 0);
         EXPECT_TRUE(equal(both, flip) || equal(flippedBack, flip)) << step;
@@ -189,12 +189,12 @@ TEST(Augmentation, FlipsAndQuarterTurnsMoveWholePixels)
         std::sort(values.begin(), values.end());
         return values;
     };
-    for (const char* name : {"flip_horizontal", "flip_vertical", "rotate90"})
+    for (const Augmentation name : {Augmentation::FlipHorizontal, Augmentation::FlipVertical, Augmentation::Rotate90})
         for (uint64_t step = 0; step < 20; step++)
         {
             EXPECT_EQ(changed(wide, {name}, step).size(), wide.size());
-            EXPECT_EQ(sorted(changed(wide, {name}, step)), sorted(wide)) << name;
-            EXPECT_EQ(sorted(changed(square, {name}, step)), sorted(square)) << name;
+            EXPECT_EQ(sorted(changed(wide, {name}, step)), sorted(wide)) << textOf(name);
+            EXPECT_EQ(sorted(changed(square, {name}, step)), sorted(square)) << textOf(name);
         }
 }
 
@@ -204,11 +204,11 @@ TEST(Augmentation, StaysWithinItsDocumentedStrength)
     double least = 1, most = 0;
     for (uint64_t step = 0; step < 300; step++)
     {
-        const double value = changed(grey, {"brightness"}, step).at<float>(5, 5);
+        const double value = changed(grey, {Augmentation::Brightness}, step).at<float>(5, 5);
         least = std::min(least, value);
         most = std::max(most, value);
         // what comes in over the border is the picture, never black
-        EXPECT_NEAR(cv::mean(changed(grey, {"rotate", "tilt", "shift"}, step))[0], 0.5, 1e-5);
+        EXPECT_NEAR(cv::mean(changed(grey, {Augmentation::Rotate, Augmentation::Tilt, Augmentation::Shift}, step))[0], 0.5, 1e-5);
     }
     EXPECT_GE(least, 0.5 * 0.85);
     EXPECT_LE(most, 0.5 * 1.15);
@@ -220,7 +220,7 @@ TEST(Augmentation, StaysWithinItsDocumentedStrength)
     for (uint64_t step = 0; step < 100; step++)
     {
         cv::Point at;
-        cv::minMaxLoc(changed(dot, {"shift"}, step), nullptr, nullptr, nullptr, &at);
+        cv::minMaxLoc(changed(dot, {Augmentation::Shift}, step), nullptr, nullptr, nullptr, &at);
         EXPECT_LE(std::abs(at.x - 50), 8) << "5 % of the side, and the dot's own size";
         EXPECT_LE(std::abs(at.y - 50), 8);
     }
@@ -259,7 +259,7 @@ TEST(Config, ShotsChangeTheDefaultsOfStepsAndAugment)
     const int usual = Config().steps;
     const Config few = configFromTextOrFile(R"({"shots":2})");
     EXPECT_LT(few.steps, usual);
-    EXPECT_THAT(few.augment, ::testing::ElementsAre("few-shot"));
+    EXPECT_THAT(few.augment, ::testing::ElementsAre(Augmentation::FewShot));
     EXPECT_EQ(configFromTextOrFile(R"({"shots":64})").steps, usual);
     const Config own = configFromTextOrFile(R"({"shots":2,"steps":7,"augment":[]})");
     EXPECT_EQ(own.steps, 7);

@@ -379,7 +379,7 @@ TEST(AnomalyRegion, ScoreIsThatOfTheInside)
     map.at<float>(10, 10) = 5;
     cv::Mat mask = cv::Mat::zeros(20, 20, CV_8U);
     mask(cv::Rect(5, 5, 15, 15)) = 1;
-    for (const auto& [kind, expected] : {std::pair<const char*, double>{"max", 5}, {"top1", 0}})
+    for (const auto& [kind, expected] : {std::pair{ImageScore::Max, 5.0}, {ImageScore::Top1, 0.0}})
     {
         cv::Mat copy = map.clone();
         const double score = keepInside({{}, mask}, kind, copy);

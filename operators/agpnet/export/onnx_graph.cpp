@@ -117,17 +117,17 @@ void writeStageGraph(const std::string& onnxPath, const std::string& model, int 
         };
         const auto heatmap = [&](const std::string& name, const std::string& from, const std::vector<std::string>& outputs) {
             return GraphNode{"Heatmap", name, {from + "_map"}, outputs,
-                             {{"height", int64_t{config.height}}, {"width", int64_t{config.width}}, {"sigma", config.sigma}, {"score", config.score}}};
+                             {{"height", int64_t{config.height}}, {"width", int64_t{config.width}}, {"sigma", config.sigma}, {"score", std::string(textOf(config.score))}}};
         };
         std::vector<GraphNode> nodes = {
             {"Reconstruct", "reconstruct", {"image"}, {"features", "reconstructed"}, {{"model", model}, {"precision", precision}}},
-            residual("residual", config.metric)};
+            residual("residual", stages::nameOf(config.metric))};
         if (config.scoreMetric == config.metric)
             nodes.push_back(heatmap("heatmap", "residual", {"map", "score"}));
         else
         {
             nodes.push_back(heatmap("heatmap", "residual", {"map", "score_of_map"}));
-            nodes.push_back(residual("score_residual", config.scoreMetric));
+            nodes.push_back(residual("score_residual", stages::nameOf(config.scoreMetric)));
             nodes.push_back(heatmap("score_heatmap", "score_residual", {"score_map", "score"}));
         }
         writeFileAtomically(onnxPath, onnxGraph("agpnet", nodes, {{"image", {1, channels, height, width}}},

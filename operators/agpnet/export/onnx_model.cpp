@@ -31,7 +31,7 @@ OnnxValue describeFeatures(OnnxWriter& onnx, const Config& config, const Extract
         std::vector<OnnxValue> tokens =
             extractor.describe(onnx, onnx.addConstant(scaled, -perChannel(extractor.properties().mean) / deviation), layers);
         onnx.part("features");
-        if (config.target == "layernorm")
+        if (config.target == Target::LayerNorm)
             for (OnnxValue& layer : tokens)
                 layer = onnx.normed(layer, 1e-6);
         for (const std::vector<int>& group : config.layers)
@@ -48,18 +48,18 @@ OnnxValue describeFeatures(OnnxWriter& onnx, const Config& config, const Extract
 }
 
 /// [1, L, C] twice → [1, L, 1]. The least divisor is that of the stage: (1e-12)^1/2 where it takes the root, and 1e-12.
-OnnxValue describeResidual(OnnxWriter& onnx, const std::string& metric, const OnnxValue& f, const OnnxValue& g)
+OnnxValue describeResidual(OnnxWriter& onnx, stages::Metric metric, const OnnxValue& f, const OnnxValue& g)
 {
-    onnx.part("residual/" + metric);
+    onnx.part(std::string("residual/") + stages::nameOf(metric));
     const auto norm = [&](const OnnxValue& x) { return onnx.reduce("ReduceL2", x, {2}); };
-    if (metric == "cosine")
+    if (metric == stages::Metric::Cosine)
     {
         const OnnxValue dot = onnx.multiply(onnx.reduce("ReduceMean", onnx.multiply(f, g), {2}), static_cast<double>(f.shape[2]));
         const OnnxValue similarity = onnx.divide(dot, onnx.add(onnx.multiply(norm(f), norm(g)), tiny));
         return onnx.add(onnx.multiply(similarity, -1), 1);
     }
     const OnnxValue distance = norm(onnx.subtract(f, g));
-    return metric == "l2" ? distance : onnx.divide(distance, onnx.unary("Sqrt", onnx.add(norm(f), tiny)));
+    return metric == stages::Metric::L2 ? distance : onnx.divide(distance, onnx.unary("Sqrt", onnx.add(norm(f), tiny)));
 }
 
 /// [out, in]: what each place of the map takes of the residual along one axis, resized bilinearly with half-pixel centres and
@@ -155,18 +155,18 @@ void writeOnnxModel(const std::string& onnxPath, const std::string& model, const
             }
             const at::Tensor vertical = smoothing(shape.rows, config.height, config.sigma),
                              horizontal = smoothing(shape.columns, config.width, config.sigma);
-            const auto mapBy = [&](const std::string& metric)
+            const auto mapBy = [&](stages::Metric metric)
             {
                 const OnnxValue residual =
                     onnx.reshape(describeResidual(onnx, metric, clean, reconstructed), {1, 1, shape.rows, shape.columns});
-                onnx.part("map/" + metric);
+                onnx.part(std::string("map/") + stages::nameOf(metric));
                 const OnnxValue map = onnx.resized(residual, vertical, horizontal);
                 return inside.defined() ? onnx.multiplyConstant(map, inside) : map;
             };
             const OnnxValue map = mapBy(config.metric);
             const OnnxValue scored = config.scoreMetric == config.metric ? map : mapBy(config.scoreMetric);
             onnx.part("score");
-            const OnnxValue score = config.score == "top1" ? describeTopMean(onnx, scored, std::max<int64_t>(1, pixels / 100))
+            const OnnxValue score = config.score == ImageScore::Top1 ? describeTopMean(onnx, scored, std::max<int64_t>(1, pixels / 100))
                                                            : onnx.reduce("ReduceMax", scored, {2, 3});
             onnx.output("map", map);
             onnx.output("score", onnx.reshape(score, {1, 1}));

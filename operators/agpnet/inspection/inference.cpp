@@ -27,13 +27,10 @@ bool acceptable(double error, double most)
     return error >= 0 && error <= most;
 }
 
-/// Files of before say nothing: all 16 bits, as they were trained.
+/// Older files say nothing: all 16 bits, as they were trained.
 ValueRange rangeOf(const ModelFile& file)
 {
-    ValueRange range{file.config.bits, 0};
-    if (const auto values = file.record.find(valuesNote); values != file.record.end() && values->is_object() && values->contains("least") && (*values)["least"].is_number_integer())
-        range.least = (*values)["least"].get<int>();
-    return range;
+    return {file.config.bits, file.record.values ? file.record.values->least : 0};
 }
 
 /// Path, size and time of a file: another model when any of them changes.

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <c10/core/InferenceMode.h>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 namespace agpnet
 {
@@ -38,7 +40,7 @@ HostMaps inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
     constexpr size_t atOnce = 8; // enough to be quick; memory does not grow with the image
     const Config& config = net.config();
     const cv::Size input(config.width, config.height);
-    const std::vector<std::string> metrics = config.metric == config.scoreMetric ? std::vector{config.metric} : std::vector{config.metric, config.scoreMetric};
+    const std::vector<stages::Metric> metrics = config.metric == config.scoreMetric ? std::vector{config.metric} : std::vector{config.metric, config.scoreMetric};
     std::vector<at::Tensor> products, features;
     std::vector<TileBlend> blends; // each made anew: copies of one would share its sums
     for (size_t i = 0; i < metrics.size(); i++)
@@ -93,6 +95,27 @@ std::vector<Evidence> evidenceOnHost(const at::Tensor& evidence)
 Inspection inspectionOf(const Config& config)
 {
     return {{config.tile, config.tileOverlap}, {config.roi, {}}};
+}
+
+double keepInside(const RegionOfInterest& region, ImageScore score, cv::Mat& map)
+{
+    const cv::Mat inside = region.at(map.size());
+    std::vector<float> values;
+    for (int y = 0; y < map.rows; y++)
+    {
+        float* row = map.ptr<float>(y);
+        const uchar* within = inside.ptr<uchar>(y);
+        for (int x = 0; x < map.cols; x++)
+            if (within[x])
+                values.push_back(row[x]);
+            else
+                row[x] = 0;
+    }
+    if (score == ImageScore::Max)
+        return *std::max_element(values.begin(), values.end());
+    const auto top = static_cast<std::ptrdiff_t>(std::max<size_t>(1, values.size() / 100));
+    std::nth_element(values.begin(), values.begin() + top - 1, values.end(), std::greater<>());
+    return std::accumulate(values.begin(), values.begin() + top, 0.0) / static_cast<double>(top);
 }
 
 std::vector<Prediction> predict(const AgpNet& net, const std::vector<Frame>& images, const Inspection& inspection)

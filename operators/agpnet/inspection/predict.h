@@ -46,6 +46,9 @@ struct Prediction
     AnyMap map; ///< at the scale of the score
 };
 
+/// Sets the map to 0 outside the region, and gives the image score of what is inside: the maximum, or the mean of the greatest 1 %.
+double keepInside(const RegionOfInterest& region, ImageScore score, cv::Mat& map);
+
 /// A model's maps of images [N, 3, H, W] at its input size.
 using Mapping = std::function<AnomalyMaps(const at::Tensor&)>;
 

@@ -37,7 +37,7 @@ public:
         if (!trainer_)
             trainer_ = std::make_unique<TrainerImpl>(Training(config_, readBackbone(backbone_), device_.empty() ? given : deviceNamed(device_)));
         tensorOf(out[0], given).fill_(trainer_->stepTensor(tensorOf(in[0], given), "Train: images"));
-        if (trainer_->stepsDone() == trainer_->steps())
+        if (trainer_->getStepsDone() == trainer_->getSteps())
             trainer_->saveModel(model_, true);
     }
 

@@ -15,9 +15,6 @@ namespace agpnet
 namespace
 {
 
-constexpr size_t patience = 4;    // checks
-constexpr double leastGain = 1e-3;
-
 /// Chance that one of `high` is greater than one of `low`, a tie counting half.
 double areaUnderCurve(const at::Tensor& high, const at::Tensor& low)
 {
@@ -30,14 +27,6 @@ double areaUnderCurve(const at::Tensor& high, const at::Tensor& low)
 }
 
 } // namespace
-
-bool noLongerRises(const std::vector<double>& checks)
-{
-    if (checks.size() <= patience)
-        return false;
-    const auto recent = checks.end() - static_cast<std::ptrdiff_t>(patience);
-    return *std::max_element(recent, checks.end()) < *std::max_element(checks.begin(), recent) + leastGain;
-}
 
 DefectCheck::DefectCheck(const Training& training, size_t count, const std::function<Frame(size_t)>& image, const Tiling& tiling)
 {

@@ -13,10 +13,6 @@ namespace agpnet
 
 constexpr int stepsBetweenChecks = 25;
 
-/// What each check found, from the first one on, and the decision that follows from that alone: a resumed training decides alike.
-/// True where the last `patience` checks brought no gain over the best before them. One check moves by chance; the best of several does not.
-bool noLongerRises(const std::vector<double>& checks);
-
 class DefectCheck
 {
 public:
