@@ -41,13 +41,12 @@ protected:
         backbone.weights = weights;
         training = new Training(configFromTextOrFile(test::tinyConfig()), backbone);
         model = new ModelFile;
-        model->config = training->getConfig();
+        model->config = training->config();
         model->backbone = backbone;
         model->config.target = Target::LayerNorm;
         for (const auto& [name, tensor] : training->decoder().parameters())
             model->decoder.emplace_back(name, tensor.detach());
         model->scores = {"training", 4, 1, 0.5, 0.5, 2, {2.5, "deviations"}, {3, "deviations"}, 0.9};
-        model->record = nlohmann::json::object();
     }
     static void TearDownTestSuite()
     {
@@ -78,7 +77,7 @@ protected:
         else if (what == "model.agp")
         {
             ModelFile file = *model;
-            file.record["old"] = old;
+            file.record.notes["old"] = old;
             writeModel(target, file, old ? EmbedBackbone::No : EmbedBackbone::Yes);
         }
         else

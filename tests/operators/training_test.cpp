@@ -1,7 +1,7 @@
 // AnomalyTrainer::fit through the public interface, around a tiny backbone: several products, few pictures, regions, tiles, stopping.
 #include "agpnet/agpnet.hpp"
 #include "models/agpnet/file.h"
-#include "operators/image/region.h"
+#include "operators/agpnet/inspection/predict.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <functional>
