@@ -20,7 +20,7 @@ WORDS_CHECKED_IN = (
     "CONTRIBUTING.md",
     "docs/*.md",
 )
-WORDS_NOT_CHECKED_IN = ("docs/architecture.md", "docs/cli.md", "docs/operators.md")
+WORDS_NOT_CHECKED_IN = ("docs/cli.md", "docs/operators.md")
 MEASURED = ("docs/benchmarks.md",)  # rows of tables stay as they were recorded
 
 
