@@ -222,6 +222,25 @@ TEST_F(Model, NewerVersionIsRefused)
     EXPECT_THAT(errorOf([&] { readModel(folder_ / "newer.agp"); }), HasSubstr("newer AGPNet"));
 }
 
+TEST_F(Model, NamesItsMethod)
+{
+    ModelFile file = trained();
+    writeModel(folder_ / "m.agp", file, EmbedBackbone::No);
+    EXPECT_EQ(readModelHeader(folder_ / "m.agp").at("method"), "agpnet");
+    TensorFile raw = readSafetensors(folder_ / "m.agp");
+    nlohmann::json header = nlohmann::json::parse(raw.metadata.at("agpnet"));
+    header.erase("sha256");
+    header.erase("method");
+    raw.metadata["agpnet"] = header.dump();
+    writeSafetensors(folder_ / "older.agp", raw);
+    EXPECT_EQ(readModel(folder_ / "older.agp").scores.threshold.value, file.scores.threshold.value) << "without one it is agpnet";
+    header["method"] = "dec";
+    raw.metadata["agpnet"] = header.dump();
+    writeSafetensors(folder_ / "other.agp", raw);
+    EXPECT_THAT(errorOf([&] { readModel(folder_ / "other.agp"); }), HasSubstr("is of the method 'dec', expected 'agpnet'"));
+    EXPECT_THAT(errorOf([&] { readModelHeader(folder_ / "other.agp"); }), HasSubstr("'dec'"));
+}
+
 TEST_F(Model, OfBeforeScoresHadADistanceOfTheirOwnIsScoredByItsMap)
 {
     ModelFile file = trained();
