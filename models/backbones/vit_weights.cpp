@@ -55,6 +55,8 @@ struct Names
     std::string normPre = "norm_pre"; ///< empty: the family has none
     std::string blocks = "blocks.";
     BlockNames block;
+
+    bool isClip() const { return family == "clip" || family == "hf-clip"; }
 };
 
 /// Hugging Face's ViT, DeiT and Dinov2. Version 5 of transformers saves the names of version 4, but uses others in memory, and so
@@ -164,6 +166,71 @@ void findGrid(VitConfig& config, const NamedWeights& source, bool distilled, con
          positions);
 }
 
+/// One transformer block, in our names.
+void takeBlock(NamedWeights& source, const Names& names, const VitConfig& config, int64_t i, StateDict& ours)
+{
+    const BlockNames& block = names.block;
+    const int64_t width = config.width;
+    const std::string from = fmt::format("{}{}.", names.blocks, i);
+    const std::string to = fmt::format("blocks.{}.", i);
+    const auto take = [&](const std::string& name, const std::string& theirs, std::initializer_list<int64_t> shape)
+    { ours[to + name] = source.get(from + theirs, shape); };
+    take("norm1.weight", block.norm1 + ".weight", {width});
+    take("norm1.bias", block.norm1 + ".bias", {width});
+    const int64_t rows = 3 * width / static_cast<int64_t>(block.qkv.size());
+    std::vector<at::Tensor> matrices, biases;
+    for (const std::string& name : block.qkv)
+    {
+        matrices.push_back(source.get(from + name + "weight", {rows, width}));
+        if (!biases.empty() || source.has(from + name + "bias") || names.isClip()) // elsewhere there may be none
+            biases.push_back(source.get(from + name + "bias", {rows}));
+    }
+    require(biases.empty() || biases.size() == block.qkv.size(), "{}{}{}bias: is missing from the weights", source.prefix(), from,
+            block.qkv[0]);
+    ours[to + "attn.qkv.weight"] = matrices.size() == 1 ? matrices[0] : at::cat(matrices);
+    if (!biases.empty())
+        ours[to + "attn.qkv.bias"] = biases.size() == 1 ? biases[0] : at::cat(biases);
+    take("attn.proj.weight", block.projection + ".weight", {width, width});
+    take("attn.proj.bias", block.projection + ".bias", {width});
+    take("norm2.weight", block.norm2 + ".weight", {width});
+    take("norm2.bias", block.norm2 + ".bias", {width});
+    take("mlp.fc1.weight", block.hidden + ".weight", {config.mlp, width});
+    take("mlp.fc1.bias", block.hidden + ".bias", {config.mlp});
+    take("mlp.fc2.weight", block.output + ".weight", {width, config.mlp});
+    take("mlp.fc2.bias", block.output + ".bias", {width});
+    if (config.layerScale)
+    {
+        take("ls1.gamma", block.scale1, {width});
+        take("ls2.gamma", block.scale2, {width});
+    }
+}
+
+/// What the weights do not say: each publisher's own settings, unless the caller knows better.
+void addSettings(VitConfig& config, bool isClip, const VitOverrides& overrides)
+{
+    const int64_t width = config.width;
+    // Nearly all published models of these families have heads of 64; the huge and giant ones have 16 heads.
+    const bool huge = width == 1280 || width == 1408 || width == 1664;
+    config.heads = overrides.heads.value_or(huge ? 16 : width / 64);
+    require(config.heads > 0 && width % config.heads == 0,
+            "the transformer is {} wide, which does not make {} heads; say how many there are", width, config.heads);
+
+    // Each publisher's own settings. DINOv2 resampled without antialiasing until it had registers; timm's loader antialiases at
+    // run time, but its weights were trained at one size by their publishers, most of whom did not: so we do not either.
+    config.positionAntialias =
+        overrides.positionAntialias.value_or(config.registers > 0 && (config.family == "dinov2" || config.family == "hf-dinov2"));
+    config.layerNormEps = overrides.layerNormEps.value_or(config.normPre ? 1e-5 : config.family == "hf-vit" ? 1e-12 : 1e-6);
+    // OpenAI's weights want QuickGELU. LAION's have the same names and want GELU, as do all of the huge ones, which are LAION's.
+    config.quickGelu = overrides.quickGelu.value_or(isClip && !huge);
+    if (config.normPre)
+    {
+        config.mean = {0.48145466, 0.4578275, 0.40821073};
+        config.std = {0.26862954, 0.26130258, 0.27577711};
+    }
+    config.mean = overrides.mean.value_or(config.mean);
+    config.std = overrides.std.value_or(config.std);
+}
+
 } // namespace
 
 std::pair<VitConfig, StateDict> recogniseVit(const StateDict& weights, const VitOverrides& overrides)
@@ -172,7 +239,7 @@ std::pair<VitConfig, StateDict> recogniseVit(const StateDict& weights, const Vit
     NamedWeights source(weights, found.prefix);
     const Names names = namesOf(source, found.key);
     const BlockNames& block = names.block;
-    const bool isClip = names.family == "clip" || names.family == "hf-clip";
+    const bool isClip = names.isClip();
 
     VitConfig config;
     config.family = names.family;
@@ -230,62 +297,10 @@ std::pair<VitConfig, StateDict> recogniseVit(const StateDict& weights, const Vit
     config.mlp = source.get(first + block.hidden + ".weight", 2).size(0);
 
     for (int64_t i = 0; i < config.depth; i++)
-    {
-        const std::string from = fmt::format("{}{}.", names.blocks, i);
-        const std::string to = fmt::format("blocks.{}.", i);
-        const auto take = [&](const std::string& name, const std::string& theirs, std::initializer_list<int64_t> shape)
-        { ours[to + name] = source.get(from + theirs, shape); };
-        take("norm1.weight", block.norm1 + ".weight", {width});
-        take("norm1.bias", block.norm1 + ".bias", {width});
-        const int64_t rows = 3 * width / static_cast<int64_t>(block.qkv.size());
-        std::vector<at::Tensor> matrices, biases;
-        for (const std::string& name : block.qkv)
-        {
-            matrices.push_back(source.get(from + name + "weight", {rows, width}));
-            if (!biases.empty() || source.has(from + name + "bias") || isClip) // elsewhere there may be none
-                biases.push_back(source.get(from + name + "bias", {rows}));
-        }
-        require(biases.empty() || biases.size() == block.qkv.size(), "{}{}{}bias: is missing from the weights", found.prefix, from,
-                block.qkv[0]);
-        ours[to + "attn.qkv.weight"] = matrices.size() == 1 ? matrices[0] : at::cat(matrices);
-        if (!biases.empty())
-            ours[to + "attn.qkv.bias"] = biases.size() == 1 ? biases[0] : at::cat(biases);
-        take("attn.proj.weight", block.projection + ".weight", {width, width});
-        take("attn.proj.bias", block.projection + ".bias", {width});
-        take("norm2.weight", block.norm2 + ".weight", {width});
-        take("norm2.bias", block.norm2 + ".bias", {width});
-        take("mlp.fc1.weight", block.hidden + ".weight", {config.mlp, width});
-        take("mlp.fc1.bias", block.hidden + ".bias", {config.mlp});
-        take("mlp.fc2.weight", block.output + ".weight", {width, config.mlp});
-        take("mlp.fc2.bias", block.output + ".bias", {width});
-        if (config.layerScale)
-        {
-            take("ls1.gamma", block.scale1, {width});
-            take("ls2.gamma", block.scale2, {width});
-        }
-    }
+        takeBlock(source, names, config, i, ours);
     source.finish(names.blocks, "pre-norm vision transformer");
 
-    // Nearly all published models of these families have heads of 64; the huge and giant ones have 16 heads.
-    const bool huge = width == 1280 || width == 1408 || width == 1664;
-    config.heads = overrides.heads.value_or(huge ? 16 : width / 64);
-    require(config.heads > 0 && width % config.heads == 0,
-            "the transformer is {} wide, which does not make {} heads; say how many there are", width, config.heads);
-
-    // Each publisher's own settings. DINOv2 resampled without antialiasing until it had registers; timm's loader antialiases at
-    // run time, but its weights were trained at one size by their publishers, most of whom did not: so we do not either.
-    config.positionAntialias =
-        overrides.positionAntialias.value_or(config.registers > 0 && (config.family == "dinov2" || config.family == "hf-dinov2"));
-    config.layerNormEps = overrides.layerNormEps.value_or(config.normPre ? 1e-5 : config.family == "hf-vit" ? 1e-12 : 1e-6);
-    // OpenAI's weights want QuickGELU. LAION's have the same names and want GELU, as do all of the huge ones, which are LAION's.
-    config.quickGelu = overrides.quickGelu.value_or(isClip && !huge);
-    if (config.normPre)
-    {
-        config.mean = {0.48145466, 0.4578275, 0.40821073};
-        config.std = {0.26862954, 0.26130258, 0.27577711};
-    }
-    config.mean = overrides.mean.value_or(config.mean);
-    config.std = overrides.std.value_or(config.std);
+    addSettings(config, isClip, overrides);
     return {config, std::move(ours)};
 }
 
