@@ -31,7 +31,7 @@ void loadCuda(const std::string& name)
 
 at::Device deviceNamed(const std::string& name)
 {
-    return withErrorsOf(ErrorKind::Device, [&] {
+    return withErrorsOf(ErrorKind::Device, [&]() -> at::Device {
         if (name == "cpu")
             return at::kCPU;
         const std::string prefix = "cuda";

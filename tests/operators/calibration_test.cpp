@@ -427,7 +427,10 @@ TEST(CalibrationScores, APictureThatIsNotGoodDoesNotStretchTheTail)
         for (int i = 0; i < count + others; i++)
         {
             const double score = i < count ? 0.1 + 0.001 * (i * 37 % 64) : 1.0;
-            const Prediction image{{score, 0, at::zeros({2})}, cv::Mat(4, 4, CV_32F, cv::Scalar(score))};
+            Prediction image;
+            image.evidence.score = score;
+            image.evidence.features = at::zeros({2});
+            image.map = cv::Mat(4, 4, CV_32F, cv::Scalar(score));
             scores.addNormal(image);
         }
         return scores.statistics({});
