@@ -72,7 +72,8 @@ TEST(TrainingRecord, NotesCannotTakeItsOwnKeys)
     TrainingRecord record;
     record.addNote("data", {{"path", "/parts"}});
     EXPECT_EQ(json(record), json::parse(R"({"data":{"path":"/parts"}})"));
-    for (const auto& [key, value] : json::parse(whole).items())
+    const json all = json::parse(whole);
+    for (const auto& [key, value] : all.items())
         if (key != "data" && key != "shots")
         {
             EXPECT_THROW(record.addNote(key, 1), Error) << key;
