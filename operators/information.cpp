@@ -69,7 +69,7 @@ std::string buildInformation()
         json schedules = json::array();
         for (size_t i = 0; i < stages::variantCount; i++)
         {
-            const stages::VariantRow& row = stages::variantTable[i];
+            const stages::CompiledVariant& row = stages::variantTable[i];
             schedules.push_back({{"stage", row.stage},
                                  {"api", row.api},
                                  {"name", row.name},

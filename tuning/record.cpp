@@ -15,7 +15,7 @@ namespace agpnet::tuning
 
 using nlohmann::json;
 using stages::DeviceIdentity;
-using stages::Problem;
+using stages::Workload;
 
 namespace
 {
@@ -105,18 +105,18 @@ private:
     std::set<std::string> asked_;
 };
 
-Problem problemFrom(Fields& fields)
+Workload workloadFrom(Fields& fields)
 {
-    Problem problem;
-    problem.stage = fields.oneOf("stage", {"prepare", "perturb", "residual", "heatmap"});
-    problem.kind = fields.oneOf("kind", {"", "l2", "scaled", "cosine", "uint8", "uint16", "float32"});
-    problem.layout = fields.oneOf("layout", {"tokens", "planar", "any"});
+    Workload workload;
+    workload.stage = fields.oneOf("stage", {"prepare", "perturb", "residual", "heatmap"});
+    workload.kind = fields.oneOf("kind", {"", "l2", "scaled", "cosine", "uint8", "uint16", "float32"});
+    workload.layout = fields.oneOf("layout", {"tokens", "planar", "any"});
     const std::string dtype = fields.oneOf("dtype", {"float32", "uint8", "uint16"});
-    require(problem.stage == "prepare" ? dtype == problem.kind : dtype == "float32", "\"dtype\" is \"{}\", which {} {} does not take", dtype,
-            problem.stage, problem.kind);
-    parseShape(fields.text("shape"), problem.from, problem.to);
-    require((problem.stage == "residual") == (problem.to[0] == 0), "the shape \"{}\" is none of {}", stages::shapeText(problem), problem.stage);
-    return problem;
+    require(workload.stage == "prepare" ? dtype == workload.kind : dtype == "float32", "\"dtype\" is \"{}\", which {} {} does not take", dtype,
+            workload.stage, workload.kind);
+    parseShape(fields.text("shape"), workload.from, workload.to);
+    require((workload.stage == "residual") == (workload.to[0] == 0), "the shape \"{}\" is none of {}", stages::shapeText(workload), workload.stage);
+    return workload;
 }
 
 json conditionsToJson(const Conditions& conditions)
@@ -141,7 +141,7 @@ Conditions conditionsFromJson(const json& object)
 
 json toJson(const Entry& entry)
 {
-    json object = tuning::toJson(entry.problem);
+    json object = tuning::toJson(entry.workload);
     object["device"] = tuning::toJson(entry.device);
     object["halide"] = entry.halide;
     object["generator"] = entry.generator;
@@ -160,7 +160,7 @@ Entry entryFromJson(const json& object, size_t index)
 {
     Fields fields(object, fmt::format("entry {}", index));
     Entry entry;
-    entry.problem = problemFrom(fields);
+    entry.workload = workloadFrom(fields);
     entry.device = deviceFromJson(fields.get("device"));
     entry.halide = fields.text("halide");
     entry.generator = fields.text("generator");
@@ -187,7 +187,7 @@ Entry entryFromJson(const json& object, size_t index)
 
 bool sameKey(const Entry& a, const Entry& b)
 {
-    return a.problem == b.problem && a.device.api == b.device.api && a.device.name == b.device.name && a.device.uuid == b.device.uuid &&
+    return a.workload == b.workload && a.device.api == b.device.api && a.device.name == b.device.name && a.device.uuid == b.device.uuid &&
            a.device.software == b.device.software && a.halide == b.halide && a.generator == b.generator;
 }
 
@@ -256,21 +256,21 @@ std::string parametersFromJson(const json& object)
     return text;
 }
 
-json toJson(const Problem& problem)
+json toJson(const Workload& workload)
 {
-    return {{"stage", problem.stage},
-            {"kind", problem.kind},
-            {"layout", problem.layout},
-            {"dtype", problem.stage == "prepare" ? problem.kind : "float32"},
-            {"shape", stages::shapeText(problem)}};
+    return {{"stage", workload.stage},
+            {"kind", workload.kind},
+            {"layout", workload.layout},
+            {"dtype", workload.stage == "prepare" ? workload.kind : "float32"},
+            {"shape", stages::shapeText(workload)}};
 }
 
-Problem problemFromJson(const json& object)
+Workload workloadFromJson(const json& object)
 {
-    Fields fields(object, "the problem");
-    Problem problem = problemFrom(fields);
+    Fields fields(object, "the workload");
+    Workload workload = workloadFrom(fields);
     fields.done();
-    return problem;
+    return workload;
 }
 
 json toJson(const DeviceIdentity& device)

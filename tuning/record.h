@@ -5,7 +5,7 @@
 #pragma once
 
 #include "halide_generators/runtime/device_identity.h"
-#include "halide_generators/runtime/problem.h"
+#include "halide_generators/runtime/workload.h"
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -62,7 +62,7 @@ struct Conditions
 
 struct Entry
 {
-    stages::Problem problem;
+    stages::Workload workload;
     stages::DeviceIdentity device;
     std::string halide, generator, plugin; ///< versions; generator: the hash of the stage's sources
     Conditions conditions;
@@ -85,14 +85,14 @@ void parseShape(const std::string& text, std::array<int, 4>& from, std::array<in
 nlohmann::json parametersToJson(const std::string& text);
 std::string parametersFromJson(const nlohmann::json& json);
 
-nlohmann::json toJson(const stages::Problem& problem);
+nlohmann::json toJson(const stages::Workload& workload);
 nlohmann::json toJson(const stages::DeviceIdentity& device);
 nlohmann::json toJson(const Timing& timing);
 nlohmann::json toJson(const Trial& trial);
 nlohmann::json toJson(const Record& record);
 
 /// An Error says where the text is not what it should be.
-stages::Problem problemFromJson(const nlohmann::json& json);
+stages::Workload workloadFromJson(const nlohmann::json& json);
 stages::DeviceIdentity deviceFromJson(const nlohmann::json& json);
 Timing timingFromJson(const nlohmann::json& json);
 Trial trialFromJson(const nlohmann::json& json);
@@ -102,7 +102,7 @@ Record recordFromText(const std::string& text);
 Record readRecord(const std::filesystem::path& path);
 void writeRecord(const std::filesystem::path& path, const Record& record);
 
-/// Adds `from` to `into`. Where both have a key (problem, device, versions of what was measured) the one finished later stays, with the
+/// Adds `from` to `into`. Where both have a key (workload, device, versions of what was measured) the one finished later stays, with the
 /// trials of the other that it has not.
 void merge(Record& into, const Record& from);
 

@@ -12,25 +12,25 @@ namespace agpnet::tuning
 
 using nlohmann::json;
 
-Place& Steps::place(const std::string& name)
+BenchDevice& Steps::opened(const std::string& name)
 {
-    if (!place_ || placeName_ != name)
+    if (!device_ || deviceName_ != name)
     {
         bench_.reset();
-        place_ = Place::open(name);
-        placeName_ = name;
+        device_ = BenchDevice::open(name);
+        deviceName_ = name;
     }
-    return *place_;
+    return *device_;
 }
 
-Bench& Steps::bench(const std::string& device, const stages::Problem& problem)
+Bench& Steps::bench(const std::string& device, const stages::Workload& workload)
 {
-    Place& at = place(device);
-    if (!bench_ || !(problem_ == problem))
+    BenchDevice& at = opened(device);
+    if (!bench_ || !(workload_ == workload))
     {
         bench_.reset();
-        bench_ = std::make_unique<Bench>(at, problem);
-        problem_ = problem;
+        bench_ = std::make_unique<Bench>(at, workload);
+        workload_ = workload;
     }
     return *bench_;
 }
@@ -43,22 +43,22 @@ json Steps::answered(const json& request)
         json hashes = json::object();
         for (size_t i = 0; i < stages::sourceHashCount; i++)
             hashes[stages::sourceHashes[i].stage] = stages::sourceHashes[i].hash;
-        return {{"device", toJson(stages::identify(place(device).device))},
+        return {{"device", toJson(stages::identify(opened(device).device))},
                 {"halide", stages::halideVersion},
                 {"plugin", AGPNET_VERSION},
                 {"generators", hashes}};
     }
-    const stages::Problem problem = problemFromJson(request.at("problem"));
+    const stages::Workload workload = workloadFromJson(request.at("problem"));
     if (what == "candidates")
     {
-        const stages::Device& on = place(device).device;
+        const stages::Device& on = opened(device).device;
         json list = json::array();
         std::set<std::string> seen;
         // the first is the default, and the first row of a name is the one that the name stands for
         for (size_t i = 0; i < stages::variantCount; i++)
         {
-            const stages::VariantRow& row = stages::variantTable[i];
-            if (seen.count(row.name) == 0 && stages::firstRow(on.api, problem, row.name, on.cudaDevice) == &row)
+            const stages::CompiledVariant& row = stages::variantTable[i];
+            if (seen.count(row.name) == 0 && stages::firstVariant(on.api, workload, row.name, on.cudaDevice) == &row)
             {
                 list.push_back({{"variant", row.name}, {"parameters", row.parameters}, {"target", row.target}});
                 seen.insert(row.name);
@@ -69,7 +69,7 @@ json Steps::answered(const json& request)
     const std::string variant = request.at("variant").get<std::string>();
     if (what == "check")
     {
-        const double error = bench(device, problem).check(variant);
+        const double error = bench(device, workload).check(variant);
         if (error <= tolerance)
             return {{"status", nameOf(Status::Ok)}, {"max_error", error}};
         return {{"status", nameOf(Status::Mismatch)},
@@ -78,7 +78,7 @@ json Steps::answered(const json& request)
     }
     require(what == "compare", "the request is '{}', expected device, candidates, check or compare", what);
     const Comparison result =
-        bench(device, problem).compare(request.at("against").get<std::string>(), variant, std::clamp(request.at("seconds").get<double>(), 0.0, 60.0));
+        bench(device, workload).compare(request.at("against").get<std::string>(), variant, std::clamp(request.at("seconds").get<double>(), 0.0, 60.0));
     return {{"speedup", result.speedup}, {"noise", result.noise}, {"timing", toJson(result.second)}, {"default", toJson(result.first)}};
 }
 

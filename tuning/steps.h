@@ -9,7 +9,7 @@
 // A request that cannot be answered: {"error": "..."}.
 #pragma once
 
-#include "tuning/place.h"
+#include "tuning/bench_device.h"
 #include "tuning/trial.h"
 
 #include <memory>
@@ -27,12 +27,12 @@ public:
 
 private:
     nlohmann::json answered(const nlohmann::json& request);
-    Place& place(const std::string& name);
-    Bench& bench(const std::string& device, const stages::Problem& problem);
+    BenchDevice& opened(const std::string& name);
+    Bench& bench(const std::string& device, const stages::Workload& workload);
 
-    std::string placeName_;
-    std::unique_ptr<Place> place_;
-    stages::Problem problem_;
+    std::string deviceName_;
+    std::unique_ptr<BenchDevice> device_;
+    stages::Workload workload_;
     std::unique_ptr<Bench> bench_;
 };
 

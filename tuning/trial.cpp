@@ -13,7 +13,7 @@ namespace agpnet::tuning
 {
 
 using reference::Array;
-using stages::Problem;
+using stages::Workload;
 using stages::View;
 
 namespace
@@ -112,31 +112,31 @@ struct Bench::Set
     std::vector<Array> arrays;     // the inputs' values
     std::vector<double> pictureValues;
 
-    void input(Place& place, Array array, bool tokens)
+    void input(BenchDevice& device, Array array, bool tokens)
     {
         Tensor tensor{layOut({array.n, array.c, array.h, array.w}, tokens), nullptr};
         std::vector<float> laid(array.values.size());
         forEach(tensor.view, [&](size_t i, size_t at) { laid[at] = array.values[i]; });
-        tensor.memory = place.allocate(bytesOf(laid.data(), laid.size()));
+        tensor.memory = device.allocate(bytesOf(laid.data(), laid.size()));
         tensor.view.data = tensor.memory->handle();
         inputs.push_back(std::move(tensor));
         arrays.push_back(std::move(array));
     }
 
-    void output(Place& place, const std::array<int, 4>& size, bool tokens)
+    void output(BenchDevice& device, const std::array<int, 4>& size, bool tokens)
     {
         Tensor tensor{layOut(size, tokens), nullptr};
         const std::vector<float> canaries(count(size) + 2 * margin, canary);
-        tensor.memory = place.allocate(bytesOf(canaries.data(), canaries.size()));
+        tensor.memory = device.allocate(bytesOf(canaries.data(), canaries.size()));
         tensor.view.data = tensor.memory->handle();
         tensor.view.offset = margin;
         outputs.push_back(std::move(tensor));
     }
 
-    void paint(Place& place, const Problem& problem, uint64_t seed)
+    void paint(BenchDevice& device, const Workload& workload, uint64_t seed)
     {
-        const int channels = problem.from[1], rows = problem.from[2], columns = problem.from[3];
-        picture.depth = depthOf(problem.kind);
+        const int channels = workload.from[1], rows = workload.from[2], columns = workload.from[3];
+        picture.depth = depthOf(workload.kind);
         picture.rows = rows;
         picture.columns = columns;
         picture.channels = channels;
@@ -159,7 +159,7 @@ struct Bench::Set
                 bytes[i * size + byte] = static_cast<unsigned char>(value >> (8 * byte));
             pictureValues.push_back(static_cast<double>(value) / most);
         }
-        pictureMemory = place.allocate(bytes);
+        pictureMemory = device.allocate(bytes);
         picture.data = pictureMemory->handle();
     }
 
@@ -176,19 +176,19 @@ struct Bench::Set
     }
 };
 
-Bench::Bench(Place& place, Problem problem) : place_(place), problem_(std::move(problem))
+Bench::Bench(BenchDevice& device, Workload workload) : device_(device), workload_(std::move(workload))
 {
-    const auto& [n, c, h, w] = problem_.from;
-    const auto& [height, width] = problem_.to;
+    const auto& [n, c, h, w] = workload_.from;
+    const auto& [height, width] = workload_.to;
     const int64_t elements = static_cast<int64_t>(n) * c * h * w, made = static_cast<int64_t>(n) * std::max(height, 1) * std::max(width, 1);
     require(n <= 65536 && c <= 65536 && elements <= mostElements && made <= mostElements, "{} is too large to be measured",
-            stages::shapeText(problem_));
-    const std::string& stage = problem_.stage;
-    const bool tokens = problem_.layout == "tokens";
-    require(stage == "prepare" ? n == 1 && problem_.layout == "any" : stage != "heatmap" || (c == 1 && problem_.layout == "any"),
-            "{} {} does not lie as {}", stage, stages::shapeText(problem_), problem_.layout);
-    require((stage != "perturb" && stage != "residual") || problem_.layout != "any", "{}: the layout is '{}', expected tokens or planar", stage,
-            problem_.layout);
+            stages::shapeText(workload_));
+    const std::string& stage = workload_.stage;
+    const bool tokens = workload_.layout == "tokens";
+    require(stage == "prepare" ? n == 1 && workload_.layout == "any" : stage != "heatmap" || (c == 1 && workload_.layout == "any"),
+            "{} {} does not lie as {}", stage, stages::shapeText(workload_), workload_.layout);
+    require((stage != "perturb" && stage != "residual") || workload_.layout != "any", "{}: the layout is '{}', expected tokens or planar", stage,
+            workload_.layout);
     const size_t bytes = sizeof(float) * static_cast<size_t>(2 * elements + made);
     const size_t setCount = std::clamp<size_t>(enoughBytes / bytes, 2, mostSets);
     for (size_t i = 0; i < setCount; i++)
@@ -198,27 +198,27 @@ Bench::Bench(Place& place, Problem problem) : place_(place), problem_(std::move(
         { return reference::random(batch, channels, rows, columns, 10 * i + what); };
         if (stage == "prepare")
         {
-            set->paint(place_, problem_, 10 * i + 1);
-            set->output(place_, {1, c == 1 ? 3 : c == 4 ? 3 : c, height, width}, false);
+            set->paint(device_, workload_, 10 * i + 1);
+            set->output(device_, {1, c == 1 ? 3 : c == 4 ? 3 : c, height, width}, false);
         }
         else if (stage == "perturb")
         {
-            set->input(place_, fresh(c, h, w, 1), tokens);
-            set->input(place_, fresh(1, height, width, 2), false);
-            set->output(place_, problem_.from, tokens);
+            set->input(device_, fresh(c, h, w, 1), tokens);
+            set->input(device_, fresh(1, height, width, 2), false);
+            set->output(device_, workload_.from, tokens);
         }
         else if (stage == "residual")
         {
-            set->input(place_, fresh(c, h, w, 1), tokens);
-            set->input(place_, fresh(c, h, w, 2), tokens);
-            set->output(place_, {n, 1, h, w}, false);
+            set->input(device_, fresh(c, h, w, 1), tokens);
+            set->input(device_, fresh(c, h, w, 2), tokens);
+            set->output(device_, {n, 1, h, w}, false);
         }
         else
         {
-            set->input(place_, fresh(1, h, w, 1), false);
-            set->output(place_, {n, 1, height, width}, false);
-            set->output(place_, {n, 1, 1, 1}, false);
-            set->output(place_, {n, 1, 1, 1}, false);
+            set->input(device_, fresh(1, h, w, 1), false);
+            set->output(device_, {n, 1, height, width}, false);
+            set->output(device_, {n, 1, 1, 1}, false);
+            set->output(device_, {n, 1, 1, 1}, false);
         }
         sets_.push_back(std::move(set));
     }
@@ -229,7 +229,7 @@ Bench::Bench(Place& place, Problem problem) : place_(place), problem_(std::move(
     else if (stage == "perturb")
         expected_ = {reference::perturb(first.arrays[0], first.arrays[1], {}).values};
     else if (stage == "residual")
-        expected_ = {reference::residual(first.arrays[0], first.arrays[1], stages::metricOf(problem_.kind)).values};
+        expected_ = {reference::residual(first.arrays[0], first.arrays[1], stages::metricOf(workload_.kind)).values};
     else
         expected_ = {reference::blur(reference::resize(first.arrays[0], height, width), sigma).values};
 }
@@ -238,16 +238,16 @@ Bench::~Bench() = default;
 
 void Bench::call(const std::string& variant, Set& set)
 {
-    stages::Device device = place_.device;
+    stages::Device device = device_.device;
     device.variant = variant;
     const auto in = [&](size_t i) -> const View& { return set.inputs[i].view; };
     const auto out = [&](size_t i) -> const View& { return set.outputs[i].view; };
-    if (problem_.stage == "prepare")
+    if (workload_.stage == "prepare")
         stages::prepare(device, set.picture, out(0));
-    else if (problem_.stage == "perturb")
+    else if (workload_.stage == "perturb")
         stages::perturb(device, in(0), in(1), {}, out(0));
-    else if (problem_.stage == "residual")
-        stages::residual(device, in(0), in(1), stages::metricOf(problem_.kind), out(0));
+    else if (workload_.stage == "residual")
+        stages::residual(device, in(0), in(1), stages::metricOf(workload_.kind), out(0));
     else
         stages::heatmap(device, in(0), sigma, out(0), out(1), out(2));
 }
@@ -258,11 +258,11 @@ double Bench::check(const std::string& variant)
     for (Set::Tensor& output : set.outputs) // so that the schedule before cannot lend its result
     {
         const std::vector<float> canaries(count(output.view.size) + 2 * margin, canary);
-        output.memory = place_.allocate(bytesOf(canaries.data(), canaries.size()));
+        output.memory = device_.allocate(bytesOf(canaries.data(), canaries.size()));
         output.view.data = output.memory->handle();
     }
     call(variant, set);
-    place_.finish();
+    device_.finish();
     std::vector<std::vector<float>> found(set.outputs.size());
     for (size_t i = 0; i < found.size(); i++)
         if (!set.read(set.outputs[i], found[i]))
@@ -270,9 +270,9 @@ double Bench::check(const std::string& variant)
     double worst = 0;
     for (size_t i = 0; i < expected_[0].size(); i++)
         worst = std::max(worst, errorOf(found[0][i], expected_[0][i]));
-    if (problem_.stage == "heatmap")
+    if (workload_.stage == "heatmap")
     {
-        Array map(problem_.from[0], 1, problem_.to[0], problem_.to[1]);
+        Array map(workload_.from[0], 1, workload_.to[0], workload_.to[1]);
         map.values = found[0];
         const reference::Scores scores = reference::scores(map);
         for (size_t n = 0; n < scores.maximum.size(); n++)
@@ -287,7 +287,7 @@ double Bench::timed(const std::string& variant, int calls)
     const clock::time_point begin = clock::now();
     for (int i = 0; i < calls; i++)
         call(variant, *sets_[next_++ % sets_.size()]);
-    place_.finish();
+    device_.finish();
     return std::chrono::duration<double>(clock::now() - begin).count() / calls;
 }
 

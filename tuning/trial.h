@@ -1,8 +1,8 @@
 // One stage on data of its own: checked against a plain reference, then timed in turns with the default.
 #pragma once
 
-#include "halide_generators/runtime/problem.h"
-#include "tuning/place.h"
+#include "halide_generators/runtime/workload.h"
+#include "tuning/bench_device.h"
 #include "tuning/record.h"
 
 #include <functional>
@@ -21,11 +21,11 @@ struct Comparison
     double noise = 0;   ///< standard error of it
 };
 
-/// The data of a problem on a device: several sets, so that no call finds its own from the call before in the nearest caches.
+/// The data of a workload on a device: several sets, so that no call finds its own from the call before in the nearest caches.
 class Bench
 {
 public:
-    Bench(Place& place, stages::Problem problem);
+    Bench(BenchDevice& device, stages::Workload workload);
     ~Bench();
 
     /// The largest error, as a share of the tolerance's unit (the value, or 1); infinite where something else was written too. An Error
@@ -40,8 +40,8 @@ private:
     void call(const std::string& variant, Set& set);
     double timed(const std::string& variant, int calls); ///< seconds of one call
 
-    Place& place_;
-    stages::Problem problem_;
+    BenchDevice& device_;
+    stages::Workload workload_;
     std::vector<std::unique_ptr<Set>> sets_;
     std::vector<std::vector<float>> expected_; ///< of the first set: each output; what depends on the map itself is checked against it
     size_t next_ = 0;

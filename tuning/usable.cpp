@@ -18,8 +18,8 @@ Usable usableChoices(const Record& record, const std::string& origin)
     Usable usable;
     for (const Entry& entry : record.entries)
     {
-        const std::string what = fmt::format("{} {}", entry.problem.stage, stages::shapeText(entry.problem));
-        if (entry.generator != generatorHash(entry.problem.stage))
+        const std::string what = fmt::format("{} {}", entry.workload.stage, stages::shapeText(entry.workload));
+        if (entry.generator != generatorHash(entry.workload.stage))
             usable.ignored.push_back(fmt::format("{} was measured with other sources of the stage than this build's", what));
         else if (entry.halide != stages::halideVersion)
             usable.ignored.push_back(fmt::format("{} was measured with Halide {}, this build has {}", what, entry.halide, stages::halideVersion));
@@ -27,7 +27,7 @@ Usable usableChoices(const Record& record, const std::string& origin)
         {
             const auto best =
                 std::find_if(entry.trials.begin(), entry.trials.end(), [&](const Trial& trial) { return trial.variant == entry.best; });
-            const stages::Choice choice{entry.problem, entry.device, entry.best, best->parameters, origin, entry.speedup};
+            const stages::Choice choice{entry.workload, entry.device, entry.best, best->parameters, origin, entry.speedup};
             if (stages::compiledIn(choice))
                 usable.choices.push_back(choice);
             else

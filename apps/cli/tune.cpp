@@ -5,7 +5,7 @@
 #include "apps/tune/run.h"
 #include "apps/tune/worker.h"
 #include "common/error.h"
-#include "tuning/problems.h"
+#include "tuning/workloads.h"
 #include "tuning/record.h"
 
 #include <algorithm>
@@ -20,7 +20,7 @@ namespace
 {
 
 using nlohmann::json;
-using stages::Problem;
+using stages::Workload;
 
 struct Options : TuneOptions
 {
@@ -40,47 +40,47 @@ double secondsOf(const std::string& text)
 }
 
 /// The calls that an inspection of a picture makes.
-std::vector<Problem> problemsOfModel(const std::string& model)
+std::vector<Workload> workloadsOfModel(const std::string& model)
 {
     clearTuning();
     const auto detector = AnomalyDetector::create(model);
     cv::Mat picture(480, 640, CV_8UC3), map;
     cv::randu(picture, 0, 256);
     detector->detect(picture, map);
-    std::vector<Problem> problems;
+    std::vector<Workload> workloads;
     const json information = json::parse(tuningInformation());
     for (json decision : information.at("decisions"))
         if (decision.at("seen") == true)
         {
             for (const char* key : {"api", "seen", "variant", "parameters", "why", "speedup", "record"})
                 decision.erase(key);
-            problems.push_back(tuning::problemFromJson(decision));
+            workloads.push_back(tuning::workloadFromJson(decision));
         }
-    require(!problems.empty(), "{}: inspecting a picture calls no stage", model);
-    return problems;
+    require(!workloads.empty(), "{}: inspecting a picture calls no stage", model);
+    return workloads;
 }
 
-std::vector<Problem> problemsOf(const Options& options)
+std::vector<Workload> workloadsOf(const Options& options)
 {
     require(options.shapes.empty() || options.model.empty(), "--shapes and --model exclude each other");
-    std::vector<Problem> all;
-    const auto add = [&](const std::vector<Problem>& more)
+    std::vector<Workload> all;
+    const auto add = [&](const std::vector<Workload>& more)
     {
-        for (const Problem& problem : more)
-            if ((options.stage.empty() || problem.stage == options.stage) && std::find(all.begin(), all.end(), problem) == all.end())
-                all.push_back(problem);
+        for (const Workload& workload : more)
+            if ((options.stage.empty() || workload.stage == options.stage) && std::find(all.begin(), all.end(), workload) == all.end())
+                all.push_back(workload);
     };
     if (!options.model.empty())
-        add(problemsOfModel(options.model));
+        add(workloadsOfModel(options.model));
     else if (options.shapes.empty())
-        add(tuning::usualProblems());
+        add(tuning::usualWorkloads());
     std::istringstream shapes(options.shapes);
     for (std::string shape; std::getline(shapes, shape, ',');)
     {
         std::array<int, 4> from{};
         std::array<int, 2> to{};
         tuning::parseShape(shape, from, to);
-        add(tuning::problemsOf(from, to));
+        add(tuning::workloadsOf(from, to));
     }
     require(!all.empty(), "no shape has anything for the stage '{}'", options.stage);
     return all;
@@ -93,7 +93,7 @@ int tune(Options options)
     if (options.list)
         listDevices(options);
     else
-        runTune(options, problemsOf(options));
+        runTune(options, workloadsOf(options));
     return exitOk;
 }
 

@@ -21,7 +21,7 @@ namespace agpnet::app
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-using stages::Problem;
+using stages::Workload;
 using tuning::Status;
 using tuning::Trial;
 
@@ -120,7 +120,7 @@ struct DeepSearch::Space
         return limits["channels"].at("times").get<int>() * value(point, limits["channels"].at("parameter").get<std::string>());
     }
 
-    bool allows(const Point& point, const Problem& problem) const
+    bool allows(const Point& point, const Workload& workload) const
     {
         if (limits.contains("at_most"))
         {
@@ -130,7 +130,7 @@ struct DeepSearch::Space
             if (product > limits["at_most"].at("value").get<int>())
                 return false;
         }
-        return problem.from[1] % multiple(point) == 0;
+        return workload.from[1] % multiple(point) == 0;
     }
 
     std::string parameters(const Point& point) const
@@ -141,7 +141,7 @@ struct DeepSearch::Space
         return text;
     }
 
-    std::vector<Point> all(const Problem& problem) const
+    std::vector<Point> all(const Workload& workload) const
     {
         std::vector<Point> points = {{}};
         for (const std::vector<int>& choices : values)
@@ -155,7 +155,7 @@ struct DeepSearch::Space
                 }
             points = std::move(longer);
         }
-        std::erase_if(points, [&](const Point& point) { return !allows(point, problem); });
+        std::erase_if(points, [&](const Point& point) { return !allows(point, workload); });
         return points;
     }
 };
@@ -166,9 +166,9 @@ DeepSearch::DeepSearch(BuildTools tools, fs::path folder, Worker& worker, TuneSe
     fs::create_directories(folder_);
 }
 
-bool DeepSearch::compile(const Problem& problem, const Candidate& candidate, const json& row)
+bool DeepSearch::compile(const Workload& workload, const Candidate& candidate, const json& row)
 {
-    const std::string function = fmt::format("{}_{}_{}_{}", problem.stage, problem.kind, row.at("layout").get<std::string>(), candidate.variant);
+    const std::string function = fmt::format("{}_{}_{}_{}", workload.stage, workload.kind, row.at("layout").get<std::string>(), candidate.variant);
     const fs::path library = folder_ / (function + ".so"), object = folder_ / (function + ".o"), log = folder_ / "log";
     const auto failed = [&](Status status, std::string why)
     {
@@ -178,21 +178,21 @@ bool DeepSearch::compile(const Problem& problem, const Candidate& candidate, con
         trial.parameters = candidate.parameters;
         trial.status = status;
         trial.message = why.substr(0, 400);
-        if (!journal_.find(problem, "first", candidate.variant))
-            journal_.add(problem, "first", trial);
+        if (!journal_.find(workload, "first", candidate.variant))
+            journal_.add(workload, "first", trial);
         return false;
     };
     if (!fs::exists(library))
     {
-        std::vector<std::string> command = {(tools_.generators / fmt::format("agpnet_{}_generator", problem.stage)).string(),
-                                            "-g", problem.stage, "-f", function, "-e", "object", "-o", folder_.string(),
+        std::vector<std::string> command = {(tools_.generators / fmt::format("agpnet_{}_generator", workload.stage)).string(),
+                                            "-g", workload.stage, "-f", function, "-e", "object", "-o", folder_.string(),
                                             "target=" + row.at("target").get<std::string>() + "-user_context-no_runtime"};
-        if (problem.stage == "perturb" || problem.stage == "residual")
+        if (workload.stage == "perturb" || workload.stage == "residual")
             command.push_back("layout=" + row.at("layout").get<std::string>());
-        if (problem.stage == "residual")
-            command.push_back("metric=" + problem.kind);
-        if (problem.stage == "prepare")
-            command.push_back("image.type=" + problem.kind);
+        if (workload.stage == "residual")
+            command.push_back("metric=" + workload.kind);
+        if (workload.stage == "prepare")
+            command.push_back("image.type=" + workload.kind);
         for (const auto& [key, value] : row.at("params").items())
             command.push_back(key + "=" + value.dump());
         std::string why = problemOfRunning(command, log);
@@ -223,18 +223,18 @@ bool DeepSearch::compile(const Problem& problem, const Candidate& candidate, con
     return true;
 }
 
-void DeepSearch::search(const Problem& problem, const Candidate& standard, stages::Api api, int count, double seconds)
+void DeepSearch::search(const Workload& workload, const Candidate& standard, stages::Api api, int count, double seconds)
 {
     const auto found = std::find_if(tools_.spaces.at("spaces").begin(), tools_.spaces.at("spaces").end(),
                                     [&](const json& space)
                                     {
-                                        return space.at("stage") == problem.stage && space.at("api") == stages::nameOf(api) &&
-                                               space.at("layout") == problem.layout;
+                                        return space.at("stage") == workload.stage && space.at("api") == stages::nameOf(api) &&
+                                               space.at("layout") == workload.layout;
                                     });
-    require(found != tools_.spaces.at("spaces").end(), "the search space has nothing for {} on {} with layout {}", problem.stage,
-            stages::nameOf(api), problem.layout);
+    require(found != tools_.spaces.at("spaces").end(), "the search space has nothing for {} on {} with layout {}", workload.stage,
+            stages::nameOf(api), workload.layout);
     const Space space(*found);
-    std::vector<Point> open = space.all(problem);
+    std::vector<Point> open = space.all(workload);
     std::shuffle(open.begin(), open.end(), random_);
 
     const auto candidateOf = [&](const Point& point)
@@ -279,18 +279,18 @@ void DeepSearch::search(const Problem& problem, const Candidate& standard, stage
         const Point point = open[next];
         open.erase(open.begin() + static_cast<ptrdiff_t>(next));
         const Candidate candidate = candidateOf(point);
-        json row = {{"stage", problem.stage}, {"api", stages::nameOf(api)}, {"name", candidate.variant}, {"target", standard.target},
-                    {"layout", problem.layout}, {"params", tuning::parametersToJson(candidate.parameters)}};
-        if (!problem.kind.empty())
-            row["kind"] = problem.kind;
+        json row = {{"stage", workload.stage}, {"api", stages::nameOf(api)}, {"name", candidate.variant}, {"target", standard.target},
+                    {"layout", workload.layout}, {"params", tuning::parametersToJson(candidate.parameters)}};
+        if (!workload.kind.empty())
+            row["kind"] = workload.kind;
         if (space.multiple(point) > 1)
             row["multiple"] = space.multiple(point);
-        const Trial* known = journal_.find(problem, "first", candidate.variant);
+        const Trial* known = journal_.find(workload, "first", candidate.variant);
         if (known && known->status != Status::Ok)
             continue;
-        if (!compile(problem, candidate, row))
+        if (!compile(workload, candidate, row))
             continue;
-        const Trial trial = session_.measure(problem, candidate, standard, "first");
+        const Trial trial = session_.measure(workload, candidate, standard, "first");
         if (trial.status == Status::Ok)
             tried[point] = trial.speedup;
     }
@@ -305,7 +305,7 @@ json DeepSearch::variantsOf(const tuning::Record& record) const
         const bool wanted = std::any_of(record.entries.begin(), record.entries.end(),
                                         [&](const tuning::Entry& entry)
                                         {
-                                            return entry.best == name && entry.problem.stage == stage && entry.problem.kind == kind;
+                                            return entry.best == name && entry.workload.stage == stage && entry.workload.kind == kind;
                                         });
         if (wanted && std::find(rows.begin(), rows.end(), row) == rows.end())
             rows.push_back(row);

@@ -29,8 +29,8 @@ public:
     /// Compiled schedules are kept in `folder`, so that a run that is continued finds them.
     DeepSearch(BuildTools tools, std::filesystem::path folder, Worker& worker, TuneSession& session, Journal& journal, uint64_t seed);
 
-    /// Tries up to `count` schedules for the problem, for about `seconds`, half of them at random and half near the best so far.
-    void search(const stages::Problem& problem, const Candidate& standard, stages::Api api, int count, double seconds);
+    /// Tries up to `count` schedules for the workload, for about `seconds`, half of them at random and half near the best so far.
+    void search(const stages::Workload& workload, const Candidate& standard, stages::Api api, int count, double seconds);
 
     /// The rows of the table for those that an entry names as the best.
     nlohmann::json variantsOf(const tuning::Record& record) const;
@@ -39,7 +39,7 @@ private:
     struct Space;
     using Point = std::vector<size_t>; ///< an index into each parameter's values
 
-    bool compile(const stages::Problem& problem, const Candidate& candidate, const nlohmann::json& row);
+    bool compile(const stages::Workload& workload, const Candidate& candidate, const nlohmann::json& row);
 
     BuildTools tools_;
     std::filesystem::path folder_;

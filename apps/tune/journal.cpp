@@ -63,7 +63,7 @@ Journal::Journal(const std::filesystem::path& path, const json& header, bool res
             try
             {
                 const Trial trial = tuning::trialFromJson(line.at("trial"));
-                trials_[keyOf(tuning::problemFromJson(line.at("problem")), line.at("look").get<std::string>())].push_back(trial);
+                trials_[keyOf(tuning::workloadFromJson(line.at("problem")), line.at("look").get<std::string>())].push_back(trial);
                 continued_++;
             }
             catch (const std::exception&) // what follows was not written by us
@@ -84,30 +84,30 @@ Journal::~Journal()
     ::close(descriptor_);
 }
 
-std::string Journal::keyOf(const stages::Problem& problem, const std::string& look)
+std::string Journal::keyOf(const stages::Workload& workload, const std::string& look)
 {
-    return tuning::toJson(problem).dump() + look;
+    return tuning::toJson(workload).dump() + look;
 }
 
-const Trial* Journal::find(const stages::Problem& problem, const std::string& look, const std::string& variant) const
+const Trial* Journal::find(const stages::Workload& workload, const std::string& look, const std::string& variant) const
 {
-    const auto trials = trials_.find(keyOf(problem, look));
+    const auto trials = trials_.find(keyOf(workload, look));
     if (trials == trials_.end())
         return nullptr;
     const auto found = std::find_if(trials->second.begin(), trials->second.end(), [&](const Trial& trial) { return trial.variant == variant; });
     return found == trials->second.end() ? nullptr : &*found;
 }
 
-std::vector<Trial> Journal::all(const stages::Problem& problem, const std::string& look) const
+std::vector<Trial> Journal::all(const stages::Workload& workload, const std::string& look) const
 {
-    const auto trials = trials_.find(keyOf(problem, look));
+    const auto trials = trials_.find(keyOf(workload, look));
     return trials == trials_.end() ? std::vector<Trial>() : trials->second;
 }
 
-void Journal::add(const stages::Problem& problem, const std::string& look, const Trial& trial)
+void Journal::add(const stages::Workload& workload, const std::string& look, const Trial& trial)
 {
-    write({{"problem", tuning::toJson(problem)}, {"look", look}, {"trial", tuning::toJson(trial)}});
-    trials_[keyOf(problem, look)].push_back(trial);
+    write({{"problem", tuning::toJson(workload)}, {"look", look}, {"trial", tuning::toJson(trial)}});
+    trials_[keyOf(workload, look)].push_back(trial);
 }
 
 void Journal::remove()

@@ -22,16 +22,16 @@ public:
     Journal& operator=(const Journal&) = delete;
 
     /// A trial of this run or of the one that is continued; null if there is none. `look` tells apart the first and the second.
-    const tuning::Trial* find(const stages::Problem& problem, const std::string& look, const std::string& variant) const;
-    std::vector<tuning::Trial> all(const stages::Problem& problem, const std::string& look) const;
-    void add(const stages::Problem& problem, const std::string& look, const tuning::Trial& trial);
+    const tuning::Trial* find(const stages::Workload& workload, const std::string& look, const std::string& variant) const;
+    std::vector<tuning::Trial> all(const stages::Workload& workload, const std::string& look) const;
+    void add(const stages::Workload& workload, const std::string& look, const tuning::Trial& trial);
 
     size_t continued() const { return continued_; } ///< trials that were there
     void remove();                                  ///< all is in the record
 
 private:
     void write(const nlohmann::json& line);
-    static std::string keyOf(const stages::Problem& problem, const std::string& look);
+    static std::string keyOf(const stages::Workload& workload, const std::string& look);
 
     std::filesystem::path path_;
     int descriptor_ = -1;

@@ -48,12 +48,12 @@ std::vector<Section> sectionsOf(const Record& record)
     for (const Entry& entry : record.entries)
     {
         Section section;
-        section.title = fmt::format("{}{}{} {} on {}", entry.problem.stage, entry.problem.kind.empty() ? "" : " ", entry.problem.kind,
-                                    stages::shapeText(entry.problem), entry.device.name);
+        section.title = fmt::format("{}{}{} {} on {}", entry.workload.stage, entry.workload.kind.empty() ? "" : " ", entry.workload.kind,
+                                    stages::shapeText(entry.workload), entry.device.name);
         section.facts = {
             fmt::format("{}{}, {}; layout {}; Halide {}; AGPNet {}; {}", stages::nameOf(entry.device.api),
                         entry.device.software ? " in software (its ranking says nothing about a GPU)" : "",
-                        entry.device.architecture.empty() ? entry.device.driver : entry.device.architecture, entry.problem.layout, entry.halide,
+                        entry.device.architecture.empty() ? entry.device.driver : entry.device.architecture, entry.workload.layout, entry.halide,
                         entry.plugin, entry.conditions.finished),
             fmt::format("{} threads, load {:.1f}, the default drifted by a factor of {:.2f}", entry.conditions.threads, entry.conditions.load,
                         entry.conditions.drift),

@@ -6,7 +6,7 @@
 #include "apps/tune/session.h"
 #include "common/atomic_file.h"
 #include "common/error.h"
-#include "tuning/problems.h"
+#include "tuning/workloads.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -17,7 +17,7 @@ namespace agpnet::app
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-using stages::Problem;
+using stages::Workload;
 using tuning::Record;
 
 namespace
@@ -47,9 +47,9 @@ fs::path usualRecord(const stages::DeviceIdentity& device)
     return folder / "agpnet" / "tuning" / (name + ".json");
 }
 
-std::string titleOf(const Problem& problem)
+std::string titleOf(const Workload& workload)
 {
-    return fmt::format("{}{}{} {} {}", problem.stage, problem.kind.empty() ? "" : " ", problem.kind, problem.layout, stages::shapeText(problem));
+    return fmt::format("{}{}{} {} {}", workload.stage, workload.kind.empty() ? "" : " ", workload.kind, workload.layout, stages::shapeText(workload));
 }
 
 void writeReport(const TuneOptions& options, const fs::path& out, const Record& record)
@@ -87,17 +87,17 @@ void listDevices(const TuneOptions& options)
             if (std::string(api) == "cpu")
                 break;
         }
-    for (const Problem& problem : tuning::usualProblems())
+    for (const Workload& workload : tuning::usualWorkloads())
     {
         std::string names;
-        const json list = worker.ask({{"do", "candidates"}, {"device", "cpu"}, {"problem", tuning::toJson(problem)}}, timeout);
+        const json list = worker.ask({{"do", "candidates"}, {"device", "cpu"}, {"problem", tuning::toJson(workload)}}, timeout);
         for (const json& each : list.at("candidates"))
             names += fmt::format(" {}", each.at("variant").get<std::string>());
-        std::printf("%-40s cpu:%s\n", titleOf(problem).c_str(), names.c_str());
+        std::printf("%-40s cpu:%s\n", titleOf(workload).c_str(), names.c_str());
     }
 }
 
-void runTune(const TuneOptions& options, const std::vector<Problem>& problems)
+void runTune(const TuneOptions& options, const std::vector<Workload>& workloads)
 {
     std::optional<BuildTools> tools;
     if (!options.deep.empty())
@@ -110,13 +110,13 @@ void runTune(const TuneOptions& options, const std::vector<Problem>& problems)
     if (options.dryRun)
     {
         size_t schedules = 0;
-        for (const Problem& problem : problems)
+        for (const Workload& workload : workloads)
         {
-            const json list = worker.ask({{"do", "candidates"}, {"device", options.device}, {"problem", tuning::toJson(problem)}}, options.timeout);
+            const json list = worker.ask({{"do", "candidates"}, {"device", options.device}, {"problem", tuning::toJson(workload)}}, options.timeout);
             schedules += list.at("candidates").size();
-            std::printf("%-44s %zu schedules\n", titleOf(problem).c_str(), list.at("candidates").size());
+            std::printf("%-44s %zu schedules\n", titleOf(workload).c_str(), list.at("candidates").size());
         }
-        std::printf("%zu problems, %zu schedules on %s%s, at most %s; the record goes to %s\n", problems.size(), schedules, identity.name.c_str(),
+        std::printf("%zu problems, %zu schedules on %s%s, at most %s; the record goes to %s\n", workloads.size(), schedules, identity.name.c_str(),
                     identity.software ? " (in software)" : "", durationText(options.budget).c_str(), out.c_str());
         return;
     }
@@ -128,14 +128,14 @@ void runTune(const TuneOptions& options, const std::vector<Problem>& problems)
     if (options.resume)
         std::printf("continued: %zu trials are there\n", journal.continued());
     std::printf("%s%s: %zu problems, at most %s\n", identity.name.c_str(), identity.software ? " (in software: its ranking is used for no GPU)" : "",
-                problems.size(), durationText(options.budget).c_str());
+                workloads.size(), durationText(options.budget).c_str());
     std::fflush(stdout);
 
     TuneSession::Settings settings;
     settings.device = options.device;
     settings.budget = options.budget;
     settings.timeout = options.timeout;
-    settings.perTrial = tools ? 0.15 : std::clamp(options.budget / static_cast<double>(problems.size()) / 20, 0.05, 1.0);
+    settings.perTrial = tools ? 0.15 : std::clamp(options.budget / static_cast<double>(workloads.size()) / 20, 0.05, 1.0);
     settings.say = [](const std::string& line)
     {
         std::printf("%s\n", line.c_str());
@@ -149,16 +149,16 @@ void runTune(const TuneOptions& options, const std::vector<Problem>& problems)
 
     Record record;
     bool complete = true;
-    for (const Problem& problem : problems)
+    for (const Workload& workload : workloads)
     {
         if (!session.timeLeft())
         {
             complete = false;
             break;
         }
-        settings.say(titleOf(problem));
-        const std::vector<Candidate> candidates = session.candidates(problem);
-        require(!candidates.empty(), "{}: no schedule for it runs on {}", titleOf(problem), options.device);
+        settings.say(titleOf(workload));
+        const std::vector<Candidate> candidates = session.candidates(workload);
+        require(!candidates.empty(), "{}: no schedule for it runs on {}", titleOf(workload), options.device);
         for (const Candidate& candidate : candidates)
         {
             const bool first = candidate.variant == candidates.front().variant;
@@ -167,12 +167,12 @@ void runTune(const TuneOptions& options, const std::vector<Problem>& problems)
                 complete = false;
                 break;
             }
-            if (session.measure(problem, candidate, candidates.front(), "first").status != tuning::Status::Ok && first)
+            if (session.measure(workload, candidate, candidates.front(), "first").status != tuning::Status::Ok && first)
                 break;
         }
         if (deep)
-            deep->search(problem, candidates.front(), identity.api, options.trials, options.budget / static_cast<double>(problems.size()));
-        if (std::optional<tuning::Entry> entry = session.conclude(problem, candidates.front()))
+            deep->search(workload, candidates.front(), identity.api, options.trials, options.budget / static_cast<double>(workloads.size()));
+        if (std::optional<tuning::Entry> entry = session.conclude(workload, candidates.front()))
             record.entries.push_back(std::move(*entry));
         else
             settings.say("  the default fails: nothing is recorded");

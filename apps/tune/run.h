@@ -1,7 +1,7 @@
 // A tuning run from its first measurement to the record.
 #pragma once
 
-#include "halide_generators/runtime/problem.h"
+#include "halide_generators/runtime/workload.h"
 
 #include <cstdint>
 #include <string>
@@ -21,12 +21,12 @@ struct TuneOptions
     bool resume = false, dryRun = false;
     std::string deep;   ///< a build folder, whose generators make new schedules
     std::string preset; ///< where their rows go; empty: beside the record
-    int trials = 64;    ///< new schedules for each problem
+    int trials = 64;    ///< new schedules for each workload
     uint64_t seed = 1;
 };
 
 /// An Error says why nothing was measured.
-void runTune(const TuneOptions& options, const std::vector<stages::Problem>& problems);
+void runTune(const TuneOptions& options, const std::vector<stages::Workload>& workloads);
 void mergeRecords(const TuneOptions& options, const std::vector<std::string>& records);
 
 void listDevices(const TuneOptions& options);

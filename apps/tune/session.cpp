@@ -12,7 +12,7 @@ namespace agpnet::app
 {
 
 using nlohmann::json;
-using stages::Problem;
+using stages::Workload;
 using tuning::Status;
 using tuning::Trial;
 
@@ -66,10 +66,10 @@ bool TuneSession::timeLeft() const
     return std::chrono::steady_clock::now() < end_;
 }
 
-std::vector<Candidate> TuneSession::candidates(const Problem& problem)
+std::vector<Candidate> TuneSession::candidates(const Workload& workload)
 {
     const json answer =
-        worker_.ask({{"do", "candidates"}, {"device", settings_.device}, {"problem", tuning::toJson(problem)}}, settings_.timeout);
+        worker_.ask({{"do", "candidates"}, {"device", settings_.device}, {"problem", tuning::toJson(workload)}}, settings_.timeout);
     std::vector<Candidate> list;
     for (const json& each : answer.at("candidates"))
         list.push_back({each.at("variant").get<std::string>(), each.at("parameters").get<std::string>(),
@@ -77,14 +77,14 @@ std::vector<Candidate> TuneSession::candidates(const Problem& problem)
     return list;
 }
 
-Trial TuneSession::measure(const Problem& problem, const Candidate& candidate, const Candidate& standard, const std::string& look)
+Trial TuneSession::measure(const Workload& workload, const Candidate& candidate, const Candidate& standard, const std::string& look)
 {
-    if (const Trial* known = journal_.find(problem, look, candidate.variant))
+    if (const Trial* known = journal_.find(workload, look, candidate.variant))
         return *known;
     Trial trial;
     trial.variant = candidate.variant;
     trial.parameters = candidate.parameters;
-    json request = {{"do", "check"}, {"device", settings_.device}, {"problem", tuning::toJson(problem)}, {"variant", candidate.variant}};
+    json request = {{"do", "check"}, {"device", settings_.device}, {"problem", tuning::toJson(workload)}, {"variant", candidate.variant}};
     try
     {
         const json check = worker_.ask(request, settings_.timeout);
@@ -118,18 +118,18 @@ Trial TuneSession::measure(const Problem& problem, const Candidate& candidate, c
         trial.message = std::string(error.what()).substr(0, 400);
     }
     std::erase_if(trial.message, [](unsigned char c) { return c < 32 || c == 127; }); // a compiler's log has lines
-    journal_.add(problem, look, trial);
+    journal_.add(workload, look, trial);
     settings_.say(trial.status != Status::Ok ? fmt::format("  {:<28} {}: {}", trial.variant, tuning::nameOf(trial.status), trial.message)
                                              : fmt::format("  {:<28} {:9.1f} us  {:5.2f}x ± {:.2f}", trial.variant, trial.timing.median,
                                                            trial.speedup, trial.noise));
     return trial;
 }
 
-std::optional<tuning::Entry> TuneSession::conclude(const Problem& problem, const Candidate& standard)
+std::optional<tuning::Entry> TuneSession::conclude(const Workload& workload, const Candidate& standard)
 {
     tuning::Entry entry;
-    entry.problem = problem;
-    entry.trials = journal_.all(problem, "first");
+    entry.workload = workload;
+    entry.trials = journal_.all(workload, "first");
     const auto named = [&](const std::string& name)
     { return std::find_if(entry.trials.begin(), entry.trials.end(), [&](const Trial& trial) { return trial.variant == name; }); };
     const auto own = named(standard.variant);
@@ -145,7 +145,7 @@ std::optional<tuning::Entry> TuneSession::conclude(const Problem& problem, const
     fastest.resize(std::min<size_t>(fastest.size(), 3));
     for (const Trial& trial : fastest)
     {
-        const Trial second = measure(problem, {trial.variant, trial.parameters, {}}, standard, "second");
+        const Trial second = measure(workload, {trial.variant, trial.parameters, {}}, standard, "second");
         *named(trial.variant) = second;
         if (beatsTheDefault(second) && second.speedup > entry.speedup)
         {
@@ -165,7 +165,7 @@ std::optional<tuning::Entry> TuneSession::conclude(const Problem& problem, const
     entry.device = tuning::deviceFromJson(facts_.at("device"));
     entry.halide = facts_.at("halide").get<std::string>();
     entry.plugin = facts_.at("plugin").get<std::string>();
-    entry.generator = facts_.at("generators").at(problem.stage).get<std::string>();
+    entry.generator = facts_.at("generators").at(workload.stage).get<std::string>();
     entry.conditions = {cv::getNumThreads(), load_, quickest > 0 ? slowest / quickest : 1,
                         firstWord("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"), throttleCount() - throttled_, utcNow()};
     settings_.say(entry.best == standard.variant ? fmt::format("  the default, {}, stays", standard.variant)

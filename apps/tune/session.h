@@ -1,4 +1,4 @@
-// Measures schedules of a problem in another process, with a journal, within a budget of time.
+// Measures schedules of a workload in another process, with a journal, within a budget of time.
 #pragma once
 
 #include "apps/tune/journal.h"
@@ -26,7 +26,7 @@ public:
     struct Settings
     {
         std::string device;
-        double budget = 120;       ///< seconds for all problems
+        double budget = 120;       ///< seconds for all workloads
         double perTrial = 0.3;     ///< seconds that a schedule and the default are timed in turns
         double timeout = 60;       ///< seconds after which a schedule counts as hung
         std::function<void(const std::string&)> say;
@@ -36,15 +36,15 @@ public:
 
     const nlohmann::json& facts() const { return facts_; } ///< the worker's answer to "device"
 
-    /// The compiled schedules for the problem, the default first.
-    std::vector<Candidate> candidates(const stages::Problem& problem);
+    /// The compiled schedules for the workload, the default first.
+    std::vector<Candidate> candidates(const stages::Workload& workload);
 
     /// Checked, then timed in turns with the default; from the journal if it is there.
-    tuning::Trial measure(const stages::Problem& problem, const Candidate& candidate, const Candidate& standard, const std::string& look);
+    tuning::Trial measure(const stages::Workload& workload, const Candidate& candidate, const Candidate& standard, const std::string& look);
 
-    /// What the journal has of the problem, as a record has it: the fastest is measured a second time, for longer, and is the best only if
+    /// What the journal has of the workload, as a record has it: the fastest is measured a second time, for longer, and is the best only if
     /// it then beats the default by more than the noise. None where the default itself fails.
-    std::optional<tuning::Entry> conclude(const stages::Problem& problem, const Candidate& standard);
+    std::optional<tuning::Entry> conclude(const stages::Workload& workload, const Candidate& standard);
 
     bool timeLeft() const;
 

@@ -19,7 +19,7 @@ using nlohmann::json;
 struct Added
 {
     std::string stage, api, name, target, layout, kind, parameters;
-    agpnet::stages::VariantRow row;
+    agpnet::stages::CompiledVariant row;
 };
 
 std::string load(const json& request)
@@ -34,7 +34,7 @@ std::string load(const json& request)
     Added& one = added.emplace_back(Added{text("stage"), text("api"), text("name"), text("target"), text("layout"), text("kind"), text("parameters"), {}});
     one.row = {one.stage.c_str(), one.api.c_str(),  one.name.c_str(),          one.target.c_str(),   one.layout.c_str(),
                one.kind.c_str(),  request.value("multiple", 1), one.parameters.c_str(), run};
-    agpnet::stages::addRow(one.row);
+    agpnet::stages::addVariant(one.row);
     return json{{"loaded", function}}.dump();
 }
 

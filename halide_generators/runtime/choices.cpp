@@ -44,7 +44,7 @@ struct Key
 {
     Api api;
     const void* device; // OpenCL: the cl_device_id; CUDA: the device's number
-    Problem problem;
+    Workload workload;
 
     bool operator==(const Key&) const = default;
 };
@@ -57,11 +57,11 @@ struct Hash
         const auto add = [&](size_t value) { hash = (hash ^ value) * 0x9E3779B97F4A7C15u; };
         add(static_cast<size_t>(key.api));
         add(reinterpret_cast<size_t>(key.device));
-        for (const std::string* text : {&key.problem.stage, &key.problem.kind, &key.problem.layout})
+        for (const std::string* text : {&key.workload.stage, &key.workload.kind, &key.workload.layout})
             add(std::hash<std::string>()(*text));
-        for (int side : key.problem.from)
+        for (int side : key.workload.from)
             add(static_cast<size_t>(side));
-        for (int side : key.problem.to)
+        for (int side : key.workload.to)
             add(static_cast<size_t>(side));
         return hash;
     }
@@ -74,7 +74,7 @@ struct Table
     bool loaded = false;
     void (*loader)() = nullptr;
     std::vector<Choice> choices;
-    std::unordered_map<Key, const VariantRow*, Hash> decided;
+    std::unordered_map<Key, const CompiledVariant*, Hash> decided;
 
     static Table& get()
     {
@@ -83,9 +83,9 @@ struct Table
     }
 };
 
-std::vector<const VariantRow*>& addedRows()
+std::vector<const CompiledVariant*>& addedVariants()
 {
-    static std::vector<const VariantRow*> rows;
+    static std::vector<const CompiledVariant*> rows;
     return rows;
 }
 
@@ -118,16 +118,16 @@ const void* deviceKey(const Device& device)
     return id;
 }
 
-bool speaksOf(const Choice& choice, Api api, const Problem& problem)
+bool speaksOf(const Choice& choice, Api api, const Workload& workload)
 {
-    const Problem& known = choice.problem;
-    return choice.device.api == api && known.stage == problem.stage && known.kind == problem.kind && known.layout == problem.layout;
+    const Workload& known = choice.workload;
+    return choice.device.api == api && known.stage == workload.stage && known.kind == workload.kind && known.layout == workload.layout;
 }
 
 /// The pipeline that a choice names, if it is compiled in as it was measured.
-const VariantRow* rowOf(const Choice& choice, const Problem& problem, int cudaDevice)
+const CompiledVariant* rowOf(const Choice& choice, const Workload& workload, int cudaDevice)
 {
-    const VariantRow* row = firstRow(choice.device.api, problem, choice.variant, cudaDevice);
+    const CompiledVariant* row = firstVariant(choice.device.api, workload, choice.variant, cudaDevice);
     return row && row->parameters == choice.parameters ? row : nullptr;
 }
 
@@ -145,7 +145,7 @@ const char* nameOf(Why why)
     }
 }
 
-bool runsHere(const VariantRow& row, int cudaDevice)
+bool runsHere(const CompiledVariant& row, int cudaDevice)
 {
     if (std::string_view(row.api) == "opencl")
         return OpenClDriver::get().problem.empty();
@@ -154,35 +154,35 @@ bool runsHere(const VariantRow& row, int cudaDevice)
     return cpuRuns(row.target);
 }
 
-bool fits(const VariantRow& row, const Problem& problem)
+bool fits(const CompiledVariant& row, const Workload& workload)
 {
     const std::string_view layout = row.layout;
-    return layout == "any" || (layout == problem.layout && problem.from[1] % row.multiple == 0);
+    return layout == "any" || (layout == workload.layout && workload.from[1] % row.multiple == 0);
 }
 
-void addRow(const VariantRow& row)
+void addVariant(const CompiledVariant& row)
 {
-    addedRows().push_back(&row);
+    addedVariants().push_back(&row);
 }
 
-const VariantRow* firstRow(Api api, const Problem& problem, const std::string& name, int cudaDevice)
+const CompiledVariant* firstVariant(Api api, const Workload& workload, const std::string& name, int cudaDevice)
 {
     const std::string_view apiText = nameOf(api);
-    const auto is = [&](const VariantRow& row)
+    const auto is = [&](const CompiledVariant& row)
     {
-        return row.stage == problem.stage && row.kind == problem.kind && row.api == apiText && (name.empty() || row.name == name) &&
-               fits(row, problem) && runsHere(row, cudaDevice);
+        return row.stage == workload.stage && row.kind == workload.kind && row.api == apiText && (name.empty() || row.name == name) &&
+               fits(row, workload) && runsHere(row, cudaDevice);
     };
     for (size_t i = 0; i < variantCount; i++)
         if (is(variantTable[i]))
             return &variantTable[i];
-    for (const VariantRow* row : addedRows())
+    for (const CompiledVariant* row : addedVariants())
         if (is(*row))
             return row;
     return nullptr;
 }
 
-Pick pick(const std::vector<Choice>& choices, const Problem& problem, const DeviceIdentity& device, int cudaDevice)
+Pick pick(const std::vector<Choice>& choices, const Workload& workload, const DeviceIdentity& device, int cudaDevice)
 {
     // Among equally near ones of a kind the earlier wins, but the very same card before another of its name.
     Pick best;
@@ -190,14 +190,14 @@ Pick pick(const std::vector<Choice>& choices, const Problem& problem, const Devi
     bool bestIsCard = false;
     for (const Choice& choice : choices)
     {
-        if (!speaksOf(choice, device.api, problem))
+        if (!speaksOf(choice, device.api, workload))
             continue;
-        const double apart = distance(choice.problem, problem);
+        const double apart = distance(choice.workload, workload);
         if (!(apart <= farthest))
             continue;
         Why why = Why::Default;
         if (sameDevice(choice.device, device))
-            why = choice.problem == problem ? Why::Exact : Why::Nearest;
+            why = choice.workload == workload ? Why::Exact : Why::Nearest;
         else if (sameArchitecture(choice.device, device))
             why = Why::Architecture;
         else
@@ -207,7 +207,7 @@ Pick pick(const std::vector<Choice>& choices, const Problem& problem, const Devi
                             (why == best.why && (apart < bestDistance || (apart == bestDistance && card && !bestIsCard)));
         if (!better)
             continue;
-        if (const VariantRow* row = rowOf(choice, problem, cudaDevice))
+        if (const CompiledVariant* row = rowOf(choice, workload, cudaDevice))
         {
             best = {row, why, &choice};
             bestDistance = apart;
@@ -215,18 +215,18 @@ Pick pick(const std::vector<Choice>& choices, const Problem& problem, const Devi
         }
     }
     if (!best.row)
-        best.row = firstRow(device.api, problem, {}, cudaDevice);
+        best.row = firstVariant(device.api, workload, {}, cudaDevice);
     return best;
 }
 
 bool compiledIn(const Choice& choice)
 {
     return std::any_of(variantTable, variantTable + variantCount,
-                       [&](const VariantRow& row)
+                       [&](const CompiledVariant& row)
                        {
-                           return row.stage == choice.problem.stage && row.kind == choice.problem.kind &&
+                           return row.stage == choice.workload.stage && row.kind == choice.workload.kind &&
                                   std::string_view(row.api) == nameOf(choice.device.api) && row.name == choice.variant &&
-                                  row.parameters == choice.parameters && fits(row, choice.problem);
+                                  row.parameters == choice.parameters && fits(row, choice.workload);
                        });
 }
 
@@ -255,55 +255,55 @@ std::vector<Choice> currentChoices()
     return table.choices;
 }
 
-std::vector<Problem> seenProblems(Api api)
+std::vector<Workload> seenWorkloads(Api api)
 {
     Table& table = Table::get();
     const std::shared_lock lock(table.mutex);
-    std::vector<Problem> problems;
+    std::vector<Workload> workloads;
     for (const auto& [key, row] : table.decided)
         if (key.api == api)
-            problems.push_back(key.problem);
-    return problems;
+            workloads.push_back(key.workload);
+    return workloads;
 }
 
-Decision decide(const Device& device, const Problem& problem)
+Decision decide(const Device& device, const Workload& workload)
 {
     if (!device.variant.empty())
     {
-        const VariantRow* row = firstRow(device.api, problem, device.variant, device.cudaDevice);
+        const CompiledVariant* row = firstVariant(device.api, workload, device.variant, device.cudaDevice);
         return {device.variant, row ? row->parameters : "", "", Why::Caller, 1};
     }
     const std::vector<Choice> choices = currentChoices();
-    const Pick picked = pick(choices, problem, identify(device), device.cudaDevice);
-    require(picked.row != nullptr, "{}: no pipeline is compiled for {} that runs on this machine", problem.stage, nameOf(device.api));
+    const Pick picked = pick(choices, workload, identify(device), device.cudaDevice);
+    require(picked.row != nullptr, "{}: no pipeline is compiled for {} that runs on this machine", workload.stage, nameOf(device.api));
     return {picked.row->name, picked.row->parameters, picked.choice ? picked.choice->origin : "", picked.why,
             picked.choice ? picked.choice->speedup : 1};
 }
 
-const VariantRow& chosenRow(const Device& device, const Problem& problem)
+const CompiledVariant& chosenVariant(const Device& device, const Workload& workload)
 {
-    const char* stage = problem.stage.c_str();
+    const char* stage = workload.stage.c_str();
     if (!device.variant.empty())
     {
-        if (const VariantRow* row = firstRow(device.api, problem, device.variant, device.cudaDevice))
+        if (const CompiledVariant* row = firstVariant(device.api, workload, device.variant, device.cudaDevice))
             return *row;
         for (size_t i = 0; i < variantCount; i++)
-            if (variantTable[i].stage == problem.stage && variantTable[i].kind == problem.kind &&
+            if (variantTable[i].stage == workload.stage && variantTable[i].kind == workload.kind &&
                 std::string_view(variantTable[i].api) == nameOf(device.api) && variantTable[i].name == device.variant)
                 fail("{}: variant \"{}\" for {} does not run on this machine or with these buffers", stage, device.variant, nameOf(device.api));
         fail("{}: there is no variant \"{}\" for {}", stage, device.variant, nameOf(device.api));
     }
     Table& table = Table::get();
     loadOnce(table);
-    const Key key{device.api, deviceKey(device), problem};
+    const Key key{device.api, deviceKey(device), workload};
     {
         const std::shared_lock lock(table.mutex);
         if (const auto found = table.decided.find(key); found != table.decided.end())
             return *found->second;
     }
     const std::unique_lock lock(table.mutex);
-    const VariantRow* row = table.choices.empty() ? firstRow(device.api, problem, {}, device.cudaDevice)
-                                                  : pick(table.choices, problem, identify(device), device.cudaDevice).row;
+    const CompiledVariant* row = table.choices.empty() ? firstVariant(device.api, workload, {}, device.cudaDevice)
+                                                  : pick(table.choices, workload, identify(device), device.cudaDevice).row;
     require(row != nullptr, "{}: no pipeline is compiled for {} that runs on this machine", stage, nameOf(device.api));
     if (table.decided.size() >= mostDecided)
         table.decided.clear();

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "halide_generators/runtime/device_identity.h"
-#include "halide_generators/runtime/problem.h"
+#include "halide_generators/runtime/workload.h"
 #include "halide_generators/runtime/stages.h"
 #include "halide_generators/runtime/variants_table.h"
 
@@ -16,13 +16,13 @@
 namespace agpnet::stages
 {
 
-/// What was measured to be the fastest for a problem on a device.
+/// What was measured to be the fastest for a workload on a device.
 struct Choice
 {
-    Problem problem;
+    Workload workload;
     DeviceIdentity device;
     std::string variant;
-    std::string parameters; ///< as VariantRow::parameters
+    std::string parameters; ///< as CompiledVariant::parameters
     std::string origin;     ///< where it is from, for people
     double speedup = 1;     ///< over the default, as measured
 };
@@ -40,24 +40,24 @@ const char* nameOf(Why why);
 
 struct Pick
 {
-    const VariantRow* row = nullptr; ///< null: nothing fits
+    const CompiledVariant* row = nullptr; ///< null: nothing fits
     Why why = Why::Default;
     const Choice* choice = nullptr; ///< what decided; null for Caller and Default
 };
 
-bool runsHere(const VariantRow& row, int cudaDevice);
-bool fits(const VariantRow& row, const Problem& problem);
+bool runsHere(const CompiledVariant& row, int cudaDevice);
+bool fits(const CompiledVariant& row, const Workload& workload);
 
 /// A schedule that was compiled after this program was, for a program that measures such; while no stage runs. It has to outlive all calls.
-void addRow(const VariantRow& row);
+void addVariant(const CompiledVariant& row);
 
-/// The first compiled pipeline for the problem with that name, or with any name if it is empty, that fits and runs here.
-const VariantRow* firstRow(Api api, const Problem& problem, const std::string& name, int cudaDevice = 0);
+/// The first compiled pipeline for the workload with that name, or with any name if it is empty, that fits and runs here.
+const CompiledVariant* firstVariant(Api api, const Workload& workload, const std::string& name, int cudaDevice = 0);
 
 /// The policy alone, without the table of choices or any device: of `choices` the best that applies, else the default.
-Pick pick(const std::vector<Choice>& choices, const Problem& problem, const DeviceIdentity& device, int cudaDevice = 0);
+Pick pick(const std::vector<Choice>& choices, const Workload& workload, const DeviceIdentity& device, int cudaDevice = 0);
 
-/// A compiled pipeline is what the choice names, with the same parameters, and fits the problem.
+/// A compiled pipeline is what the choice names, with the same parameters, and fits the workload.
 bool compiledIn(const Choice& choice);
 
 /// Replaces what stages consult, but for choices that are not compiled in. Takes effect with the next call of a stage, in any thread.
@@ -69,19 +69,19 @@ void setChoicesLoader(void (*load)());
 /// What setChoices() left in.
 std::vector<Choice> currentChoices();
 
-/// The problems of the calls so far that looked for a schedule, on devices of this api.
-std::vector<Problem> seenProblems(Api api);
+/// The workloads of the calls so far that looked for a schedule, on devices of this api.
+std::vector<Workload> seenWorkloads(Api api);
 
-/// What a call of the problem on the device would take.
+/// What a call of the workload on the device would take.
 struct Decision
 {
     std::string variant, parameters, origin;
     Why why = Why::Default;
     double speedup = 1; ///< as it was measured for what decided
 };
-Decision decide(const Device& device, const Problem& problem);
+Decision decide(const Device& device, const Workload& workload);
 
 /// For a stage: as decide(), remembered.
-const VariantRow& chosenRow(const Device& device, const Problem& problem);
+const CompiledVariant& chosenVariant(const Device& device, const Workload& workload);
 
 } // namespace agpnet::stages

@@ -76,21 +76,21 @@ const char* layoutOf(std::initializer_list<const View*> inputs, std::initializer
 }
 
 /// A row of the table, which is there as long as the program. Never null.
-const VariantRow* choose(const Device& device, const Problem& problem)
+const CompiledVariant* choose(const Device& device, const Workload& workload)
 {
     if (device.api == Api::Cuda)
     {
         const std::string why = whyNoCuda(device.cudaDevice);
-        require(why.empty(), "{}: {}", problem.stage, why);
+        require(why.empty(), "{}: {}", workload.stage, why);
     }
     if (device.api == Api::OpenCL)
     {
-        require(device.clContext && device.clQueue, "{}: OpenCL needs a context and a queue", problem.stage);
+        require(device.clContext && device.clQueue, "{}: OpenCL needs a context and a queue", workload.stage);
         const std::string& why = OpenClDriver::get().problem;
-        require(why.empty(), "{}: {}", problem.stage, why);
+        require(why.empty(), "{}: {}", workload.stage, why);
         readyOpenCl(device);
     }
-    return &chosenRow(device, problem);
+    return &chosenVariant(device, workload);
 }
 
 int bytesOf(Depth depth)
@@ -210,7 +210,7 @@ private:
 };
 
 template <typename... Arguments>
-void run(const char* stage, const VariantRow& row, Call& call, Arguments&&... arguments)
+void run(const char* stage, const CompiledVariant& row, Call& call, Arguments&&... arguments)
 {
     void* context = &call;
     void* values[] = {&context, arguments...};
@@ -271,7 +271,7 @@ void prepare(const Device& device, const Picture& image, const View& out)
 
     int32_t channels = image.channels;
     int32_t area = out.size[H] < image.rows && out.size[W] < image.columns;
-    const VariantRow& variant =
+    const CompiledVariant& variant =
         *choose(device, {stage, nameOf(image.depth), "any", {1, image.channels, image.rows, image.columns}, {out.size[H], out.size[W]}});
     Call call{device, threadsFor(0.3 * static_cast<double>(row) * image.rows + elements(out))};
     Buffer bufferIn(call, stage, "image", image), bufferOut(call, stage, "out", out, Use::Write);
@@ -305,7 +305,7 @@ void perturb(const Device& device, const View& x, const View& attention, const P
     uint32_t low = static_cast<uint32_t>(params.seed), high = static_cast<uint32_t>(params.seed >> 32);
     uint32_t step = params.step, level = params.level == Level::Image, firstImage = params.firstImage;
 
-    const VariantRow& row =
+    const CompiledVariant& row =
         *choose(device, {stage, "", layoutOf({&from, &to}, {&from, &to}), x.size, {attention.size[H], attention.size[W]}});
     Call call{device, threadsFor(elements(to))};
     Buffer bufferX(call, stage, "x", from, Use::Read), bufferA(call, stage, "attention", cells, Use::Read),
@@ -343,7 +343,7 @@ void residual(const Device& device, const View& f, const View& g, Metric metric,
 
     const bool join = joins(f) && joins(g) && joins(out);
     const View a = join ? joined(f) : f, b = join ? joined(g) : g, to = join ? joined(out) : out;
-    const VariantRow& row = *choose(device, {stage, nameOf(metric), layoutOf({&a, &b}, {&a, &b, &to}), f.size, {}});
+    const CompiledVariant& row = *choose(device, {stage, nameOf(metric), layoutOf({&a, &b}, {&a, &b, &to}), f.size, {}});
     Call call{device, threadsFor(0.15 * elements(a))};
     Buffer bufferF(call, stage, "f", a, Use::Read), bufferG(call, stage, "g", b, Use::Read),
         bufferOut(call, stage, "out", to, Use::Write);
@@ -369,9 +369,9 @@ void heatmap(const Device& device, const View& residual, double sigma, const Vie
     int32_t radius = static_cast<int32_t>(4 * sigma + 0.5);
     float falloff = radius > 0 ? static_cast<float>(1 / (2 * sigma * sigma)) : 0.0f;
     int32_t top = static_cast<int32_t>(std::max<int64_t>(1, static_cast<int64_t>(map.size[H]) * map.size[W] / 100));
-    // Schedules are measured with a blur; without one it is another problem, and no choice's shape is near zero.
+    // Schedules are measured with a blur; without one it is another workload, and no choice's shape is near zero.
     const std::array<int, 4> from = radius > 0 ? residual.size : std::array<int, 4>{};
-    const VariantRow& row = *choose(device, {stage, "", "any", from, {map.size[H], map.size[W]}});
+    const CompiledVariant& row = *choose(device, {stage, "", "any", from, {map.size[H], map.size[W]}});
     Call call{device, threadsFor(map.size[N] > 1 ? elements(map) : 0.2 * elements(map))};
     Buffer bufferIn(call, stage, "residual", residual, Use::Read), bufferMap(call, stage, "map", map, Use::Write),
         bufferMax(call, stage, "maximum", maximum, Use::Write, true), bufferTop(call, stage, "top1", top1, Use::Write, true);
@@ -383,7 +383,7 @@ std::vector<Variant> variants()
     std::vector<Variant> all;
     for (size_t i = 0; i < variantCount; i++)
     {
-        const VariantRow& row = variantTable[i];
+        const CompiledVariant& row = variantTable[i];
         all.push_back({row.stage, apiOf(row.api), row.name, row.target, row.layout, row.kind, runsHere(row, 0)});
     }
     return all;

@@ -6,7 +6,7 @@
 namespace agpnet::stages
 {
 
-struct VariantRow
+struct CompiledVariant
 {
     const char* stage;
     const char* api;
@@ -19,7 +19,7 @@ struct VariantRow
     int (*run)(void** arguments);
 };
 
-extern const VariantRow variantTable[];
+extern const CompiledVariant variantTable[];
 extern const size_t variantCount;
 
 /// What the schedules were made by. A stage's hash is the SHA-256 of its generator's sources.

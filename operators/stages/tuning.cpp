@@ -5,7 +5,7 @@
 #include "halide_generators/runtime/choices.h"
 #include "operators/core/opencv_exceptions.h"
 #include "operators/core/opencl_device.h"
-#include "tuning/problems.h"
+#include "tuning/workloads.h"
 #include "tuning/steps.h"
 #include "tuning/usable.h"
 
@@ -145,28 +145,28 @@ void loadUsual()
 
 json decisionsOf(const stages::Device& device, const std::vector<stages::Choice>& choices)
 {
-    std::vector<stages::Problem> problems;
-    const auto add = [&](const stages::Problem& problem)
+    std::vector<stages::Workload> workloads;
+    const auto add = [&](const stages::Workload& workload)
     {
-        if (std::find(problems.begin(), problems.end(), problem) == problems.end())
-            problems.push_back(problem);
+        if (std::find(workloads.begin(), workloads.end(), workload) == workloads.end())
+            workloads.push_back(workload);
     };
     for (const stages::Choice& choice : choices)
-        add(choice.problem);
-    for (const stages::Problem& problem : tuning::usualProblems())
-        add(problem);
-    std::vector<stages::Problem> seen = stages::seenProblems(device.api);
-    std::erase_if(seen, [](const stages::Problem& problem) { return problem.from[0] == 0; }); // a heat map without a blur
+        add(choice.workload);
+    for (const stages::Workload& workload : tuning::usualWorkloads())
+        add(workload);
+    std::vector<stages::Workload> seen = stages::seenWorkloads(device.api);
+    std::erase_if(seen, [](const stages::Workload& workload) { return workload.from[0] == 0; }); // a heat map without a blur
     std::sort(seen.begin(), seen.end(), [](const auto& a, const auto& b) { return tuning::toJson(a) < tuning::toJson(b); });
-    for (const stages::Problem& problem : seen)
-        add(problem);
+    for (const stages::Workload& workload : seen)
+        add(workload);
     json decisions = json::array();
-    for (const stages::Problem& problem : problems)
+    for (const stages::Workload& workload : workloads)
     {
-        const stages::Decision decision = stages::decide(device, problem);
-        json object = tuning::toJson(problem);
+        const stages::Decision decision = stages::decide(device, workload);
+        json object = tuning::toJson(workload);
         object["api"] = stages::nameOf(device.api);
-        object["seen"] = std::find(seen.begin(), seen.end(), problem) != seen.end();
+        object["seen"] = std::find(seen.begin(), seen.end(), workload) != seen.end();
         object["variant"] = decision.variant;
         object["parameters"] = tuning::parametersToJson(decision.parameters);
         object["why"] = stages::nameOf(decision.why);
@@ -212,7 +212,7 @@ std::string tuningInformation()
         }
         for (const stages::Choice& choice : choices)
         {
-            json object = tuning::toJson(choice.problem);
+            json object = tuning::toJson(choice.workload);
             object["device"] = tuning::toJson(choice.device);
             object["variant"] = choice.variant;
             object["speedup"] = choice.speedup;

@@ -1,7 +1,7 @@
 // Every compiled schedule by its name, those included that are there for one stage or layout alone.
 #include "device.h"
 
-#include "halide_generators/runtime/problem.h"
+#include "halide_generators/runtime/workload.h"
 
 using namespace agpnet::stages;
 using reference::Array;

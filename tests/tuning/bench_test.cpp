@@ -1,6 +1,6 @@
 // One measurement: every compiled schedule passes the check that a tuning run makes, and one that is wrong does not.
 #include "halide_generators/runtime/choices.h"
-#include "tuning/problems.h"
+#include "tuning/workloads.h"
 #include "tuning/steps.h"
 
 #include <cmath>
@@ -30,43 +30,43 @@ protected:
 
 TEST_P(Check, PassesForEveryCompiledSchedule)
 {
-    std::vector<stages::Problem> problems = problemsOf({2, 128, 9, 7}, {63, 50});
-    for (const stages::Problem& more : problemsOf({1, 4, 30, 41}, {20, 25}))
-        problems.push_back(more);
-    problems.push_back({"residual", "l2", "planar", {1, 33, 9, 20}, {}});
-    problems.push_back({"prepare", "uint16", "any", {1, 3, 20, 31}, {40, 33}});
-    problems.push_back({"prepare", "float32", "any", {1, 6, 20, 31}, {12, 14}});
-    problems.push_back({"prepare", "uint8", "any", {1, 3, 48, 64}, {25, 25}});
-    std::erase_if(problems, [](const stages::Problem& problem) { return problem.from[3] == 640; }); // large, and nothing new
+    std::vector<stages::Workload> workloads = workloadsOf({2, 128, 9, 7}, {63, 50});
+    for (const stages::Workload& more : workloadsOf({1, 4, 30, 41}, {20, 25}))
+        workloads.push_back(more);
+    workloads.push_back({"residual", "l2", "planar", {1, 33, 9, 20}, {}});
+    workloads.push_back({"prepare", "uint16", "any", {1, 3, 20, 31}, {40, 33}});
+    workloads.push_back({"prepare", "float32", "any", {1, 6, 20, 31}, {12, 14}});
+    workloads.push_back({"prepare", "uint8", "any", {1, 3, 48, 64}, {25, 25}});
+    std::erase_if(workloads, [](const stages::Workload& workload) { return workload.from[3] == 640; }); // large, and nothing new
     size_t checked = 0;
-    for (const stages::Problem& problem : problems)
+    for (const stages::Workload& workload : workloads)
     {
         const json list =
-            json::parse(steps.answer(json{{"do", "candidates"}, {"device", GetParam()}, {"problem", toJson(problem)}}.dump()));
+            json::parse(steps.answer(json{{"do", "candidates"}, {"device", GetParam()}, {"problem", toJson(workload)}}.dump()));
         ASSERT_TRUE(list.contains("candidates")) << list;
-        ASSERT_GE(list["candidates"].size(), 1u) << toJson(problem);
+        ASSERT_GE(list["candidates"].size(), 1u) << toJson(workload);
         for (const json& candidate : list["candidates"])
         {
             const json check = json::parse(steps.answer(
-                json{{"do", "check"}, {"device", GetParam()}, {"problem", toJson(problem)}, {"variant", candidate["variant"]}}
+                json{{"do", "check"}, {"device", GetParam()}, {"problem", toJson(workload)}, {"variant", candidate["variant"]}}
                     .dump()));
-            EXPECT_EQ(check.value("status", ""), "ok") << toJson(problem) << candidate << check;
+            EXPECT_EQ(check.value("status", ""), "ok") << toJson(workload) << candidate << check;
             checked++;
         }
     }
-    EXPECT_GE(checked, problems.size());
+    EXPECT_GE(checked, workloads.size());
 }
 
 TEST_P(Check, ComparisonIsOfBoth)
 {
-    const stages::Problem problem{"residual", "l2", "tokens", {1, 64, 9, 9}, {}};
+    const stages::Workload workload{"residual", "l2", "tokens", {1, 64, 9, 9}, {}};
     const json list =
-        json::parse(steps.answer(json{{"do", "candidates"}, {"device", GetParam()}, {"problem", toJson(problem)}}.dump()));
+        json::parse(steps.answer(json{{"do", "candidates"}, {"device", GetParam()}, {"problem", toJson(workload)}}.dump()));
     const std::string name = list["candidates"][0]["variant"];
     const json result = json::parse(steps.answer(json{
         {"do", "compare"},
         {"device", GetParam()},
-        {"problem", toJson(problem)},
+        {"problem", toJson(workload)},
         {"variant", name},
         {"against", name},
         {"seconds", 0.02}}.dump()));
@@ -103,15 +103,15 @@ int wrongRow(void** arguments)
 
 TEST(Wrong, IsFound)
 {
-    const stages::Problem problem{"residual", "l2", "tokens", {1, 64, 9, 9}, {}};
-    const stages::VariantRow* right = stages::firstRow(stages::Api::Cpu, problem, "");
-    static stages::VariantRow wrong = *right;
+    const stages::Workload workload{"residual", "l2", "tokens", {1, 64, 9, 9}, {}};
+    const stages::CompiledVariant* right = stages::firstVariant(stages::Api::Cpu, workload, "");
+    static stages::CompiledVariant wrong = *right;
     wrong.name = "wrong";
     wrong.run = wrongRow;
     rightRow = right->run;
-    stages::addRow(wrong);
-    const auto place = Place::open("cpu");
-    Bench bench(*place, problem);
+    stages::addVariant(wrong);
+    const auto device = BenchDevice::open("cpu");
+    Bench bench(*device, workload);
     spoil = [](float*) {};
     EXPECT_LE(bench.check("wrong"), tolerance);
     spoil = [](float* out) { out[80] *= 1.001f; };
@@ -136,7 +136,7 @@ TEST(Steps, WhatCannotBeAnsweredIsAnError)
     EXPECT_EQ(errorOf(R"({"do": "device", "device": "cpu:1"})"), "the device is 'cpu:1', expected cpu, opencl:N or cuda:N");
     json request = {{"do", "check"},
                     {"device", "cpu"},
-                    {"problem", toJson(stages::Problem{"residual", "l2", "tokens", {1, 8, 3, 3}, {}})},
+                    {"problem", toJson(stages::Workload{"residual", "l2", "tokens", {1, 8, 3, 3}, {}})},
                     {"variant", "abacus"}};
     EXPECT_EQ(errorOf(request.dump()), "residual: there is no variant \"abacus\" for cpu");
     request["problem"]["shape"] = "9999x9999x999x999";

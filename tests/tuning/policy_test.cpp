@@ -12,7 +12,7 @@ using namespace agpnet::stages;
 namespace
 {
 
-Problem problem(int n = 1, int c = 384, int side = 18)
+Workload workload(int n = 1, int c = 384, int side = 18)
 {
     return {"residual", "l2", "tokens", {n, c, side, side}, {}};
 }
@@ -24,23 +24,23 @@ DeviceIdentity card(const char* name, const char* architecture = "sm_90", const 
 
 /// The baseline's row runs everywhere and is never the default where there is a better one, so it tells a choice from the
 /// default.
-Choice choice(const Problem& at, const DeviceIdentity& on, const char* variant = "baseline")
+Choice choice(const Workload& at, const DeviceIdentity& on, const char* variant = "baseline")
 {
-    const VariantRow* row = firstRow(Api::Cpu, at, variant);
+    const CompiledVariant* row = firstVariant(Api::Cpu, at, variant);
     return {at, on, variant, row ? row->parameters : "", "record", 1.5};
 }
 
 TEST(Policy, ExactThenNearestThenArchitectureThenDefault)
 {
     const DeviceIdentity here = card("A"), sibling = card("B"), stranger = card("C", "sm_70");
-    const std::vector<Choice> all = {choice(problem(), stranger), choice(problem(), sibling), choice(problem(2), here),
-                                     choice(problem(1, 768), here), choice(problem(), here)};
+    const std::vector<Choice> all = {choice(workload(), stranger), choice(workload(), sibling), choice(workload(2), here),
+                                     choice(workload(1, 768), here), choice(workload(), here)};
     const auto whyWith = [&](std::initializer_list<size_t> which)
     {
         std::vector<Choice> some;
         for (size_t i : which)
             some.push_back(all[i]);
-        const Pick picked = pick(some, problem(), here);
+        const Pick picked = pick(some, workload(), here);
         EXPECT_NE(picked.row, nullptr);
         EXPECT_EQ(picked.choice != nullptr, picked.why != Why::Default);
         return picked.why;
@@ -50,24 +50,24 @@ TEST(Policy, ExactThenNearestThenArchitectureThenDefault)
     EXPECT_EQ(whyWith({0, 1}), Why::Architecture);
     EXPECT_EQ(whyWith({0}), Why::Default);
     EXPECT_EQ(whyWith({}), Why::Default);
-    EXPECT_EQ(pick({}, problem(), here).row, firstRow(Api::Cpu, problem(), ""));
+    EXPECT_EQ(pick({}, workload(), here).row, firstVariant(Api::Cpu, workload(), ""));
 }
 
 TEST(Policy, TheNearerShapeWinsAndAFarOneSaysNothing)
 {
     const DeviceIdentity here = card("A");
-    const std::vector<Choice> two = {choice(problem(4), here), choice(problem(2), here)};
-    EXPECT_EQ(pick(two, problem(1), here).choice, &two[1]);
-    EXPECT_EQ(pick(two, problem(16), here).choice, &two[0]);
-    EXPECT_EQ(pick({choice(problem(1, 384, 180), here)}, problem(), here).why, Why::Default);
-    Problem sizes = problem();
+    const std::vector<Choice> two = {choice(workload(4), here), choice(workload(2), here)};
+    EXPECT_EQ(pick(two, workload(1), here).choice, &two[1]);
+    EXPECT_EQ(pick(two, workload(16), here).choice, &two[0]);
+    EXPECT_EQ(pick({choice(workload(1, 384, 180), here)}, workload(), here).why, Why::Default);
+    Workload sizes = workload();
     sizes.from = {0, 0, 0, 0}; // a heat map without a blur asks like this
     EXPECT_EQ(pick(two, sizes, here).why, Why::Default);
 }
 
 TEST(Policy, DistanceIsSymmetricAndCountsEverySide)
 {
-    Problem a{"heatmap", "", "any", {1, 1, 18, 18}, {252, 252}}, b = a;
+    Workload a{"heatmap", "", "any", {1, 1, 18, 18}, {252, 252}}, b = a;
     EXPECT_EQ(distance(a, b), 0);
     b.to = {504, 252};
     EXPECT_DOUBLE_EQ(distance(a, b), 1);
@@ -79,49 +79,49 @@ TEST(Policy, DistanceIsSymmetricAndCountsEverySide)
 TEST(Policy, AnotherStageKindLayoutOrApiSaysNothing)
 {
     const DeviceIdentity here = card("A");
-    Problem kind = problem(), layout = problem();
+    Workload kind = workload(), layout = workload();
     kind.kind = "cosine";
     layout.layout = "planar";
-    EXPECT_EQ(pick({choice(kind, here), choice(layout, here)}, problem(), here).why, Why::Default);
+    EXPECT_EQ(pick({choice(kind, here), choice(layout, here)}, workload(), here).why, Why::Default);
     DeviceIdentity other = here;
     other.api = Api::OpenCL;
-    EXPECT_EQ(pick({choice(problem(), other)}, problem(), here).why, Why::Default);
+    EXPECT_EQ(pick({choice(workload(), other)}, workload(), here).why, Why::Default);
 }
 
 TEST(Policy, ASoftwareDeviceSpeaksForItselfAlone)
 {
     DeviceIdentity software = card("A"), hardware = card("A");
     software.software = true;
-    EXPECT_EQ(pick({choice(problem(), software)}, problem(), hardware).why, Why::Default);
-    EXPECT_EQ(pick({choice(problem(), hardware)}, problem(), software).why, Why::Default);
-    EXPECT_EQ(pick({choice(problem(), software)}, problem(), software).why, Why::Exact);
+    EXPECT_EQ(pick({choice(workload(), software)}, workload(), hardware).why, Why::Default);
+    EXPECT_EQ(pick({choice(workload(), hardware)}, workload(), software).why, Why::Default);
+    EXPECT_EQ(pick({choice(workload(), software)}, workload(), software).why, Why::Exact);
     DeviceIdentity sibling = software;
     sibling.name = "B";
-    EXPECT_EQ(pick({choice(problem(), software)}, problem(), sibling).why, Why::Default);
+    EXPECT_EQ(pick({choice(workload(), software)}, workload(), sibling).why, Why::Default);
 }
 
 TEST(Policy, NoArchitectureIsLikeNoOther)
 {
-    EXPECT_EQ(pick({choice(problem(), card("B", ""))}, problem(), card("A", "")).why, Why::Default);
+    EXPECT_EQ(pick({choice(workload(), card("B", ""))}, workload(), card("A", "")).why, Why::Default);
 }
 
 TEST(Policy, OfTwoOfANameTheVeryCardCounts)
 {
-    const std::vector<Choice> two = {choice(problem(), card("A", "sm_90", "11")), choice(problem(), card("A", "sm_90", "22"))};
-    EXPECT_EQ(pick(two, problem(), card("A", "sm_90", "22")).choice, &two[1]);
-    EXPECT_EQ(pick(two, problem(), card("A", "sm_90", "33")).choice, &two[0]);
+    const std::vector<Choice> two = {choice(workload(), card("A", "sm_90", "11")), choice(workload(), card("A", "sm_90", "22"))};
+    EXPECT_EQ(pick(two, workload(), card("A", "sm_90", "22")).choice, &two[1]);
+    EXPECT_EQ(pick(two, workload(), card("A", "sm_90", "33")).choice, &two[0]);
 }
 
 TEST(Policy, WhatIsNotCompiledInIsPassedOver)
 {
     const DeviceIdentity here = card("A");
-    Choice unknown = choice(problem(), here), changed = choice(problem(), here);
+    Choice unknown = choice(workload(), here), changed = choice(workload(), here);
     unknown.variant = "abacus";
     changed.parameters = "lanes=3";
     EXPECT_FALSE(compiledIn(unknown));
     EXPECT_FALSE(compiledIn(changed));
-    EXPECT_EQ(pick({unknown, changed}, problem(), here).why, Why::Default);
-    EXPECT_EQ(pick({unknown, choice(problem(2), here)}, problem(), here).why, Why::Nearest)
+    EXPECT_EQ(pick({unknown, changed}, workload(), here).why, Why::Default);
+    EXPECT_EQ(pick({unknown, choice(workload(2), here)}, workload(), here).why, Why::Nearest)
         << "the next one still has its chance";
 }
 
@@ -130,7 +130,7 @@ TEST(Policy, ARowThatDoesNotFitTheChannelsIsPassedOver)
     // the noise on tokens is compiled for multiples of channels: with 384 the row for tokens is taken, with 380 the one for any
     // layout
     const DeviceIdentity here = card("A");
-    const Problem fits{"perturb", "", "tokens", {1, 384, 18, 18}, {18, 18}},
+    const Workload fits{"perturb", "", "tokens", {1, 384, 18, 18}, {18, 18}},
         misfit{"perturb", "", "tokens", {1, 388, 18, 18}, {18, 18}};
     const Choice tuned = choice(fits, here);
     ASSERT_STREQ(pick({tuned}, fits, here).row->layout, "tokens");
@@ -163,7 +163,7 @@ protected:
 TEST_F(Table, StagesTakeWhatItSays)
 {
     const reference::Array f = reference::random(1, 37, 9, 9, 1), g = reference::random(1, 37, 9, 9, 2);
-    const Problem at{"residual", "l2", "planar", {1, 37, 9, 9}, {}};
+    const Workload at{"residual", "l2", "planar", {1, 37, 9, 9}, {}};
     const auto same = [](const reference::Array& a, const reference::Array& b)
     { return std::memcmp(a.values.data(), b.values.data(), a.values.size() * sizeof(float)) == 0; };
     setChoices({});
@@ -176,7 +176,7 @@ TEST_F(Table, StagesTakeWhatItSays)
     EXPECT_EQ(decision.variant, "baseline");
     EXPECT_EQ(decision.origin, "record");
     EXPECT_TRUE(same(residualOf(f, g), residualOf(f, g, "baseline")));
-    EXPECT_TRUE(same(residualOf(f, g, firstRow(Api::Cpu, at, "")->name), residualOf(f, g, firstRow(Api::Cpu, at, "")->name)));
+    EXPECT_TRUE(same(residualOf(f, g, firstVariant(Api::Cpu, at, "")->name), residualOf(f, g, firstVariant(Api::Cpu, at, "")->name)));
     Device named;
     named.variant = "baseline";
     EXPECT_EQ(decide(named, at).why, Why::Caller);
@@ -189,10 +189,10 @@ TEST_F(Table, ResultsStayWithinTheReferenceWhateverIsChosen)
 {
     const reference::Array f = reference::random(2, 64, 11, 7, 3), g = reference::random(2, 64, 11, 7, 4);
     const reference::Array expected = reference::residual(f, g, Metric::L2);
-    const Problem at{"residual", "l2", "planar", {2, 64, 11, 7}, {}};
+    const Workload at{"residual", "l2", "planar", {2, 64, 11, 7}, {}};
     for (size_t i = 0; i < variantCount; i++)
     {
-        if (firstRow(Api::Cpu, at, variantTable[i].name) != &variantTable[i])
+        if (firstVariant(Api::Cpu, at, variantTable[i].name) != &variantTable[i])
             continue;
         setChoices({choice(at, identify({}), variantTable[i].name)});
         EXPECT_EQ(decide({}, at).variant, variantTable[i].name);
@@ -221,7 +221,7 @@ TEST_F(Table, ChangesWhileStagesRun)
                             wrong++;
                 }
             });
-    const Problem at{"residual", "l2", "planar", {1, 16, 5, 5}, {}};
+    const Workload at{"residual", "l2", "planar", {1, 16, 5, 5}, {}};
     for (int i = 0; i < 300; i++)
         setChoices(i % 2 ? std::vector<Choice>() : std::vector{choice(at, identify({}))});
     done = true;
@@ -240,8 +240,8 @@ TEST_F(Table, RemembersNoMoreThanItNeeds)
         std::copy_n(one.values.begin(), width, f.values.begin());
         ASSERT_EQ(residualOf(f, f).values[0], 0);
     }
-    EXPECT_LE(seenProblems(Api::Cpu).size(), 4096u);
-    EXPECT_GT(seenProblems(Api::Cpu).size(), 100u);
+    EXPECT_LE(seenWorkloads(Api::Cpu).size(), 4096u);
+    EXPECT_GT(seenWorkloads(Api::Cpu).size(), 100u);
 }
 
 } // namespace

@@ -1,6 +1,6 @@
 // The record as a file: what is read, what is refused and why, and what of it may be used.
 #include "tests/support/temp_folder.h"
-#include "tuning/problems.h"
+#include "tuning/workloads.h"
 #include "tuning/usable.h"
 
 using namespace agpnet;
@@ -15,7 +15,7 @@ namespace
 Entry measured()
 {
     Entry entry;
-    entry.problem = {"residual", "l2", "tokens", {1, 384, 18, 18}, {}};
+    entry.workload = {"residual", "l2", "tokens", {1, 384, 18, 18}, {}};
     entry.device = stages::identify({});
     entry.halide = stages::halideVersion;
     entry.generator = generatorHash("residual");
@@ -23,8 +23,8 @@ Entry measured()
     entry.conditions = {2, 0.5, 1.01, "", 0, "2026-01-02T03:04:05Z"};
     for (size_t i = 0; i < stages::variantCount; i++)
     {
-        const stages::VariantRow& row = stages::variantTable[i];
-        if (std::string_view(row.api) == "cpu" && stages::firstRow(stages::Api::Cpu, entry.problem, row.name) == &row)
+        const stages::CompiledVariant& row = stages::variantTable[i];
+        if (std::string_view(row.api) == "cpu" && stages::firstVariant(stages::Api::Cpu, entry.workload, row.name) == &row)
         {
             Trial trial;
             trial.variant = row.name;
@@ -49,7 +49,7 @@ TEST(Record, IsTheSameAfterWritingAndReading)
 {
     const test::TempFolder folder;
     Entry failed = measured();
-    failed.problem = {"heatmap", "", "any", {2, 1, 18, 18}, {252, 250}};
+    failed.workload = {"heatmap", "", "any", {2, 1, 18, 18}, {252, 250}};
     Trial trial;
     trial.variant = "wrong";
     trial.parameters = "bits=4 lanes=8";
@@ -69,15 +69,15 @@ TEST(Record, ShapesAreReadAsTheyAreWritten)
                                                           {"2x1x18x20->252x280", "2x1x18x20->252x280"},
                                                           {"1x1x18x18→252x252", "1x1x18x18->252x252"}})
     {
-        stages::Problem problem;
-        parseShape(text, problem.from, problem.to);
-        EXPECT_EQ(stages::shapeText(problem), plain);
+        stages::Workload workload;
+        parseShape(text, workload.from, workload.to);
+        EXPECT_EQ(stages::shapeText(workload), plain);
     }
     for (const char* bad : {"", "1", "1x2x3", "1x2x3x4x5", "1x2x3x0", "1x2x3x-4", "axbxcxd", "1x2x3x4->", "1x2x3x4->5",
                             "1x2x3x4->5x6x7", "1x2x3x4->0x6", "1x2x3x4 ", "99999999x1x1x1", "1x2x3x4>5x6", "1x2x3x4->5 x6"})
     {
-        stages::Problem problem;
-        EXPECT_THAT(errorOf([&] { parseShape(bad, problem.from, problem.to); }), testing::HasSubstr("expected NxCxHxW")) << bad;
+        stages::Workload workload;
+        EXPECT_THAT(errorOf([&] { parseShape(bad, workload.from, workload.to); }), testing::HasSubstr("expected NxCxHxW")) << bad;
     }
 }
 

@@ -2,7 +2,7 @@
 // As a worker it answers as if it measured:  tune_program --fake KIND, where KIND of its schedules crash, hang or are wrong.
 #include "apps/tune/run.h"
 #include "apps/tune/worker.h"
-#include "tuning/problems.h"
+#include "tuning/workloads.h"
 #include "tuning/record.h"
 
 #include <csignal>
@@ -75,17 +75,17 @@ int main(int argc, char** argv)
         options.resume = std::string(argv[2]) == "resume";
         options.budget = std::atof(argv[3]);
         options.device = argv[4];
-        std::vector<agpnet::stages::Problem> problems;
+        std::vector<agpnet::stages::Workload> workloads;
         std::istringstream shapes(argv[5]);
         for (std::string shape; std::getline(shapes, shape, ',');)
         {
             std::array<int, 4> from{};
             std::array<int, 2> to{};
             agpnet::tuning::parseShape(shape, from, to);
-            const auto more = agpnet::tuning::problemsOf(from, to);
-            problems.insert(problems.end(), more.begin(), more.end());
+            const auto more = agpnet::tuning::workloadsOf(from, to);
+            workloads.insert(workloads.end(), more.begin(), more.end());
         }
-        std::erase_if(problems, [&](const auto& problem) { return problem.stage != argv[6]; });
+        std::erase_if(workloads, [&](const auto& workload) { return workload.stage != argv[6]; });
         options.timeout = std::atof(argv[7]);
         options.worker.assign(argv + 8, argv + argc);
         if (argc == 11 && options.worker[0] == "--deep")
@@ -93,7 +93,7 @@ int main(int argc, char** argv)
             options.deep = argv[9];
             options.trials = std::atoi(argv[10]);
         }
-        agpnet::app::runTune(options, problems);
+        agpnet::app::runTune(options, workloads);
         return 0;
     }
     catch (const std::exception& error)

@@ -140,7 +140,7 @@ TEST(Tune, JournalGoesOnFromAnyByte)
     const TempFolder folder;
     const std::filesystem::path path = folder / "j";
     const json header = {{"agpnet_tuning_journal", 1}};
-    const stages::Problem problem{"residual", "l2", "tokens", {1, 8, 3, 3}, {}};
+    const stages::Workload workload{"residual", "l2", "tokens", {1, 8, 3, 3}, {}};
     {
         app::Journal journal(path, header, false);
         for (int i = 0; i < 3; i++)
@@ -148,7 +148,7 @@ TEST(Tune, JournalGoesOnFromAnyByte)
             tuning::Trial each;
             each.variant = fmt::format("v{}", i);
             each.timing = each.reference = {1, 2, 0.5, 10};
-            journal.add(problem, "first", each);
+            journal.add(workload, "first", each);
         }
     }
     const std::string whole = readBytes(path);
@@ -162,8 +162,8 @@ TEST(Tune, JournalGoesOnFromAnyByte)
             static_cast<size_t>(std::count_if(ends.begin(), ends.end(), [&](size_t end) { return end <= length; }));
         app::Journal journal(path, header, true);
         EXPECT_EQ(journal.continued(), lines == 0 ? 0 : lines - 1) << length;
-        EXPECT_EQ(journal.find(problem, "first", "v0") != nullptr, lines >= 2);
-        EXPECT_EQ(journal.find(problem, "second", "v0"), nullptr);
+        EXPECT_EQ(journal.find(workload, "first", "v0") != nullptr, lines >= 2);
+        EXPECT_EQ(journal.find(workload, "second", "v0"), nullptr);
     }
     writeBytes(path, whole + "{\"problem\": 3}\nrubbish\n");
     EXPECT_EQ(app::Journal(path, header, true).continued(), 3u);
@@ -273,7 +273,7 @@ TEST(Tune, TheCpuEndToEnd)
     {
         const json information = json::parse(tuningInformation());
         for (const json& decision : information.at("decisions"))
-            if (decision.at("shape") == wanted && decision.at("stage") == "residual" && decision.at("kind") == entry.problem.kind)
+            if (decision.at("shape") == wanted && decision.at("stage") == "residual" && decision.at("kind") == entry.workload.kind)
                 return decision;
         return json();
     };
@@ -310,7 +310,7 @@ TEST(Tune, TheProgramItself)
     ASSERT_EQ(outcome.code, 0) << outcome.text;
     const Record record = tuning::readRecord(out);
     ASSERT_EQ(record.entries.size(), 1u);
-    EXPECT_EQ(stages::shapeText(record.entries[0].problem), "1x1x9x9->63x63");
+    EXPECT_EQ(stages::shapeText(record.entries[0].workload), "1x1x9x9->63x63");
     EXPECT_THAT(readBytes(folder / "a.md"), testing::HasSubstr("## heatmap 1x1x9x9->63x63 on "));
     const Outcome merged = run(AGPNET_PROGRAM " tune merge " + out + " " + out + " --out " + (folder / "b.json").string());
     EXPECT_EQ(merged.code, 0) << merged.text;
@@ -356,7 +356,7 @@ TEST(Tune, TheDeepSearchMakesRowsForTheTable)
                 EXPECT_LE(each.maxError, 2e-5);
             }
         EXPECT_EQ(made, 3u) << outcome.text;
-        const auto isBest = [&](const json& row) { return row.at("name") == entry.best && row.at("kind") == entry.problem.kind; };
+        const auto isBest = [&](const json& row) { return row.at("name") == entry.best && row.at("kind") == entry.workload.kind; };
         EXPECT_EQ(std::count_if(rows.begin(), rows.end(), isBest),
                   entry.best == entry.defaultVariant || entry.best.find("_lanes") == std::string::npos ? 0 : 1);
     }

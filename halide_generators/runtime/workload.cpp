@@ -1,4 +1,4 @@
-#include "halide_generators/runtime/problem.h"
+#include "halide_generators/runtime/workload.h"
 
 #include <cmath>
 
@@ -18,15 +18,15 @@ Api apiOf(const std::string& name)
     fail("api is '{}', expected cpu, opencl or cuda", name);
 }
 
-std::string shapeText(const Problem& problem)
+std::string shapeText(const Workload& workload)
 {
-    std::string text = fmt::format("{}", fmt::join(problem.from, "x"));
-    if (problem.to[0] > 0)
-        text += fmt::format("->{}", fmt::join(problem.to, "x"));
+    std::string text = fmt::format("{}", fmt::join(workload.from, "x"));
+    if (workload.to[0] > 0)
+        text += fmt::format("->{}", fmt::join(workload.to, "x"));
     return text;
 }
 
-double distance(const Problem& a, const Problem& b)
+double distance(const Workload& a, const Workload& b)
 {
     double sum = 0;
     for (size_t i = 0; i < a.from.size(); i++)

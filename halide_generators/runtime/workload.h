@@ -14,7 +14,7 @@ Api apiOf(const std::string& name);
 const char* nameOf(Api api);
 
 /// A call, as far as the speed of a schedule depends on it.
-struct Problem
+struct Workload
 {
     std::string stage;
     std::string kind;           ///< the residual's metric, the type of the picture to prepare; else empty
@@ -22,14 +22,14 @@ struct Problem
     std::array<int, 4> from{};  ///< N, C, H, W of x, f, the residual, the picture
     std::array<int, 2> to{};    ///< H, W of the attention (perturb), the map, the prepared picture; 0, 0 for the residual
 
-    bool operator==(const Problem&) const = default;
+    bool operator==(const Workload&) const = default;
 };
 
 /// "1x384x18x18", "1x1x18x18->252x252"
-std::string shapeText(const Problem& problem);
+std::string shapeText(const Workload& workload);
 
 /// How far apart two shapes of the same stage, kind and layout are: the sum of |log2| of the ratios of their sides.
-double distance(const Problem& a, const Problem& b);
+double distance(const Workload& a, const Workload& b);
 
 /// A shape that is further away than this says nothing about another.
 inline constexpr double farthest = 4;

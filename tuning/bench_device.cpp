@@ -1,4 +1,4 @@
-#include "tuning/place.h"
+#include "tuning/bench_device.h"
 
 #include "common/error.h"
 #include "halide_generators/runtime/cuda_driver.h"
@@ -34,7 +34,7 @@ private:
     unsigned char* bytes_;
 };
 
-class HostPlace final : public Place
+class HostDevice final : public BenchDevice
 {
 public:
     std::unique_ptr<Memory> allocate(const std::vector<unsigned char>& content) override { return std::make_unique<HostMemory>(content); }
@@ -71,10 +71,10 @@ private:
     cl_mem memory_ = nullptr;
 };
 
-class ClPlace final : public Place
+class ClDevice final : public BenchDevice
 {
 public:
-    explicit ClPlace(unsigned ordinal)
+    explicit ClDevice(unsigned ordinal)
     {
         const OpenClDriver& driver = OpenClDriver::get();
         require(driver.problem.empty(), "{}", driver.problem);
@@ -102,7 +102,7 @@ public:
         checkCl(status, "clCreateCommandQueue");
         device.clContext = context;
     }
-    ~ClPlace() override { OpenClDriver::get().releaseCommandQueue(static_cast<cl_command_queue>(device.clQueue)); }
+    ~ClDevice() override { OpenClDriver::get().releaseCommandQueue(static_cast<cl_command_queue>(device.clQueue)); }
     std::unique_ptr<Memory> allocate(const std::vector<unsigned char>& content) override { return std::make_unique<ClMemory>(device, content); }
     void finish() override { checkCl(OpenClDriver::get().finish(static_cast<cl_command_queue>(device.clQueue)), "clFinish"); }
 };
@@ -134,10 +134,10 @@ private:
     uint64_t memory_ = 0;
 };
 
-class CudaPlace final : public Place
+class CudaDevice final : public BenchDevice
 {
 public:
-    explicit CudaPlace(unsigned ordinal)
+    explicit CudaDevice(unsigned ordinal)
     {
         const std::string why = stages::whyNoCuda(static_cast<int>(ordinal));
         require(why.empty(), "{}", why);
@@ -153,18 +153,18 @@ public:
 
 } // namespace
 
-std::unique_ptr<Place> Place::open(const std::string& name)
+std::unique_ptr<BenchDevice> BenchDevice::open(const std::string& name)
 {
     if (name == "cpu")
-        return std::make_unique<HostPlace>();
+        return std::make_unique<HostDevice>();
     unsigned ordinal = 0;
     int read = 0;
     const auto is = [&](const char* format)
     { return std::sscanf(name.c_str(), format, &ordinal, &read) == 1 && static_cast<size_t>(read) == name.size(); };
     if (name == "opencl" || is("opencl:%3u%n"))
-        return std::make_unique<ClPlace>(ordinal);
+        return std::make_unique<ClDevice>(ordinal);
     if (name == "cuda" || is("cuda:%3u%n"))
-        return std::make_unique<CudaPlace>(ordinal);
+        return std::make_unique<CudaDevice>(ordinal);
     fail("the device is '{}', expected cpu, opencl:N or cuda:N", name);
 }
 

@@ -19,13 +19,13 @@ public:
     virtual std::vector<unsigned char> read() const = 0;
 };
 
-class Place
+class BenchDevice
 {
 public:
     /// An Error names the device and why it cannot be used. OpenCL devices are counted over all platforms.
-    static std::unique_ptr<Place> open(const std::string& name);
+    static std::unique_ptr<BenchDevice> open(const std::string& name);
 
-    virtual ~Place() = default;
+    virtual ~BenchDevice() = default;
     virtual std::unique_ptr<Memory> allocate(const std::vector<unsigned char>& content) = 0;
     virtual void finish() {} ///< waits until all work is done
 

@@ -1,11 +1,11 @@
-#include "tuning/problems.h"
+#include "tuning/workloads.h"
 
 #include "common/error.h"
 
 namespace agpnet::tuning
 {
 
-std::vector<stages::Problem> problemsOf(const std::array<int, 4>& from, const std::array<int, 2>& to)
+std::vector<stages::Workload> workloadsOf(const std::array<int, 4>& from, const std::array<int, 2>& to)
 {
     const auto [n, c, h, w] = from;
     require(to[0] > 0 && to[1] > 0, "the shape {}x{}x{}x{} does not say to what: expected NxCxHxW->HxW", n, c, h, w);
@@ -20,9 +20,9 @@ std::vector<stages::Problem> problemsOf(const std::array<int, 4>& from, const st
             {"heatmap", "", "any", {n, 1, h, w}, to}};
 }
 
-std::vector<stages::Problem> usualProblems()
+std::vector<stages::Workload> usualWorkloads()
 {
-    return problemsOf({1, 384, 18, 18}, {252, 252});
+    return workloadsOf({1, 384, 18, 18}, {252, 252});
 }
 
 } // namespace agpnet::tuning
