@@ -1,4 +1,5 @@
 // Each stage on a CUDA device at batch 1, 8 and 32: time and the bandwidth it reaches, beside that of a copy on the device in the same run.
+#include "halide_generators/runtime/stage_table.h"
 #include "tests/halide_generators/device.h"
 
 #include <chrono>
@@ -74,17 +75,18 @@ int main()
     };
     for (const int n : {1, 8, 32})
     {
-        const double tokens = 4.0 * n * channels * grid * grid, cells = 4.0 * n * grid * grid, pixels = 4.0 * n * side * side;
+        const Workload noise{"perturb", "", "tokens", {n, channels, grid, grid}, {grid, grid}}, heat{"heatmap", "", "any", {n, 1, grid, grid}, {side, side}};
         const auto f = place->make(reference::random(n, channels, grid, grid, 1, 0, 1), Order::Tokens),
                    g = place->make(reference::random(n, channels, grid, grid, 2, 0, 1), Order::Tokens), out = place->make(n, channels, grid, grid, Order::Tokens);
         const auto attention = place->make(reference::random(n, 1, grid, grid, 3, 0, 1)), distance = place->make(n, 1, grid, grid);
         const auto map = place->make(n, 1, side, side), maximum = place->make(n, 1, 1, 1), top1 = place->make(n, 1, 1, 1);
         PerturbParams params;
-        row("perturb, tokens of 384", n, 2 * tokens + cells, [&] { perturb(place->device, f->view, attention->view, params, out->view); });
-        for (const Metric metric : {Metric::L2, Metric::Scaled, Metric::Cosine})
-            row((std::string("residual ") + nameOf(metric)).c_str(), n, 2 * tokens + cells, [&] { residual(place->device, f->view, g->view, metric, distance->view); });
+        row("perturb, tokens of 384", n, bytesMoved(noise), [&] { perturb(place->device, f->view, attention->view, params, out->view); });
+        for (const std::string& metric : metricNames())
+            row(("residual " + metric).c_str(), n, bytesMoved({"residual", metric, "tokens", noise.from, {}}),
+                [&] { residual(place->device, f->view, g->view, metricOf(metric), distance->view); });
         for (const double sigma : {0.0, 4.0})
-            row(sigma > 0 ? "heatmap, sigma 4" : "heatmap, sigma 0", n, cells + pixels,
+            row(sigma > 0 ? "heatmap, sigma 4" : "heatmap, sigma 0", n, bytesMoved(heat),
                 [&] { heatmap(place->device, distance->view, sigma, map->view, maximum->view, top1->view); });
     }
     constexpr int rows = 2048;
@@ -95,5 +97,5 @@ int main()
     image.rows = image.columns = rows;
     image.channels = 3;
     image.step = rows * 3;
-    row("prepare, 2048 x 2048 of 8 bits", 1, 3.0 * rows * rows + 3.0 * 4 * side * side, [&] { prepare(place->device, image, input->view); });
+    row("prepare, 2048 x 2048 of 8 bits", 1, bytesMoved({"prepare", "uint8", "any", {1, 3, rows, rows}, {side, side}}), [&] { prepare(place->device, image, input->view); });
 }

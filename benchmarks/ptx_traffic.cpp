@@ -3,12 +3,12 @@
 // `least` is far below `touched`, what lies between its kernels is written and read again; where `touched` is far below `moved`,
 // much depends on the caches; where `asked` is far below `moved`, neighbouring threads do not touch neighbours. With the argument
 // --kernels each launch has a row too.
-#include "tests/halide_generators/device.h"
+#include "halide_generators/runtime/stage_table.h"
 #include "tests/halide_generators/fake_cuda.h"
+#include "tuning/call_data.h"
 
 #include <algorithm>
 #include <cstdio>
-#include <functional>
 
 using namespace agpnet::stages;
 
@@ -17,31 +17,27 @@ extern "C" fake_cuda::Get fakeCudaRecord;
 namespace
 {
 
-struct Sizes
-{
-    int batch = 1;
-    double least = 0;   ///< bytes: inputs read once, outputs written once
-    double results = 0; ///< numbers
-};
-
 bool kernels = false;
 
-void print(const std::string& name, int batch, size_t launches, double threads, const ptx::Work& work, const Sizes& sizes)
+void print(const std::string& name, size_t launches, double threads, const ptx::Work& work, const Workload& workload)
 {
     const auto number = [](uint64_t value) { return static_cast<double>(value); };
-    fmt::print("| {} | {} | {} | {:.0f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} |\n", name, batch,
-               launches, threads, sizes.least / 1e6, number(work.asked) / 1e6, number(work.moved) / 1e6,
+    const double least = bytesMoved(workload);
+    fmt::print("| {} | {} | {} | {:.0f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} |\n", name, workload.from[0],
+               launches, threads, least / 1e6, number(work.asked) / 1e6, number(work.moved) / 1e6,
                number(work.touched) / 1e6, number(work.moved) / std::max(number(work.asked), 1.0),
-               number(work.moved) / sizes.least, number(work.touched) / sizes.least,
-               number(work.warpInstructions) / sizes.results);
+               number(work.moved) / least, number(work.touched) / least,
+               number(work.warpInstructions) / resultsOf(workload));
 }
 
 /// One row of the table.
-void measure(const Variant& variant, const Sizes& sizes, const std::function<void()>& call)
+void measure(agpnet::tuning::BenchDevice& device, const Variant& variant, const Workload& workload)
 {
+    const agpnet::tuning::CallData data(device, workload, 0);
     fake_cuda::Record& record = *fakeCudaRecord();
     record.launches.clear();
-    call();
+    device.device.variant = variant.name;
+    reference::checkOf(workload.stage).call(device.device, workload, data.memory());
     double threads = 0;
     ptx::Work sum;
     for (const fake_cuda::Launch& launch : record.launches)
@@ -56,22 +52,20 @@ void measure(const Variant& variant, const Sizes& sizes, const std::function<voi
         sum.moved += launch.work.moved;
         sum.touched += launch.work.touched;
         if (kernels)
-            print(launch.kernel, sizes.batch, 1, each, launch.work, sizes);
+            print(launch.kernel, 1, each, launch.work, workload);
     }
     print(fmt::format("{}{}{} {} {}", variant.stage, variant.kind.empty() ? "" : " ", variant.kind, variant.layout, variant.name),
-          sizes.batch, record.launches.size(), threads, sum, sizes);
+          record.launches.size(), threads, sum, workload);
     std::fflush(stdout);
 }
 
 } // namespace
 
 int main(int argc, char** argv)
+try
 {
     kernels = argc == 2 && std::string(argv[1]) == "--kernels";
-    std::string reason;
-    const std::unique_ptr<Place> place = openPlace("cuda", reason);
-    if (!place)
-        return std::printf("%s\n", reason.c_str()), 1;
+    const auto device = agpnet::tuning::BenchDevice::open("cuda");
     constexpr int channels = 384, grid = 18, side = 252, picture = 640;
     std::printf("%d channels, %d x %d to %d x %d; prepare: %d x %d of 3 channels. In MB: least, inputs read once and outputs "
                 "written once; asked by threads; moved in sectors of 32 bytes, by "
@@ -84,35 +78,16 @@ int main(int argc, char** argv)
     {
         if (variant.api != Api::Cuda)
             continue;
-        place->device.variant = variant.name;
-        if (variant.stage == "prepare")
-        {
-            const Drawn drawn(variant.kind == "uint8"    ? Depth::UInt8
-                              : variant.kind == "uint16" ? Depth::UInt16
-                                                         : Depth::Float32,
-                              picture, picture, 3, 0, 1);
-            measure(variant, {1, static_cast<double>(drawn.bytes.size()) + 12.0 * side * side, 3.0 * side * side},
-                    [&] { runPrepare(*place, drawn, side, side); });
-            continue;
-        }
-        const Order order = variant.layout == "tokens" ? Order::Tokens : Order::Planar;
-        for (const int n : {8, 32})
-        {
-            const double tokens = 1.0 * n * channels * grid * grid, cells = 1.0 * n * grid * grid, pixels = 1.0 * n * side * side;
-            if (variant.stage == "heatmap")
-            {
-                const reference::Array residual = reference::random(n, 1, grid, grid, 1, 0, 1);
-                measure(variant, {n, 4 * (cells + pixels), pixels}, [&] { runHeatmap(*place, residual, 4, side, side); });
-                continue;
-            }
-            const reference::Array f = reference::random(n, channels, grid, grid, 1, 0, 1),
-                                   g = reference::random(n, channels, grid, grid, 2, 0, 1),
-                                   attention = reference::random(n, 1, grid, grid, 3, 0, 1);
-            if (variant.stage == "perturb")
-                measure(variant, {n, 4 * (2 * tokens + cells), tokens}, [&] { runPerturb(*place, f, attention, {}, order); });
-            else
-                measure(variant, {n, 4 * (2 * tokens + cells), cells},
-                        [&] { runResidual(*place, f, g, metricOf(variant.kind), order); });
-        }
+        const Stage& stage = stageOf(variant.stage);
+        if (stage.takesImage())
+            measure(*device, variant, workloadOf(stage, variant.kind, variant.layout, {1, 3, side, side}, {picture, picture}));
+        else
+            for (const int n : {8, 32})
+                measure(*device, variant, workloadOf(stage, variant.kind, variant.layout, {n, channels, grid, grid}, {side, side}));
     }
+}
+catch (const std::exception& error)
+{
+    std::printf("%s\n", error.what());
+    return 1;
 }

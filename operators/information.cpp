@@ -67,18 +67,15 @@ std::string buildInformation()
     return guarded([] {
         using nlohmann::json;
         json schedules = json::array();
-        for (size_t i = 0; i < stages::variantCount; i++)
-        {
-            const stages::CompiledVariant& row = stages::variantTable[i];
-            schedules.push_back({{"stage", row.stage},
-                                 {"api", row.api},
-                                 {"name", row.name},
-                                 {"target", row.target},
-                                 {"layout", row.layout},
-                                 {"kind", row.kind},
-                                 {"parameters", row.parameters},
-                                 {"usable", stages::runsHere(row, 0)}});
-        }
+        for (const stages::CompiledVariant* variant : stages::allVariants())
+            schedules.push_back({{"stage", variant->stage},
+                                 {"api", variant->api},
+                                 {"name", variant->name},
+                                 {"target", variant->target},
+                                 {"layout", variant->layout},
+                                 {"kind", variant->kind},
+                                 {"parameters", variant->parameters},
+                                 {"usable", stages::runsHere(*variant, 0)}});
         json opencl = {{"used_by_opencv", cv::ocl::useOpenCL()}};
         if (cv::ocl::useOpenCL())
             opencl["device"] = cv::ocl::Device::getDefault().name();

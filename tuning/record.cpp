@@ -2,6 +2,7 @@
 
 #include "common/atomic_file.h"
 #include "common/error.h"
+#include "halide_generators/runtime/stage_table.h"
 
 #include <algorithm>
 #include <charconv>
@@ -54,11 +55,11 @@ public:
         return text;
     }
 
-    std::string oneOf(const char* key, std::initializer_list<const char*> known)
+    std::string oneOf(const char* key, const std::vector<std::string>& known)
     {
         const std::string value = text(key);
-        require(std::any_of(known.begin(), known.end(), [&](const char* each) { return value == each; }), "{}: \"{}\" is \"{}\", expected {}",
-                where_, key, value, fmt::join(known, ", "));
+        require(std::find(known.begin(), known.end(), value) != known.end(), "{}: \"{}\" is \"{}\", expected {}", where_, key, value,
+                fmt::join(known, ", "));
         return value;
     }
 
@@ -105,17 +106,24 @@ private:
     std::set<std::string> asked_;
 };
 
+/// Of the values that the stage reads.
+std::string inputType(const Workload& workload)
+{
+    return stages::stageOf(workload.stage).takesImage() ? workload.kind : "float32";
+}
+
 Workload workloadFrom(Fields& fields)
 {
     Workload workload;
-    workload.stage = fields.oneOf("stage", {"prepare", "perturb", "residual", "heatmap"});
-    workload.kind = fields.oneOf("kind", {"", "l2", "scaled", "cosine", "uint8", "uint16", "float32"});
+    workload.stage = fields.oneOf("stage", stages::stageNames());
+    std::vector<std::string> kinds = stages::kindNames();
+    kinds.emplace_back(); // a stage without kinds
+    workload.kind = fields.oneOf("kind", kinds);
     workload.layout = fields.oneOf("layout", {"tokens", "planar", "any"});
-    const std::string dtype = fields.oneOf("dtype", {"float32", "uint8", "uint16"});
-    require(workload.stage == "prepare" ? dtype == workload.kind : dtype == "float32", "\"dtype\" is \"{}\", which {} {} does not take", dtype,
-            workload.stage, workload.kind);
+    const std::string dtype = fields.text("dtype");
+    require(dtype == inputType(workload), "\"dtype\" is \"{}\", which {} {} does not take", dtype, workload.stage, workload.kind);
     parseShape(fields.text("shape"), workload.from, workload.to);
-    require((workload.stage == "residual") == (workload.to[0] == 0), "the shape \"{}\" is none of {}", stages::shapeText(workload), workload.stage);
+    require(stages::stageOf(workload.stage).resizes() == (workload.to[0] > 0), "the shape \"{}\" is none of {}", stages::shapeText(workload), workload.stage);
     return workload;
 }
 
@@ -261,7 +269,7 @@ json toJson(const Workload& workload)
     return {{"stage", workload.stage},
             {"kind", workload.kind},
             {"layout", workload.layout},
-            {"dtype", workload.stage == "prepare" ? workload.kind : "float32"},
+            {"dtype", inputType(workload)},
             {"shape", stages::shapeText(workload)}};
 }
 

@@ -1,7 +1,8 @@
 #include "tuning/steps.h"
 
 #include "common/error.h"
-#include "tuning/usable.h"
+#include "halide_generators/runtime/choices.h"
+#include "halide_generators/runtime/stage_table.h"
 
 #include <algorithm>
 #include <cmath>
@@ -41,8 +42,8 @@ json Steps::answered(const json& request)
     if (what == "device")
     {
         json hashes = json::object();
-        for (size_t i = 0; i < stages::sourceHashCount; i++)
-            hashes[stages::sourceHashes[i].stage] = stages::sourceHashes[i].hash;
+        for (const stages::Stage& stage : stages::stageTable())
+            hashes[stage.name] = stage.hash;
         return {{"device", toJson(stages::identify(opened(device).device))},
                 {"halide", stages::halideVersion},
                 {"plugin", AGPNET_VERSION},
@@ -54,16 +55,13 @@ json Steps::answered(const json& request)
         const stages::Device& on = opened(device).device;
         json list = json::array();
         std::set<std::string> seen;
-        // the first is the default, and the first row of a name is the one that the name stands for
-        for (size_t i = 0; i < stages::variantCount; i++)
-        {
-            const stages::CompiledVariant& row = stages::variantTable[i];
-            if (seen.count(row.name) == 0 && stages::firstVariant(on.api, workload, row.name, on.cudaDevice) == &row)
+        // the first is the default, and the first variant of a name is the one that the name stands for
+        for (const stages::CompiledVariant* variant : stages::allVariants())
+            if (seen.count(variant->name) == 0 && stages::firstVariant(on.api, workload, variant->name, on.cudaDevice) == variant)
             {
-                list.push_back({{"variant", row.name}, {"parameters", row.parameters}, {"target", row.target}});
-                seen.insert(row.name);
+                list.push_back({{"variant", variant->name}, {"parameters", variant->parameters}, {"target", variant->target}});
+                seen.insert(variant->name);
             }
-        }
         return {{"candidates", list}};
     }
     const std::string variant = request.at("variant").get<std::string>();

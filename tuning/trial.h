@@ -1,12 +1,12 @@
 // One stage on data of its own: checked against a plain reference, then timed in turns with the default.
 #pragma once
 
-#include "halide_generators/runtime/workload.h"
-#include "tuning/bench_device.h"
+#include "halide_generators/reference/stage_checks.h"
+#include "tuning/call_data.h"
 #include "tuning/record.h"
 
-#include <functional>
-#include <memory>
+#include <deque>
+#include <string>
 
 namespace agpnet::tuning
 {
@@ -25,8 +25,8 @@ struct Comparison
 class Bench
 {
 public:
+    /// An Error where there is no such workload, or where it is too large.
     Bench(BenchDevice& device, stages::Workload workload);
-    ~Bench();
 
     /// The largest error, as a share of the tolerance's unit (the value, or 1); infinite where something else was written too. An Error
     /// where the stage refuses.
@@ -36,14 +36,14 @@ public:
     Comparison compare(const std::string& first, const std::string& second, double seconds);
 
 private:
-    struct Set;
-    void call(const std::string& variant, Set& set);
+    void call(const std::string& variant, const CallData& data);
     double timed(const std::string& variant, int calls); ///< seconds of one call
 
     BenchDevice& device_;
     stages::Workload workload_;
-    std::vector<std::unique_ptr<Set>> sets_;
-    std::vector<std::vector<float>> expected_; ///< of the first set: each output; what depends on the map itself is checked against it
+    reference::StageCheck check_;
+    std::deque<CallData> sets_;
+    reference::Array expected_; ///< the first output of the first set
     size_t next_ = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "tuning/usable.h"
 
+#include "halide_generators/runtime/stage_table.h"
+
 #include <algorithm>
 
 namespace agpnet::tuning
@@ -7,10 +9,8 @@ namespace agpnet::tuning
 
 std::string generatorHash(const std::string& stage)
 {
-    for (size_t i = 0; i < stages::sourceHashCount; i++)
-        if (stage == stages::sourceHashes[i].stage)
-            return stages::sourceHashes[i].hash;
-    return {};
+    const stages::Stage* const found = stages::findStage(stage);
+    return found ? found->hash : "";
 }
 
 Usable usableChoices(const Record& record, const std::string& origin)

@@ -1,4 +1,4 @@
-// The workloads that a model's stages are.
+// The workloads that a model has of each stage.
 #pragma once
 
 #include "halide_generators/runtime/workload.h"
@@ -9,8 +9,21 @@
 namespace agpnet::tuning
 {
 
-/// Of features [N,C,h,w] and maps of HxW: noise on features and on pictures, the distance, the heat map, and the preparation of a picture
-/// of 640x480. Of a shape of 1, 3, 4 or 6 channels and N = 1, which is a picture's: its preparation for HxW. An Error where `to` is 0, 0.
+/// Of a model with features [N,C,h,w], `from`, and maps of HxW, `to`.
+struct ModelWorkloads
+{
+    std::string stage;
+    std::vector<stages::Workload> (*make)(const std::array<int, 4>& from, const std::array<int, 2>& to);
+};
+
+/// In the order of the table of stages.
+const std::vector<ModelWorkloads>& modelWorkloads();
+
+/// Of a stage that addStages() added.
+void addModelWorkloads(const ModelWorkloads& workloads);
+
+/// All workloads of such a model. A `from` with N = 1 and 1, 3, 4 or 6 channels is an image's instead, and the workload its preparation for HxW. An
+/// Error where `to` is 0, 0.
 std::vector<stages::Workload> workloadsOf(const std::array<int, 4>& from, const std::array<int, 2>& to);
 
 /// Of the small transformer that is the default, on its input of 252x252.

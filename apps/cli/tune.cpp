@@ -5,6 +5,7 @@
 #include "apps/tune/run.h"
 #include "apps/tune/worker.h"
 #include "common/error.h"
+#include "halide_generators/runtime/stage_table.h"
 #include "tuning/workloads.h"
 #include "tuning/record.h"
 
@@ -104,7 +105,7 @@ void addTune(CLI::App& app, Run& run)
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("tune", "Measure which schedules are the fastest on a device, and keep a record");
     command->add_option("--device", options->device, "cpu, opencl:N or cuda:N (default: cpu)");
-    command->add_option("--stage", options->stage, "One stage alone")->check(CLI::IsMember({"prepare", "perturb", "residual", "heatmap"}));
+    command->add_option("--stage", options->stage, "One stage alone")->check(CLI::IsMember(stages::stageNames()));
     command->add_option("--shapes", options->shapes, "Features to maps: NxCxHxW->HxW, ... (default: 1x384x18x18->252x252)");
     command->add_option("--model", options->model, "The shapes of this model instead");
     command->add_option("--budget", options->budgetText, "At most so long: 90s, 2m, 1h (default: 2m)");

@@ -1,6 +1,7 @@
 #include "apps/tune/deep.h"
 
 #include "common/error.h"
+#include "halide_generators/runtime/stage_table.h"
 
 #include <algorithm>
 #include <csignal>
@@ -187,12 +188,8 @@ bool DeepSearch::compile(const Workload& workload, const Candidate& candidate, c
         std::vector<std::string> command = {(tools_.generators / fmt::format("agpnet_{}_generator", workload.stage)).string(),
                                             "-g", workload.stage, "-f", function, "-e", "object", "-o", folder_.string(),
                                             "target=" + row.at("target").get<std::string>() + "-user_context-no_runtime"};
-        if (workload.stage == "perturb" || workload.stage == "residual")
-            command.push_back("layout=" + row.at("layout").get<std::string>());
-        if (workload.stage == "residual")
-            command.push_back("metric=" + workload.kind);
-        if (workload.stage == "prepare")
-            command.push_back("image.type=" + workload.kind);
+        for (std::string& argument : stages::stageOf(workload.stage).generatorArguments(row.at("layout").get<std::string>(), workload.kind))
+            command.push_back(std::move(argument));
         for (const auto& [key, value] : row.at("params").items())
             command.push_back(key + "=" + value.dump());
         std::string why = problemOfRunning(command, log);

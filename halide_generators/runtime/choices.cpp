@@ -3,12 +3,14 @@
 #include "common/cpu.h"
 #include "halide_generators/runtime/cuda_driver.h"
 #include "halide_generators/runtime/opencl_driver.h"
+#include "halide_generators/runtime/stage_table.h"
 
 #include <algorithm>
 #include <mutex>
 #include <shared_mutex>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 namespace agpnet::stages
 {
@@ -83,10 +85,27 @@ struct Table
     }
 };
 
+void append(std::vector<const CompiledVariant*>& all, std::span<const CompiledVariant> variants)
+{
+    for (const CompiledVariant& variant : variants)
+        all.push_back(&variant);
+}
+
+std::vector<const CompiledVariant*>& compiled()
+{
+    static std::vector<const CompiledVariant*>* const all = []
+    {
+        auto* made = new std::vector<const CompiledVariant*>; // stages may be called until the process ends
+        append(*made, compiledVariants);
+        return made;
+    }();
+    return *all;
+}
+
 std::vector<const CompiledVariant*>& addedVariants()
 {
-    static std::vector<const CompiledVariant*> rows;
-    return rows;
+    static std::vector<const CompiledVariant*> variants;
+    return variants;
 }
 
 constexpr size_t mostDecided = 4096; // then it is begun anew, so that a stream of ever new shapes does not fill the memory
@@ -125,10 +144,10 @@ bool speaksOf(const Choice& choice, Api api, const Workload& workload)
 }
 
 /// The pipeline that a choice names, if it is compiled in as it was measured.
-const CompiledVariant* rowOf(const Choice& choice, const Workload& workload, int cudaDevice)
+const CompiledVariant* variantOf(const Choice& choice, const Workload& workload, int cudaDevice)
 {
-    const CompiledVariant* row = firstVariant(choice.device.api, workload, choice.variant, cudaDevice);
-    return row && row->parameters == choice.parameters ? row : nullptr;
+    const CompiledVariant* variant = firstVariant(choice.device.api, workload, choice.variant, cudaDevice);
+    return variant && variant->parameters == choice.parameters ? variant : nullptr;
 }
 
 } // namespace
@@ -160,9 +179,20 @@ bool fits(const CompiledVariant& row, const Workload& workload)
     return layout == "any" || (layout == workload.layout && workload.from[1] % row.multiple == 0);
 }
 
-void addVariant(const CompiledVariant& row)
+const std::vector<const CompiledVariant*>& allVariants()
 {
-    addedVariants().push_back(&row);
+    return compiled();
+}
+
+void addStages(std::span<const CompiledStage> stages, std::span<const CompiledVariant> variants)
+{
+    addToStageTable(stages);
+    append(compiled(), variants);
+}
+
+void addVariant(const CompiledVariant& variant)
+{
+    addedVariants().push_back(&variant);
 }
 
 const CompiledVariant* firstVariant(Api api, const Workload& workload, const std::string& name, int cudaDevice)
@@ -173,12 +203,10 @@ const CompiledVariant* firstVariant(Api api, const Workload& workload, const std
         return row.stage == workload.stage && row.kind == workload.kind && row.api == apiText && (name.empty() || row.name == name) &&
                fits(row, workload) && runsHere(row, cudaDevice);
     };
-    for (size_t i = 0; i < variantCount; i++)
-        if (is(variantTable[i]))
-            return &variantTable[i];
-    for (const CompiledVariant* row : addedVariants())
-        if (is(*row))
-            return row;
+    for (const auto* variants : {&allVariants(), &std::as_const(addedVariants())})
+        if (const auto found = std::find_if(variants->begin(), variants->end(), [&](const CompiledVariant* variant) { return is(*variant); });
+            found != variants->end())
+            return *found;
     return nullptr;
 }
 
@@ -207,7 +235,7 @@ Pick pick(const std::vector<Choice>& choices, const Workload& workload, const De
                             (why == best.why && (apart < bestDistance || (apart == bestDistance && card && !bestIsCard)));
         if (!better)
             continue;
-        if (const CompiledVariant* row = rowOf(choice, workload, cudaDevice))
+        if (const CompiledVariant* row = variantOf(choice, workload, cudaDevice))
         {
             best = {row, why, &choice};
             bestDistance = apart;
@@ -221,12 +249,13 @@ Pick pick(const std::vector<Choice>& choices, const Workload& workload, const De
 
 bool compiledIn(const Choice& choice)
 {
-    return std::any_of(variantTable, variantTable + variantCount,
-                       [&](const CompiledVariant& row)
+    const std::vector<const CompiledVariant*>& all = allVariants();
+    return std::any_of(all.begin(), all.end(),
+                       [&](const CompiledVariant* each)
                        {
-                           return row.stage == choice.workload.stage && row.kind == choice.workload.kind &&
-                                  std::string_view(row.api) == nameOf(choice.device.api) && row.name == choice.variant &&
-                                  row.parameters == choice.parameters && fits(row, choice.workload);
+                           return each->stage == choice.workload.stage && each->kind == choice.workload.kind &&
+                                  std::string_view(each->api) == nameOf(choice.device.api) && each->name == choice.variant &&
+                                  each->parameters == choice.parameters && fits(*each, choice.workload);
                        });
 }
 
@@ -287,9 +316,9 @@ const CompiledVariant& chosenVariant(const Device& device, const Workload& workl
     {
         if (const CompiledVariant* row = firstVariant(device.api, workload, device.variant, device.cudaDevice))
             return *row;
-        for (size_t i = 0; i < variantCount; i++)
-            if (variantTable[i].stage == workload.stage && variantTable[i].kind == workload.kind &&
-                std::string_view(variantTable[i].api) == nameOf(device.api) && variantTable[i].name == device.variant)
+        for (const CompiledVariant* each : allVariants())
+            if (each->stage == workload.stage && each->kind == workload.kind && std::string_view(each->api) == nameOf(device.api) &&
+                each->name == device.variant)
                 fail("{}: variant \"{}\" for {} does not run on this machine or with these buffers", stage, device.variant, nameOf(device.api));
         fail("{}: there is no variant \"{}\" for {}", stage, device.variant, nameOf(device.api));
     }

@@ -5,10 +5,10 @@
 // call's buffers.
 #pragma once
 
+#include "halide_generators/runtime/compiled_stages.h"
 #include "halide_generators/runtime/device_identity.h"
 #include "halide_generators/runtime/workload.h"
 #include "halide_generators/runtime/stages.h"
-#include "halide_generators/runtime/variants_table.h"
 
 #include <string>
 #include <vector>
@@ -48,8 +48,15 @@ struct Pick
 bool runsHere(const CompiledVariant& row, int cudaDevice);
 bool fits(const CompiledVariant& row, const Workload& workload);
 
+/// Every variant that is compiled in, in the order in which they are tried.
+const std::vector<const CompiledVariant*>& allVariants();
+
+/// Stages that another library compiled with agpnet_compile_stages(), behind those that there are; while no stage runs. An Error where one has the
+/// name of another. The tables have to outlive all calls.
+void addStages(std::span<const CompiledStage> stages, std::span<const CompiledVariant> variants);
+
 /// A schedule that was compiled after this program was, for a program that measures such; while no stage runs. It has to outlive all calls.
-void addVariant(const CompiledVariant& row);
+void addVariant(const CompiledVariant& variant);
 
 /// The first compiled pipeline for the workload with that name, or with any name if it is empty, that fits and runs here.
 const CompiledVariant* firstVariant(Api api, const Workload& workload, const std::string& name, int cudaDevice = 0);

@@ -56,19 +56,31 @@ enum class Level
     Image
 };
 
+/// A number is the place of the metric's name among the residual's kinds in stages.json, and that of agpnet::ResidualMetric.
 enum class Metric
 {
-    L2,     ///< |f - g|
-    Scaled, ///< |f - g| / sqrt |f|
-    Cosine  ///< 1 - f.g / (|f| |g|)
+    L2 = 0,     ///< |f - g|
+    Cosine = 1, ///< 1 - f.g / (|f| |g|)
+    Scaled = 2  ///< |f - g| / sqrt |f|
 };
 
+/// By its name in stages.json; an Error for another.
+Metric metricOf(const std::string& name);
+const char* nameOf(Metric metric);
+const std::vector<std::string>& metricNames();
+
+/// A number is the place of the type's name among the kinds of prepare in stages.json.
 enum class Depth
 {
-    UInt8,  ///< 0 to 255
-    UInt16, ///< 0 to 65535
-    Float32 ///< 0 to 1
+    UInt8 = 0,  ///< 0 to 255
+    UInt16 = 1, ///< 0 to 65535
+    Float32 = 2 ///< 0 to 1
 };
+
+/// By its name in stages.json; an Error for another.
+Depth depthOf(const std::string& name);
+const char* nameOf(Depth depth);
+int bytesOf(Depth depth);
 
 /// A picture in place: the channels of a pixel lie side by side, and so do the pixels of a row.
 struct Picture
@@ -80,10 +92,6 @@ struct Picture
     Depth depth = Depth::UInt8;
     int64_t step = 0;           ///< bytes from row to row
 };
-
-/// By its name: l2, scaled or cosine; an Error for another.
-Metric metricOf(const std::string& name);
-const char* nameOf(Metric metric);
 
 struct PerturbParams
 {
@@ -121,11 +129,14 @@ struct Variant
     std::string name;
     std::string target;  ///< the Halide target it is compiled for
     std::string layout;  ///< tokens, planar or any
-    std::string kind;    ///< metric of a residual, type of a picture to prepare; else empty
+    std::string kind;    ///< of the stage (stages.json); else empty
     bool usable = false; ///< this machine has the CPU features or, for a GPU, a driver
 };
 
 std::vector<Variant> variants();
+
+/// The names for the api that every stage has, of variants that are usable here.
+std::vector<std::string> variantNames(Api api);
 
 /// Runs task(i, context) for every i in 0 .. count-1, in any order, and returns when all are done.
 using ParallelFor = void (*)(int count, void (*task)(int i, void* context), void* context);

@@ -157,17 +157,9 @@ void readValue(const char* key, const nlohmann::json& value, Enum& field)
 void readValue(const char* key, const nlohmann::json& value, stages::Metric& field)
 {
     const std::string text = readText(key, value);
-    std::vector<const char*> names;
-    for (const stages::Metric metric : {stages::Metric::L2, stages::Metric::Scaled, stages::Metric::Cosine})
-    {
-        names.push_back(stages::nameOf(metric));
-        if (text == names.back())
-        {
-            field = metric;
-            return;
-        }
-    }
-    fail("config: '{}' is '{}', expected one of {}", key, text, fmt::join(names, ", "));
+    const std::vector<std::string>& names = stages::metricNames();
+    require(std::find(names.begin(), names.end(), text) != names.end(), "config: '{}' is '{}', expected one of {}", key, text, fmt::join(names, ", "));
+    field = stages::metricOf(text);
 }
 
 void readValue(const char* key, const nlohmann::json& value, std::vector<Augmentation>& field)

@@ -8,6 +8,20 @@
 
 namespace agpnet
 {
+namespace
+{
+
+static_assert(static_cast<int>(stages::Metric::L2) == RESIDUAL_L2 && static_cast<int>(stages::Metric::Cosine) == RESIDUAL_COSINE &&
+              static_cast<int>(stages::Metric::Scaled) == RESIDUAL_SCALED);
+
+stages::Metric stageMetric(ResidualMetric metric)
+{
+    require(metric >= RESIDUAL_L2 && metric <= RESIDUAL_SCALED, "residual: the metric is {}, expected {} to {}", static_cast<int>(metric),
+            static_cast<int>(RESIDUAL_L2), static_cast<int>(RESIDUAL_SCALED));
+    return static_cast<stages::Metric>(metric);
+}
+
+} // namespace
 
 void perturb(cv::InputArray x, cv::InputArray attention, cv::OutputArray out, const PerturbParams& params)
 {
@@ -34,10 +48,7 @@ void residual(cv::InputArray features, cv::InputArray reconstructed, cv::OutputA
         StageCall call({{"features", features}, {"reconstructed", reconstructed}});
         const Shape shape = call.shape(0);
         call.output(distance, {shape[0], 1, shape[2], shape[3]});
-        stages::residual(call.device(), call.input(0), call.input(1), metric == RESIDUAL_COSINE   ? stages::Metric::Cosine
-                         : metric == RESIDUAL_SCALED ? stages::Metric::Scaled
-                                                     : stages::Metric::L2,
-                         call.outputView(0));
+        stages::residual(call.device(), call.input(0), call.input(1), stageMetric(metric), call.outputView(0));
         call.finish();
     });
 }

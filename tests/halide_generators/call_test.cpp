@@ -1,6 +1,8 @@
 // The call layer itself: what it refuses, what it picks, how it shares work.
 #include "device.h"
 
+#include "halide_generators/runtime/stage_table.h"
+
 #include <atomic>
 #include <functional>
 #include <set>
@@ -102,9 +104,11 @@ TEST(Calls, EveryStageHasEveryApiAndABaseline)
         seen.insert(fmt::format("{}{} {} {}", variant.stage, variant.kind, static_cast<int>(variant.api), variant.layout));
         EXPECT_TRUE(variant.usable || variant.name != "baseline");
     }
-    for (const char* stage : {"perturb", "residuall2", "residualscaled", "residualcosine", "heatmap", "prepareuint8", "prepareuint16", "preparefloat32"})
-        for (Api api : {Api::Cpu, Api::OpenCL, Api::Cuda})
-            EXPECT_TRUE(seen.count(fmt::format("{} {} any", stage, static_cast<int>(api)))) << stage;
+    ASSERT_GE(stageTable().size(), 4u);
+    for (const Stage& stage : stageTable())
+        for (const std::string& kind : stage.kinds.empty() ? std::vector<std::string>{""} : stage.kinds)
+            for (Api api : {Api::Cpu, Api::OpenCL, Api::Cuda})
+                EXPECT_TRUE(seen.count(fmt::format("{}{} {} any", stage.name, kind, static_cast<int>(api)))) << stage.name << " " << kind;
 }
 
 std::atomic<int> tasksRun{0};

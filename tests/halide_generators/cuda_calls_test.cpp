@@ -2,6 +2,7 @@
 // nothing else. With the argument --ptx FOLDER it also writes the code that was loaded there, for an assembler to look at.
 #include "device.h"
 #include "fake_cuda.h"
+#include "halide_generators/runtime/stage_table.h"
 
 #include <cstdlib>
 #include <dlfcn.h>
@@ -33,36 +34,18 @@ protected:
     void SetUp() override { record().compute = false; } // the calls are the same, and problems are large here
 };
 
-struct Problem
+struct Shapes
 {
     int n, c, h, w, height, width;
 };
 
 /// Calls one stage's schedule on memory of `place`.
-std::function<void()> callOf(const Variant& variant, Place& place, const Problem& p)
+std::function<void()> callOf(const Variant& variant, Place& place, const Shapes& shapes)
 {
-    const Order order = variant.layout == "tokens" ? Order::Tokens : Order::Planar;
-    const std::shared_ptr<Tensor> f = place.make(p.n, p.c, p.h, p.w, order), g = place.make(p.n, p.c, p.h, p.w, order), cells = place.make(p.n, 1, p.h, p.w);
-    if (variant.stage == "perturb")
-        return [=, &place] { perturb(place.device, f->view, cells->view, {}, f->view); };
-    if (variant.stage == "residual")
-        return [=, &place] { residual(place.device, f->view, g->view, metricOf(variant.kind), cells->view); };
-    if (variant.stage == "heatmap")
-    {
-        const std::shared_ptr<Tensor> map = place.make(p.n, 1, p.height, p.width), maximum = place.make(p.n, 1, 1, 1), top1 = place.make(p.n, 1, 1, 1);
-        return [=, &place] { heatmap(place.device, cells->view, 4, map->view, maximum->view, top1->view); };
-    }
-    const int channels = 3, bytes = variant.kind.find("16") != std::string::npos ? 2 : variant.kind.find("32") != std::string::npos ? 4 : 1;
-    const std::shared_ptr<Tensor> pixels = place.make(1, 1, p.height, (p.width * channels * bytes + 3) / 4), out = place.make(1, channels, p.h, p.w);
-    Picture picture;
-    picture.data = pixels->view.data;
-    picture.offset = pixels->view.offset * sizeof(float);
-    picture.rows = p.height;
-    picture.columns = p.width;
-    picture.channels = channels;
-    picture.depth = bytes == 1 ? Depth::UInt8 : bytes == 2 ? Depth::UInt16 : Depth::Float32;
-    picture.step = static_cast<int64_t>((p.width * channels * bytes + 3) / 4) * 4;
-    return [=, &place, keep = pixels] { prepare(place.device, picture, out->view); };
+    const auto& [n, c, h, w, height, width] = shapes;
+    const Workload workload = workloadOf(stageOf(variant.stage), variant.kind, variant.layout, {n, c, h, w}, {height, width});
+    const auto arrays = std::make_shared<CallArrays>(place, workload, false);
+    return [=, &place] { reference::checkOf(workload.stage).call(place.device, workload, arrays->memory); };
 }
 
 TEST_F(CudaCalls, OnlyLaunchesOnTheGivenStreamAfterTheFirst)
@@ -73,14 +56,14 @@ TEST_F(CudaCalls, OnlyLaunchesOnTheGivenStreamAfterTheFirst)
     int seen = 0;
     for (const Variant& variant : variants())
         if (variant.api == Api::Cuda)
-            for (const Problem& problem : {Problem{1, 384, 18, 18, 252, 252}, Problem{8, 384, 18, 18, 252, 252}, Problem{1, 768, 37, 37, 518, 518},
-                                           Problem{2, 1536, 32, 48, 1000, 1500}, Problem{1, 384, 1, 1, 8, 8}, Problem{32, 384, 12, 12, 168, 168}})
+            for (const Shapes& shapes : {Shapes{1, 384, 18, 18, 252, 252}, Shapes{8, 384, 18, 18, 252, 252}, Shapes{1, 768, 37, 37, 518, 518},
+                                           Shapes{2, 1536, 32, 48, 1000, 1500}, Shapes{1, 384, 1, 1, 8, 8}, Shapes{32, 384, 12, 12, 168, 168}})
             {
                 const std::string what = fmt::format("{} {} {} {}, {} images of {} channels at {}x{}", variant.stage, variant.kind, variant.layout, variant.name,
-                                                     problem.n, problem.c, problem.h, problem.w);
+                                                     shapes.n, shapes.c, shapes.h, shapes.w);
                 SCOPED_TRACE(what);
                 place->device.variant = variant.name;
-                const auto call = callOf(variant, *place, problem);
+                const auto call = callOf(variant, *place, shapes);
                 for (const int device : {0, 1})
                 {
                     place->device.cudaDevice = device;

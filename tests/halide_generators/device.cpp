@@ -1,12 +1,12 @@
 #include "device.h"
 
+#include "halide_generators/runtime/stage_table.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <dlfcn.h>
-#include <map>
-#include <set>
 #include <sys/mman.h>
 #include <unistd.h>
 #ifdef AGPNET_TEST_OPENCL
@@ -327,13 +327,7 @@ std::unique_ptr<Tensor> Place::make(int n, int c, int h, int w, Order order)
 
 std::vector<std::string> placeNames()
 {
-    // those that every stage has; others are for one stage or layout, and variants_test.cpp runs them all
-    std::map<std::string, std::set<std::string>> stagesOf;
-    std::vector<std::string> names;
-    for (const Variant& variant : variants())
-        if (variant.api == Api::Cpu && variant.usable && stagesOf[variant.name].insert(variant.stage + variant.kind).second &&
-            stagesOf[variant.name].size() == 8)
-            names.push_back(variant.name);
+    std::vector<std::string> names = variantNames(Api::Cpu); // others are for one stage or layout, and variants_test.cpp runs them all
     names.push_back("opencl");
     names.push_back("cuda");
     return names;
@@ -443,4 +437,42 @@ Array runPrepare(Place& place, const Drawn& drawn, int height, int width, Order 
     picture.offset = from->view.offset * sizeof(float);
     prepare(place.device, picture, to->view);
     return to->read();
+}
+
+CallArrays::CallArrays(Place& place, const Workload& workload, bool drawn)
+{
+    const Order order = workload.layout == "tokens" ? Order::Tokens : Order::Planar;
+    const Stage& stage = stageOf(workload.stage);
+    uint64_t seed = 0;
+    const auto add = [&](std::unique_ptr<Tensor> tensor) -> const View& { return tensors_.emplace_back(std::move(tensor))->view; };
+    for (const std::string& input : stage.inputs)
+    {
+        const auto [n, c, h, w] = shapeOf(input, workload);
+        seed++;
+        if (input == "image")
+        {
+            const Drawn image(depthOf(workload.kind), h, w, c, 4, seed);
+            Array bytes(1, 1, 1, static_cast<int>(image.bytes.size() / 4));
+            std::memcpy(bytes.values.data(), image.bytes.data(), image.bytes.size());
+            const View& view = add(place.make(bytes));
+            memory.image = image.picture;
+            memory.image.data = view.data;
+            memory.image.offset = view.offset * sizeof(float);
+            values.image = image.exact;
+            continue;
+        }
+        if (!drawn)
+            memory.inputs.push_back(add(place.make(n, c, h, w, order)));
+        else
+        {
+            values.inputs.push_back(reference::random(n, c, h, w, seed));
+            memory.inputs.push_back(add(place.make(values.inputs.back(), order)));
+        }
+    }
+    for (const std::string& output : stage.outputs)
+    {
+        const auto [n, c, h, w] = shapeOf(output, workload);
+        memory.outputs.push_back(add(place.make(n, c, h, w, order)));
+        outputs_.push_back(tensors_.back().get());
+    }
 }

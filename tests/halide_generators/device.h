@@ -2,8 +2,8 @@
 // between pages that may not be touched, or between canaries on a device.
 #pragma once
 
+#include "halide_generators/reference/stage_checks.h"
 #include "halide_generators/runtime/stages.h"
-#include "halide_generators/reference/reference.h"
 
 #include <gtest/gtest.h>
 #include <memory>
@@ -105,3 +105,19 @@ struct Heat
     reference::Array map, maximum, top1;
 };
 Heat runHeatmap(Place& place, const reference::Array& residual, double sigma, int height, int width, Order order = Order::Planar);
+
+/// The arrays of a workload in a place's memory. Not drawn: the inputs hold a canary.
+class CallArrays
+{
+public:
+    CallArrays(Place& place, const agpnet::stages::Workload& workload, bool drawn = true);
+
+    reference::CallMemory memory;
+    reference::CallValues values;
+
+    reference::Array read(size_t output) const { return outputs_[output]->read(); }
+
+private:
+    std::vector<std::unique_ptr<Tensor>> tensors_;
+    std::vector<const Tensor*> outputs_;
+};

@@ -1,7 +1,7 @@
 // Every compiled schedule by its name, those included that are there for one stage or layout alone.
 #include "device.h"
 
-#include "halide_generators/runtime/workload.h"
+#include "halide_generators/runtime/stage_table.h"
 
 using namespace agpnet::stages;
 using reference::Array;
@@ -9,47 +9,40 @@ using reference::Array;
 namespace
 {
 
+/// Small ones, with and without a whole number of vectors.
+std::vector<Workload> workloadsOf(const Variant& variant)
+{
+    const Stage& stage = stageOf(variant.stage);
+    const auto of = [&](const std::array<int, 4>& features, const std::array<int, 2>& image)
+    { return workloadOf(stage, variant.kind, variant.layout, features, image); };
+    const Workload workload = of({2, 128, 6, 7}, {50, 61});
+    if (stage.takesImage())
+        return {of({1, 3, 18, 18}, {41, 67}), of({1, 3, 70, 70}, {41, 67})}; // averaged, interpolated
+    if (workload.from[1] == 1 || variant.api == Api::Cpu) // some variants for CPUs are for multiples only
+        return {workload};
+    return {workload, of({2, 77, 6, 7}, {50, 61})};
+}
+
 class Variants : public testing::TestWithParam<std::string>
 {
 protected:
     /// The difference that is allowed is that of all stages' tests.
-    static void expectReference(Place& place, const Variant& variant)
+    static void expectReference(Place& place, const Workload& workload)
     {
-        const std::string what =
-            fmt::format("{} {} {} {} {}", variant.stage, variant.kind, variant.layout, nameOf(variant.api), variant.name);
-        const Order order = variant.layout == "tokens" ? Order::Tokens : Order::Planar;
-        if (variant.stage == "heatmap")
-        {
-            const Array small = reference::random(2, 1, 6, 7, 4);
-            const Heat heat = runHeatmap(place, small, 3, 50, 61);
-            EXPECT_LT(difference(heat.map, reference::blur(reference::resize(small, 50, 61), 3)), 1e-5) << what;
-            EXPECT_LT(std::fabs(heat.maximum.values[1] - reference::scores(heat.map).maximum[1]), 1e-5) << what;
+        const reference::StageCheck& check = reference::checkOf(workload.stage);
+        const CallArrays arrays(place, workload);
+        check.call(place.device, workload, arrays.memory);
+        const Array first = arrays.read(0);
+        EXPECT_LT(difference(first, check.expected(workload, arrays.values)), 1e-5);
+        if (!check.derived)
             return;
-        }
-        if (variant.stage == "prepare")
+        const std::vector<std::vector<double>> others = check.derived(first);
+        for (size_t i = 0; i < others.size(); i++)
         {
-            const Drawn drawn(variant.kind == "uint8"    ? Depth::UInt8
-                              : variant.kind == "uint16" ? Depth::UInt16
-                                                         : Depth::Float32,
-                              41, 67, 3, 4, 5);
-            for (const int side : {18, 70}) // averaged, interpolated
-                EXPECT_LT(
-                    difference(runPrepare(place, drawn, side, side), reference::prepare(drawn.exact, 41, 67, 3, side, side)),
-                    1e-5)
-                    << what << " " << side;
-            return;
-        }
-        for (const int channels : {128, 77})
-        {
-            if (channels % 128 != 0 && variant.api == Api::Cpu)
-                continue; // some are for multiples only
-            const Array f = reference::random(2, channels, 7, 9, 1), g = reference::random(2, channels, 7, 9, 2),
-                        attention = reference::random(2, 1, 7, 9, 3);
-            const double apart = variant.stage == "perturb" ? difference(runPerturb(place, f, attention, {}, order),
-                                                                         reference::perturb(f, attention, {}))
-                                                            : difference(runResidual(place, f, g, metricOf(variant.kind), order),
-                                                                         reference::residual(f, g, metricOf(variant.kind)));
-            EXPECT_LT(apart, 1e-5) << what << ", " << channels << " channels";
+            const Array found = arrays.read(i + 1);
+            ASSERT_EQ(found.values.size(), others[i].size());
+            for (size_t k = 0; k < others[i].size(); k++)
+                EXPECT_LT(std::fabs(found.values[k] - others[i][k]), 1e-5) << "output " << i + 1;
         }
     }
 };
@@ -65,10 +58,58 @@ TEST_P(Variants, GiveWhatTheReferenceGives)
         if (!place)
             GTEST_SKIP() << reason;
         place->device.variant = variant.name;
-        expectReference(*place, variant);
+        for (const Workload& workload : workloadsOf(variant))
+        {
+            SCOPED_TRACE(fmt::format("{} {} {} {} {} {}", variant.stage, variant.kind, variant.layout, nameOf(variant.api), variant.name, shapeText(workload)));
+            expectReference(*place, workload);
+        }
     }
 }
 
 INSTANTIATE_TEST_SUITE_P(, Variants, testing::Values("cpu", "opencl", "cuda"), [](const auto& each) { return each.param; });
+
+TEST(StageTable, IsOneForShapesNamesAndChecks)
+{
+    ASSERT_EQ(reference::stageChecks().size(), stageTable().size());
+    for (size_t i = 0; i < stageTable().size(); i++)
+        EXPECT_EQ(reference::stageChecks()[i].stage, stageTable()[i].name);
+    EXPECT_EQ(&stageOf("heatmap"), findStage("heatmap"));
+    EXPECT_EQ(findStage("launder"), nullptr);
+    EXPECT_THROW(stageOf("launder"), agpnet::Error);
+    EXPECT_THROW(reference::checkOf("launder"), agpnet::Error);
+
+    const Workload map{"heatmap", "", "any", {2, 1, 18, 17}, {252, 250}}, image{"prepare", "uint16", "any", {1, 4, 30, 40}, {20, 25}},
+        distance{"residual", "l2", "tokens", {2, 8, 5, 4}, {}};
+    EXPECT_EQ(shapeOf("N1hw", map), (std::array{2, 1, 252, 250}));
+    EXPECT_EQ(shapeOf("N111", map), (std::array{2, 1, 1, 1}));
+    EXPECT_EQ(shapeOf("image", image), (std::array{1, 4, 30, 40}));
+    EXPECT_EQ(shapeOf("1Phw", image), (std::array{1, 3, 20, 25}));
+    EXPECT_EQ(shapeOf("NCHW", distance), distance.from);
+    EXPECT_THROW(shapeOf("NCH", distance), agpnet::Error);
+    EXPECT_THROW(shapeOf("NCHX", distance), agpnet::Error);
+    EXPECT_EQ(bytesMoved(distance), 4 * (2 * 2 * 8 * 5 * 4 + 2 * 5 * 4));
+    EXPECT_EQ(bytesMoved(image), 2 * 4 * 30 * 40 + 4 * 3 * 20 * 25);
+    EXPECT_EQ(bytesMoved(map), 4 * (2 * 18 * 17 + 2 * 252 * 250 + 2 + 2));
+    EXPECT_EQ(resultsOf(map), 2 * 252 * 250);
+    EXPECT_TRUE(stageOf("heatmap").resizes() && stageOf("prepare").resizes() && stageOf("perturb").resizes() && !stageOf("residual").resizes());
+    EXPECT_EQ(stageOf("residual").generatorArguments("tokens", "cosine"), (std::vector<std::string>{"layout=tokens", "metric=cosine"}));
+    EXPECT_EQ(stageOf("heatmap").generatorArguments("any", ""), std::vector<std::string>());
+}
+
+TEST(StageTable, NumbersItsKinds)
+{
+    EXPECT_EQ(metricOf("l2"), Metric::L2);
+    EXPECT_EQ(metricOf("cosine"), Metric::Cosine);
+    EXPECT_EQ(metricOf("scaled"), Metric::Scaled);
+    EXPECT_EQ(metricNames().size(), 3u);
+    for (const std::string& name : metricNames())
+        EXPECT_EQ(nameOf(metricOf(name)), name);
+    for (const Depth depth : {Depth::UInt8, Depth::UInt16, Depth::Float32})
+        EXPECT_EQ(depthOf(nameOf(depth)), depth);
+    EXPECT_STREQ(nameOf(Depth::UInt16), "uint16");
+    EXPECT_EQ(stageOf("prepare").kinds.size(), 3u);
+    EXPECT_THROW(metricOf("l3"), agpnet::Error);
+    EXPECT_THROW(depthOf("int8"), agpnet::Error);
+}
 
 } // namespace

@@ -69,7 +69,7 @@ INSTANTIATE_TEST_SUITE_P(
     Table, BadAttributes,
     ::testing::Values(
         BadAttribute{"Residual", {{"metrik", std::string("l2")}}, {"unknown attribute 'metrik'", "known are metric"}},
-        BadAttribute{"Residual", {{"metric", std::string("l1")}}, {"'metric' is 'l1'", "l2, scaled, cosine"}},
+        BadAttribute{"Residual", {{"metric", std::string("l1")}}, {"'metric' is 'l1'", "l2, cosine, scaled"}},
         BadAttribute{"Residual", {{"metric", 1.0}}, {"'metric'", "float", "expected string"}},
         BadAttribute{"Heatmap", {{"height", int64_t{0}}}, {"'height' is 0", "1 to 16384"}},
         BadAttribute{"Heatmap", {{"height", 2.5}}, {"'height' is 2.5", "expected int"}},

@@ -25,6 +25,7 @@ def place(row):
 
 taken = {place(row) for row in rows("halide_generators", "variants.json")["variants"]}
 spaces = rows("halide_generators", "search_space.json")["spaces"]
+stages = {stage["name"]: stage for stage in rows("halide_generators", "stages.json")["stages"]}
 with tempfile.TemporaryDirectory() as folder:
     for row in rows("samples", "halide", "rows.json")["variants"]:
         check(place(row) not in taken, "a name of its own", row)
@@ -33,12 +34,11 @@ with tempfile.TemporaryDirectory() as folder:
         space = [each for each in spaces if all(each[key] == row[key] for key in ("stage", "api", "layout"))]
         check(space and set(row["params"]) <= set(space[0]["parameters"]), "parameters that agpnet tune knows too", row)
         parameters = [f"{key}={value}" for key, value in row["params"].items()]
-        if row["stage"] in ("perturb", "residual"):
+        stage = stages[row["stage"]]
+        if stage["layouts"]:
             parameters.append("layout=" + row["layout"])
-        if row["stage"] == "residual":
-            parameters.append("metric=" + row["kind"])
-        elif row["stage"] == "prepare":
-            parameters.append("image.type=" + row["kind"])
+        if stage["kinds"]:
+            parameters.append(f"{stage['kind_parameter']}={row['kind']}")
         subprocess.run([os.path.join(generators, f"agpnet_{row['stage']}_generator"), "-g", row["stage"], "-f", name, "-e", "object", "-o", folder,
                         f"target={row['target']}-user_context-no_runtime", *parameters], check=True)
         check(os.path.getsize(os.path.join(folder, name + ".o")) > 1000, name)

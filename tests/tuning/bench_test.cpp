@@ -1,5 +1,6 @@
 // One measurement: every compiled schedule passes the check that a tuning run makes, and one that is wrong does not.
 #include "halide_generators/runtime/choices.h"
+#include "halide_generators/runtime/stage_table.h"
 #include "tuning/workloads.h"
 #include "tuning/steps.h"
 
@@ -83,6 +84,20 @@ TEST_P(Check, ComparisonIsOfBoth)
 
 INSTANTIATE_TEST_SUITE_P(, Check, testing::Values("cpu", "opencl:0", "cuda:0"),
                          [](const auto& each) { return std::string(each.param).substr(0, std::string(each.param).find(':')); });
+
+TEST(Workloads, AreThereForEveryStage)
+{
+    std::vector<std::string> stages;
+    for (const ModelWorkloads& of : modelWorkloads())
+        stages.push_back(of.stage);
+    EXPECT_EQ(stages, stages::stageNames());
+    for (const ModelWorkloads& of : modelWorkloads())
+        for (const stages::Workload& workload : of.make({2, 8, 5, 4}, {25, 20}))
+        {
+            EXPECT_EQ(workload.stage, of.stage);
+            EXPECT_EQ(workloadFromJson(toJson(workload)), workload);
+        }
+}
 
 /// A schedule that is wrong, under the name that the test asks for: it runs the right one and spoils the result in a way.
 int (*rightRow)(void**) = nullptr;

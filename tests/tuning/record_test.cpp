@@ -21,18 +21,15 @@ Entry measured()
     entry.generator = generatorHash("residual");
     entry.plugin = "0.1.0";
     entry.conditions = {2, 0.5, 1.01, "", 0, "2026-01-02T03:04:05Z"};
-    for (size_t i = 0; i < stages::variantCount; i++)
-    {
-        const stages::CompiledVariant& row = stages::variantTable[i];
-        if (std::string_view(row.api) == "cpu" && stages::firstVariant(stages::Api::Cpu, entry.workload, row.name) == &row)
+    for (const stages::CompiledVariant* variant : stages::allVariants())
+        if (std::string_view(variant->api) == "cpu" && stages::firstVariant(stages::Api::Cpu, entry.workload, variant->name) == variant)
         {
             Trial trial;
-            trial.variant = row.name;
-            trial.parameters = row.parameters;
+            trial.variant = variant->name;
+            trial.parameters = variant->parameters;
             trial.timing = trial.reference = {10, 11, 0.25, 700};
             entry.trials.push_back(trial);
         }
-    }
     entry.defaultVariant = entry.trials.at(0).variant;
     entry.best = entry.trials.at(1).variant;
     entry.defaultTiming = {10, 11, 0.25, 700};
