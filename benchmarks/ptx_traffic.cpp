@@ -1,7 +1,8 @@
 // What each CUDA schedule asks of a GPU's memory, counted without one: the driver is the fake one
-// (tests/halide_generators/fake_cuda.h), which runs the kernels on the CPU. A stage cannot be faster than its memory allows: where
-// `least` is far below `touched`, what lies between its kernels is written and read again; where `touched` is far below `moved`,
-// much depends on the caches; where `asked` is far below `moved`, neighbouring threads do not touch neighbours. With the argument
+// (tests/halide_generators/fake_cuda.h), which runs the kernels on the CPU. A stage cannot be faster than its memory allows:
+// where `least` is far below `touched`, what lies between its kernels is written and read again; where `touched` is far below
+// `moved`, much depends on the caches; where `asked` is far below `moved`, neighbouring threads do not touch neighbours. With the
+// argument
 // --kernels each launch has a row too.
 #include "halide_generators/runtime/stage_table.h"
 #include "tests/halide_generators/fake_cuda.h"
@@ -23,11 +24,10 @@ void print(const std::string& name, size_t launches, double threads, const ptx::
 {
     const auto number = [](uint64_t value) { return static_cast<double>(value); };
     const double least = bytesMoved(workload);
-    fmt::print("| {} | {} | {} | {:.0f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} |\n", name, workload.from[0],
-               launches, threads, least / 1e6, number(work.asked) / 1e6, number(work.moved) / 1e6,
-               number(work.touched) / 1e6, number(work.moved) / std::max(number(work.asked), 1.0),
-               number(work.moved) / least, number(work.touched) / least,
-               number(work.warpInstructions) / resultsOf(workload));
+    fmt::print("| {} | {} | {} | {:.0f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} |\n", name,
+               workload.from[0], launches, threads, least / 1e6, number(work.asked) / 1e6, number(work.moved) / 1e6,
+               number(work.touched) / 1e6, number(work.moved) / std::max(number(work.asked), 1.0), number(work.moved) / least,
+               number(work.touched) / least, number(work.warpInstructions) / resultsOf(workload));
 }
 
 /// One row of the table.
@@ -83,7 +83,8 @@ try
             measure(*device, variant, workloadOf(stage, variant.kind, variant.layout, {1, 3, side, side}, {picture, picture}));
         else
             for (const int n : {8, 32})
-                measure(*device, variant, workloadOf(stage, variant.kind, variant.layout, {n, channels, grid, grid}, {side, side}));
+                measure(*device, variant,
+                        workloadOf(stage, variant.kind, variant.layout, {n, channels, grid, grid}, {side, side}));
     }
 }
 catch (const std::exception& error)

@@ -1,9 +1,16 @@
 # Programs in documents are compiled as they stand.
 
-# Writes the first block in `language` of the Markdown file `document` to `output`.
+# Writes the first block in `language` of the Markdown file `document` to `output`; with a fourth argument the first behind this text.
 function(agpnet_cut_program document language output)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${document})
     file(READ ${document} text)
+    if(ARGC GREATER 3)
+        string(FIND "${text}" "${ARGV3}" begin)
+        if(begin EQUAL -1)
+            message(FATAL_ERROR "${document} has no '${ARGV3}'")
+        endif()
+        string(SUBSTRING "${text}" ${begin} -1 text)
+    endif()
     string(FIND "${text}" "```${language}\n" begin)
     if(begin EQUAL -1)
         message(FATAL_ERROR "${document} has no ${language} program")

@@ -36,7 +36,8 @@ View layOut(const std::array<int, 4>& size, bool tokens)
 
 size_t count(const std::array<int, 4>& size)
 {
-    return static_cast<size_t>(size[0]) * static_cast<size_t>(size[1]) * static_cast<size_t>(size[2]) * static_cast<size_t>(size[3]);
+    return static_cast<size_t>(size[0]) * static_cast<size_t>(size[1]) * static_cast<size_t>(size[2]) *
+           static_cast<size_t>(size[3]);
 }
 
 template <typename F>
@@ -47,7 +48,8 @@ void forEach(const View& view, F&& f)
         for (int c = 0; c < view.size[1]; c++)
             for (int y = 0; y < view.size[2]; y++)
                 for (int x = 0; x < view.size[3]; x++)
-                    f(i++, static_cast<size_t>(n * view.stride[0] + c * view.stride[1] + y * view.stride[2] + x * view.stride[3]));
+                    f(i++,
+                      static_cast<size_t>(n * view.stride[0] + c * view.stride[1] + y * view.stride[2] + x * view.stride[3]));
 }
 
 } // namespace
@@ -89,7 +91,8 @@ void CallData::drawImage(uint64_t seed)
     image.rows = workload_.from[2];
     image.columns = workload_.from[3];
     const auto size = static_cast<size_t>(stages::bytesOf(image.depth));
-    const size_t values = static_cast<size_t>(image.rows) * static_cast<size_t>(image.columns) * static_cast<size_t>(image.channels);
+    const size_t values =
+        static_cast<size_t>(image.rows) * static_cast<size_t>(image.columns) * static_cast<size_t>(image.channels);
     image.step = static_cast<int64_t>(size) * image.columns * image.channels;
     std::vector<unsigned char> bytes(size * values);
     reference::Random random(seed);

@@ -1,7 +1,7 @@
 #include "apps/tune/run.h"
 
-#include "apps/tune/progress.h"
 #include "apps/tune/deep.h"
+#include "apps/tune/progress.h"
 #include "apps/tune/report.h"
 #include "apps/tune/session.h"
 #include "common/atomic_file.h"
@@ -49,7 +49,8 @@ fs::path usualRecord(const stages::DeviceIdentity& device)
 
 std::string titleOf(const Workload& workload)
 {
-    return fmt::format("{}{}{} {} {}", workload.stage, workload.kind.empty() ? "" : " ", workload.kind, workload.layout, stages::shapeText(workload));
+    return fmt::format("{}{}{} {} {}", workload.stage, workload.kind.empty() ? "" : " ", workload.kind, workload.layout,
+                       stages::shapeText(workload));
 }
 
 void writeReport(const TuneOptions& options, const fs::path& out, const Record& record)
@@ -60,6 +61,91 @@ void writeReport(const TuneOptions& options, const fs::path& out, const Record& 
     path.replace_extension(options.report);
     writeFileAtomically(path, options.report == "md" ? markdownReport(record) : htmlReport(record));
     std::printf("%s: the report\n", path.c_str());
+}
+
+void tellWhatWouldBeMeasured(const TuneOptions& options, const std::vector<Workload>& workloads, Worker& worker,
+                             const stages::DeviceIdentity& identity, const fs::path& out)
+{
+    size_t schedules = 0;
+    for (const Workload& workload : workloads)
+    {
+        const json list = worker.ask({{"do", "candidates"}, {"device", options.device}, {"problem", tuning::toJson(workload)}},
+                                     options.timeout);
+        schedules += list.at("candidates").size();
+        std::printf("%-44s %zu schedules\n", titleOf(workload).c_str(), list.at("candidates").size());
+    }
+    std::printf("%zu problems, %zu schedules on %s%s, at most %s; the record goes to %s\n", workloads.size(), schedules,
+                identity.name.c_str(), identity.software ? " (in software)" : "", durationText(options.budget).c_str(),
+                out.c_str());
+}
+
+void say(const std::string& line)
+{
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+}
+
+TuneSession::Settings settingsOf(const TuneOptions& options, size_t workloads)
+{
+    TuneSession::Settings settings;
+    settings.device = options.device;
+    settings.budget = options.budget;
+    settings.timeout = options.timeout;
+    settings.perTrial =
+        !options.deep.empty() ? 0.15 : std::clamp(options.budget / static_cast<double>(workloads) / 20, 0.05, 1.0);
+    settings.say = say;
+    return settings;
+}
+
+/// False where the time was up before all was measured; what was measured is in the record. `deep`: null where no schedules are
+/// made.
+bool measureAll(const TuneOptions& options, const std::vector<Workload>& workloads, stages::Api api, TuneSession& session,
+                DeepSearch* deep, Record& record)
+{
+    bool complete = true;
+    for (const Workload& workload : workloads)
+    {
+        if (!session.timeLeft())
+            return false;
+        say(titleOf(workload));
+        const std::vector<Candidate> candidates = session.candidates(workload);
+        require(!candidates.empty(), "{}: no schedule for it runs on {}", titleOf(workload), options.device);
+        for (const Candidate& candidate : candidates)
+        {
+            const bool first = candidate.variant == candidates.front().variant;
+            if (!first && !session.timeLeft())
+            {
+                complete = false;
+                break;
+            }
+            if (session.measure(workload, candidate, candidates.front(), "first").status != tuning::Status::Ok && first)
+                break;
+        }
+        if (deep)
+            deep->search(workload, candidates.front(), api, options.trials,
+                         options.budget / static_cast<double>(workloads.size()));
+        if (std::optional<tuning::Entry> entry = session.conclude(workload, candidates.front()))
+            record.entries.push_back(std::move(*entry));
+        else
+            say("  the default fails: nothing is recorded");
+    }
+    return complete;
+}
+
+void writePreset(const TuneOptions& options, const fs::path& out, const json& rows)
+{
+    const fs::path preset = options.preset.empty() ? fs::path(out).replace_extension("variants") : fs::path(options.preset);
+    writeFileAtomically(preset, rows.dump(2) + "\n");
+    std::printf("%s: %zu rows for halide_generators/presets\n", preset.c_str(), rows.at("variants").size());
+}
+
+void addToRecord(const TuneOptions& options, const fs::path& out, const Record& record)
+{
+    const FileLock lock(out);
+    Record whole = fs::exists(out) ? tuning::readRecord(out) : Record();
+    tuning::merge(whole, record);
+    tuning::writeRecord(out, whole);
+    writeReport(options, out, whole);
 }
 
 } // namespace
@@ -74,7 +160,8 @@ void listDevices(const TuneOptions& options)
             const std::string name = std::string(api) == "cpu" ? api : fmt::format("{}:{}", api, i);
             try
             {
-                const auto device = tuning::deviceFromJson(worker.ask({{"do", "device"}, {"device", name}}, timeout).at("device"));
+                const auto device =
+                    tuning::deviceFromJson(worker.ask({{"do", "device"}, {"device", name}}, timeout).at("device"));
                 std::printf("%-10s %s%s%s\n", name.c_str(), device.name.c_str(), device.software ? " (in software)" : "",
                             device.driver.empty() ? "" : fmt::format(", driver {}", device.driver).c_str());
             }
@@ -108,89 +195,30 @@ void runTune(const TuneOptions& options, const std::vector<Workload>& workloads)
     const stages::DeviceIdentity identity = tuning::deviceFromJson(facts.at("device"));
     const fs::path out = options.out.empty() ? usualRecord(identity) : fs::path(options.out);
     if (options.dryRun)
-    {
-        size_t schedules = 0;
-        for (const Workload& workload : workloads)
-        {
-            const json list = worker.ask({{"do", "candidates"}, {"device", options.device}, {"problem", tuning::toJson(workload)}}, options.timeout);
-            schedules += list.at("candidates").size();
-            std::printf("%-44s %zu schedules\n", titleOf(workload).c_str(), list.at("candidates").size());
-        }
-        std::printf("%zu problems, %zu schedules on %s%s, at most %s; the record goes to %s\n", workloads.size(), schedules, identity.name.c_str(),
-                    identity.software ? " (in software)" : "", durationText(options.budget).c_str(), out.c_str());
-        return;
-    }
+        return tellWhatWouldBeMeasured(options, workloads, worker, identity, out);
     if (out.has_parent_path())
         fs::create_directories(out.parent_path());
     if (fs::exists(out))
         tuning::readRecord(out); // refuses to be written over, before the work and not after
-    Journal journal(out.string() + ".journal", {{"agpnet_tuning_journal", 1}, {"facts", facts}, {"worker", command[0]}}, options.resume);
+    Journal journal(out.string() + ".journal", {{"agpnet_tuning_journal", 1}, {"facts", facts}, {"worker", command[0]}},
+                    options.resume);
     if (options.resume)
         std::printf("continued: %zu trials are there\n", journal.continued());
-    std::printf("%s%s: %zu problems, at most %s\n", identity.name.c_str(), identity.software ? " (in software: its ranking is used for no GPU)" : "",
-                workloads.size(), durationText(options.budget).c_str());
+    std::printf("%s%s: %zu problems, at most %s\n", identity.name.c_str(),
+                identity.software ? " (in software: its ranking is used for no GPU)" : "", workloads.size(),
+                durationText(options.budget).c_str());
     std::fflush(stdout);
 
-    TuneSession::Settings settings;
-    settings.device = options.device;
-    settings.budget = options.budget;
-    settings.timeout = options.timeout;
-    settings.perTrial = tools ? 0.15 : std::clamp(options.budget / static_cast<double>(workloads.size()) / 20, 0.05, 1.0);
-    settings.say = [](const std::string& line)
-    {
-        std::printf("%s\n", line.c_str());
-        std::fflush(stdout);
-    };
-    TuneSession session(worker, journal, settings);
+    TuneSession session(worker, journal, settingsOf(options, workloads.size()));
     const fs::path workFolder = out.string() + ".schedules";
     std::optional<DeepSearch> deep;
     if (tools)
         deep.emplace(*tools, workFolder, worker, session, journal, options.seed);
-
     Record record;
-    bool complete = true;
-    for (const Workload& workload : workloads)
-    {
-        if (!session.timeLeft())
-        {
-            complete = false;
-            break;
-        }
-        settings.say(titleOf(workload));
-        const std::vector<Candidate> candidates = session.candidates(workload);
-        require(!candidates.empty(), "{}: no schedule for it runs on {}", titleOf(workload), options.device);
-        for (const Candidate& candidate : candidates)
-        {
-            const bool first = candidate.variant == candidates.front().variant;
-            if (!first && !session.timeLeft())
-            {
-                complete = false;
-                break;
-            }
-            if (session.measure(workload, candidate, candidates.front(), "first").status != tuning::Status::Ok && first)
-                break;
-        }
-        if (deep)
-            deep->search(workload, candidates.front(), identity.api, options.trials, options.budget / static_cast<double>(workloads.size()));
-        if (std::optional<tuning::Entry> entry = session.conclude(workload, candidates.front()))
-            record.entries.push_back(std::move(*entry));
-        else
-            settings.say("  the default fails: nothing is recorded");
-    }
+    const bool complete = measureAll(options, workloads, identity.api, session, deep ? &*deep : nullptr, record);
     if (deep)
-    {
-        const fs::path preset = options.preset.empty() ? fs::path(out).replace_extension("variants") : fs::path(options.preset);
-        const json rows = deep->variantsOf(record);
-        writeFileAtomically(preset, rows.dump(2) + "\n");
-        std::printf("%s: %zu rows for halide_generators/presets\n", preset.c_str(), rows.at("variants").size());
-    }
-    {
-        const FileLock lock(out);
-        Record whole = fs::exists(out) ? tuning::readRecord(out) : Record();
-        tuning::merge(whole, record);
-        tuning::writeRecord(out, whole);
-        writeReport(options, out, whole);
-    }
+        writePreset(options, out, deep->variantsOf(record));
+    addToRecord(options, out, record);
     if (complete)
     {
         journal.remove();

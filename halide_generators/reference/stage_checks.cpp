@@ -81,7 +81,8 @@ const std::vector<StageCheck>& stageChecks()
 
 const StageCheck& checkOf(const std::string& stage)
 {
-    const auto found = std::find_if(table().begin(), table().end(), [&](const StageCheck& check) { return check.stage == stage; });
+    const auto found =
+        std::find_if(table().begin(), table().end(), [&](const StageCheck& check) { return check.stage == stage; });
     agpnet::require(found != table().end(), "the stage '{}' has no line in halide_generators/reference/stage_checks.cpp", stage);
     return *found;
 }

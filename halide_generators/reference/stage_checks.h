@@ -1,5 +1,5 @@
-// What each stage is checked and measured with, one line a stage: a call of it on the memory of a workload, and what the plain reference makes of
-// the same values.
+// What each stage is checked and measured with, one line a stage: a call of it on the memory of a workload, and what the plain
+// reference makes of the same values.
 #pragma once
 
 #include "halide_generators/reference/reference.h"
@@ -34,7 +34,8 @@ struct StageCheck
     /// What the first output should be.
     Array (*expected)(const agpnet::stages::Workload& workload, const CallValues& values);
 
-    /// What the other outputs should be, from the first one as it was found, so that they are checked apart from its rounding. Null: there are none.
+    /// What the other outputs should be, from the first one as it was found, so that they are checked apart from its rounding.
+    /// Null: there are none.
     std::vector<std::vector<double>> (*derived)(const Array& first);
 };
 

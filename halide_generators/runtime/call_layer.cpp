@@ -25,7 +25,8 @@ int64_t span(const View& view)
 
 bool sideBySide(std::initializer_list<const View*> views, Axis fast)
 {
-    return std::all_of(views.begin(), views.end(), [&](const View* view) { return view->size[fast] > 1 && view->stride[fast] == 1; });
+    return std::all_of(views.begin(), views.end(),
+                       [&](const View* view) { return view->size[fast] > 1 && view->stride[fast] == 1; });
 }
 
 /// From the first byte of the first pixel to the last of the last.
@@ -132,7 +133,8 @@ Buffer::Buffer(Call& call, const char* stage, const char* name, const Picture& p
 {
     const int bytes = bytesOf(picture.depth);
     buffer_.dim = dimensions_;
-    buffer_.type = halide_type_t(picture.depth == Depth::Float32 ? halide_type_float : halide_type_uint, static_cast<uint8_t>(8 * bytes));
+    buffer_.type =
+        halide_type_t(picture.depth == Depth::Float32 ? halide_type_float : halide_type_uint, static_cast<uint8_t>(8 * bytes));
     buffer_.dimensions = 2;
     dimensions_[0] = halide_dimension_t(0, picture.columns * picture.channels, 1);
     dimensions_[1] = halide_dimension_t(0, picture.rows, static_cast<int32_t>(picture.step / bytes));
@@ -157,15 +159,15 @@ void Buffer::ReleaseOpenCl::operator()(void* memory) const
 
 void Buffer::place(const char* stage, const char* name, void* data, size_t offset, size_t bytes, Use use)
 {
-    const auto checkStatus = [&](int status) {
-        require(status == 0, "{}: {} cannot be used on the device: {}", stage, name, call_.message);
-    };
+    const auto checkStatus = [&](int status)
+    { require(status == 0, "{}: {} cannot be used on the device: {}", stage, name, call_.message); };
     if (call_.device.api == Api::Cpu)
         buffer_.host = static_cast<uint8_t*>(data) + offset;
     else if (call_.device.api == Api::Cuda)
         checkStatus(halide_cuda_wrap_device_ptr(&call_, &buffer_, reinterpret_cast<uint64_t>(data) + offset));
     else
-        checkStatus(halide_opencl_wrap_cl_mem(&call_, &buffer_, reinterpret_cast<uint64_t>(part(stage, name, data, offset, bytes))));
+        checkStatus(
+            halide_opencl_wrap_cl_mem(&call_, &buffer_, reinterpret_cast<uint64_t>(part(stage, name, data, offset, bytes))));
     if (call_.device.api != Api::Cpu && use == Use::Read)
         buffer_.set_device_dirty(true);
 }
@@ -176,7 +178,8 @@ void* Buffer::part(const char* stage, const char* name, void* data, size_t offse
     size_t bytes = 0;
     const cl_int known = OpenClDriver::get().getMemObjectInfo(memory, CL_MEM_SIZE, sizeof(bytes), &bytes, nullptr);
     require(known == CL_SUCCESS, "{}: {} is not an OpenCL buffer (error {})", stage, name, known);
-    require(offset + size <= bytes, "{}: {} needs {} bytes from byte {}; its OpenCL buffer has {}", stage, name, size, offset, bytes);
+    require(offset + size <= bytes, "{}: {} needs {} bytes from byte {}; its OpenCL buffer has {}", stage, name, size, offset,
+            bytes);
     if (offset == 0)
         return memory;
     const cl_buffer_region region = {offset, size};
@@ -184,7 +187,8 @@ void* Buffer::part(const char* stage, const char* name, void* data, size_t offse
     part_.reset(OpenClDriver::get().createSubBuffer(memory, 0, CL_BUFFER_CREATE_TYPE_REGION, &region, &status));
     require(status != CL_MISALIGNED_SUB_BUFFER_OFFSET,
             "{}: {} starts at byte {}, which the OpenCL device cannot address; copy it", stage, name, offset);
-    require(status == CL_SUCCESS, "{}: {} starts at byte {}; its OpenCL sub-buffer fails with error {}", stage, name, offset, status);
+    require(status == CL_SUCCESS, "{}: {} starts at byte {}; its OpenCL sub-buffer fails with error {}", stage, name, offset,
+            status);
     return part_.get();
 }
 

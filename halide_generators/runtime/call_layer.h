@@ -1,4 +1,5 @@
-// What the calls of the stages are made of: checks of arrays, the choice of a compiled variant, arrays as Halide sees them, and the run.
+// What the calls of the stages are made of: checks of arrays, the choice of a compiled variant, arrays as Halide sees them, and
+// the run.
 #pragma once
 
 #include "halide_generators/runtime/compiled_stages.h"
@@ -81,7 +82,8 @@ private:
     std::unique_ptr<void, ReleaseOpenCl> part_;
 };
 
-/// Calls the variant; `values`: the arguments of its generator in their order, Buffer::raw() or the address of a number. An Error says what failed.
+/// Calls the variant; `values`: the arguments of its generator in their order, Buffer::raw() or the address of a number. An Error
+/// says what failed.
 void runValues(const char* stage, const CompiledVariant& variant, Call& call, void** values);
 
 template <typename... Arguments>

@@ -23,10 +23,10 @@ struct CompiledVariant
     const char* stage;
     const char* api;
     const char* name;
-    const char* target; // a Halide target
-    const char* layout; // one of the stage's, or any
-    const char* kind;   // one of the stage's; empty where it has none
-    int multiple;       // the channels must be a multiple of it
+    const char* target;     // a Halide target
+    const char* layout;     // one of the stage's, or any
+    const char* kind;       // one of the stage's; empty where it has none
+    int multiple;           // the channels must be a multiple of it
     const char* parameters; // the generator's, "key=value" by the alphabet with spaces between
     int (*run)(void** arguments);
 };

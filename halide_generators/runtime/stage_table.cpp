@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <utility>
 
 namespace agpnet::stages
 {
@@ -20,8 +21,8 @@ std::vector<std::string> wordsOf(const char* text)
 void append(std::deque<Stage>& table, std::span<const CompiledStage> stages)
 {
     for (const CompiledStage& stage : stages)
-        table.push_back({stage.name, wordsOf(stage.kinds), stage.kindParameter, wordsOf(stage.layouts), wordsOf(stage.inputs), wordsOf(stage.outputs),
-                         stage.hash});
+        table.push_back({stage.name, wordsOf(stage.kinds), stage.kindParameter, wordsOf(stage.layouts), wordsOf(stage.inputs),
+                         wordsOf(stage.outputs), stage.hash});
 }
 
 std::deque<Stage>& table()
@@ -124,20 +125,23 @@ std::array<int, 4> shapeOf(const std::string& shape, const Workload& workload)
     if (shape == "image")
         return {1, c, h, w};
     require(shape.size() == 4, "the shape of an array of {} is '{}', expected four places", workload.stage, shape);
+    const std::pair<char, int> known[] = {{'1', 1},
+                                          {'N', n},
+                                          {'C', c},
+                                          {'H', h},
+                                          {'W', w},
+                                          {'h', workload.to[0]},
+                                          {'w', workload.to[1]},
+                                          {'P', c == 6 ? 6 : 3}}; // colours, and geometry where the image has it
     std::array<int, 4> sizes{};
     for (size_t i = 0; i < sizes.size(); i++)
-        switch (shape[i])
-        {
-        case '1': sizes[i] = 1; break;
-        case 'N': sizes[i] = n; break;
-        case 'C': sizes[i] = c; break;
-        case 'H': sizes[i] = h; break;
-        case 'W': sizes[i] = w; break;
-        case 'h': sizes[i] = workload.to[0]; break;
-        case 'w': sizes[i] = workload.to[1]; break;
-        case 'P': sizes[i] = c == 6 ? 6 : 3; break; // colours, and geometry where the image has it
-        default: fail("the shape of an array of {} is '{}', expected places of 1, N, C, H, W, h, w or P", workload.stage, shape);
-        }
+    {
+        const auto found =
+            std::find_if(std::begin(known), std::end(known), [&](const auto& each) { return each.first == shape[i]; });
+        require(found != std::end(known), "the shape of an array of {} is '{}', expected places of 1, N, C, H, W, h, w or P",
+                workload.stage, shape);
+        sizes[i] = found->second;
+    }
     return sizes;
 }
 

@@ -18,7 +18,7 @@ std::vector<Workload> workloadsOf(const Variant& variant)
     const Workload workload = of({2, 128, 6, 7}, {50, 61});
     if (stage.takesImage())
         return {of({1, 3, 18, 18}, {41, 67}), of({1, 3, 70, 70}, {41, 67})}; // averaged, interpolated
-    if (workload.from[1] == 1 || variant.api == Api::Cpu) // some variants for CPUs are for multiples only
+    if (workload.from[1] == 1 || variant.api == Api::Cpu)                    // some variants for CPUs are for multiples only
         return {workload};
     return {workload, of({2, 77, 6, 7}, {50, 61})};
 }
@@ -60,7 +60,8 @@ TEST_P(Variants, GiveWhatTheReferenceGives)
         place->device.variant = variant.name;
         for (const Workload& workload : workloadsOf(variant))
         {
-            SCOPED_TRACE(fmt::format("{} {} {} {} {} {}", variant.stage, variant.kind, variant.layout, nameOf(variant.api), variant.name, shapeText(workload)));
+            SCOPED_TRACE(fmt::format("{} {} {} {} {} {}", variant.stage, variant.kind, variant.layout, nameOf(variant.api),
+                                     variant.name, shapeText(workload)));
             expectReference(*place, workload);
         }
     }
@@ -78,8 +79,8 @@ TEST(StageTable, IsOneForShapesNamesAndChecks)
     EXPECT_THROW(stageOf("launder"), agpnet::Error);
     EXPECT_THROW(reference::checkOf("launder"), agpnet::Error);
 
-    const Workload map{"heatmap", "", "any", {2, 1, 18, 17}, {252, 250}}, image{"prepare", "uint16", "any", {1, 4, 30, 40}, {20, 25}},
-        distance{"residual", "l2", "tokens", {2, 8, 5, 4}, {}};
+    const Workload map{"heatmap", "", "any", {2, 1, 18, 17}, {252, 250}},
+        image{"prepare", "uint16", "any", {1, 4, 30, 40}, {20, 25}}, distance{"residual", "l2", "tokens", {2, 8, 5, 4}, {}};
     EXPECT_EQ(shapeOf("N1hw", map), (std::array{2, 1, 252, 250}));
     EXPECT_EQ(shapeOf("N111", map), (std::array{2, 1, 1, 1}));
     EXPECT_EQ(shapeOf("image", image), (std::array{1, 4, 30, 40}));
@@ -91,8 +92,10 @@ TEST(StageTable, IsOneForShapesNamesAndChecks)
     EXPECT_EQ(bytesMoved(image), 2 * 4 * 30 * 40 + 4 * 3 * 20 * 25);
     EXPECT_EQ(bytesMoved(map), 4 * (2 * 18 * 17 + 2 * 252 * 250 + 2 + 2));
     EXPECT_EQ(resultsOf(map), 2 * 252 * 250);
-    EXPECT_TRUE(stageOf("heatmap").resizes() && stageOf("prepare").resizes() && stageOf("perturb").resizes() && !stageOf("residual").resizes());
-    EXPECT_EQ(stageOf("residual").generatorArguments("tokens", "cosine"), (std::vector<std::string>{"layout=tokens", "metric=cosine"}));
+    EXPECT_TRUE(stageOf("heatmap").resizes() && stageOf("prepare").resizes() && stageOf("perturb").resizes() &&
+                !stageOf("residual").resizes());
+    EXPECT_EQ(stageOf("residual").generatorArguments("tokens", "cosine"),
+              (std::vector<std::string>{"layout=tokens", "metric=cosine"}));
     EXPECT_EQ(stageOf("heatmap").generatorArguments("any", ""), std::vector<std::string>());
 }
 
