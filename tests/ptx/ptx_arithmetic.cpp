@@ -216,9 +216,10 @@ const std::map<std::string_view, Operation>& operations()
         {"setp.lt.u32", row<[](u32 a, u32 b) { return a < b; }>},
         {"setp.gt.u32", row<[](u32 a, u32 b) { return b < a; }>},
         {"setp.ge.u32", row<[](u32 a, u32 b) { return b <= a; }>},
-        {"setp.eq.f32", row<[](float a, float b) { return a == b; }>}, // false with NaN, as the next two
+        {"setp.eq.f32", row<[](float a, float b) { return a == b; }>}, // false with NaN, as the next three
         {"setp.lt.f32", row<[](float a, float b) { return a < b; }>},
         {"setp.gt.f32", row<[](float a, float b) { return b < a; }>},
+        {"setp.ge.f32", row<[](float a, float b) { return b <= a; }>},
         {"and.pred", row<[](bool a, bool b) { return a && b; }>},
         {"or.pred", row<[](bool a, bool b) { return a || b; }>},
         {"selp.b32", row<[](u32 a, u32 b, bool which) { return which ? a : b; }>},

@@ -201,6 +201,7 @@ const Sum sums[] = {
     {"setp.eq.f32 %p1, 0f7FC00000, 0f7FC00000; selp.b32 %r9, 1, 0, %p1;", 0}, // NaN is none of these
     {"setp.lt.f32 %p1, 0f7FC00000, 0f3F800000; selp.b32 %r9, 1, 0, %p1;", 0},
     {"setp.gt.f32 %p1, 0f3F800000, 0f7FC00000; selp.b32 %r9, 1, 0, %p1;", 0},
+    {"setp.ge.f32 %p1, 0f7FC00000, 0f7FC00000; selp.b32 %r9, 1, 0, %p1;", 0},
     {"setp.eq.b32 %p1, 1, 1; selp.f32 %r9, 0f40000000, 0f40400000, %p1;", 0x40000000u},
     {"setp.eq.b32 %p1, 1, 1; setp.eq.b32 %p2, 1, 2; and.pred %p3, %p1, %p2; or.pred %p4, %p1, %p2; selp.b32 %r8, 1, 0, %p3; "
      "selp.b32 %r9, 10, %r8, %p4;",
@@ -220,7 +221,7 @@ const Comparison comparisons[] = {
     {"setp.lt.s32", true, false, false}, {"setp.le.s32", true, true, false},  {"setp.gt.s32", false, false, true},
     {"setp.ge.s32", false, true, true},  {"setp.lt.u32", false, false, true}, {"setp.gt.u32", true, false, false},
     {"setp.ge.u32", true, true, false},  {"setp.eq.f32", false, true, false}, {"setp.lt.f32", true, false, false},
-    {"setp.gt.f32", false, false, true},
+    {"setp.gt.f32", false, false, true}, {"setp.ge.f32", false, true, true},
 };
 
 TEST(PtxMachine, ComputesEachOpcode)
