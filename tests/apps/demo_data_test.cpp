@@ -2,6 +2,7 @@
 
 #include "apps/datasets/dataset.h"
 #include "apps/datasets/image_io.h"
+#include "tests/support/error_text.h"
 #include "tests/support/temp_folder.h"
 
 #include <opencv2/core.hpp>

@@ -1,5 +1,6 @@
 #include "apps/datasets/image_io.h"
 
+#include "tests/support/error_text.h"
 #include "tests/support/temp_folder.h"
 
 #include <csignal>

@@ -1,6 +1,7 @@
 // What names of folders and labels of tables mean: the same words for both.
 #include "apps/datasets/dataset.h"
 #include "apps/datasets/image_io.h"
+#include "tests/support/error_text.h"
 #include "tests/support/temp_folder.h"
 
 #include <fmt/format.h>

@@ -1,6 +1,7 @@
 #include "apps/evaluation/map_folder.h"
 
 #include "apps/datasets/image_io.h"
+#include "tests/support/error_text.h"
 #include "tests/support/temp_folder.h"
 
 #include <cmath>
@@ -135,7 +136,7 @@ TEST(MapFolder, MissingOnesAreNamed)
         writeBytes(folder / "scores.csv", std::string(scores));
         return errorOf([&] { MapFolder(folder.path(), dataset()); });
     };
-    EXPECT_EQ(errorWith("name,score\ngood/0,1\ncut/0,2e-3\ncut/1,-3.5\nother,1\n"), "");
+    EXPECT_EQ(errorWith("name,score\ngood/0,1\ncut/0,2e-3\ncut/1,-3.5\nother,1\n"), "no error");
     EXPECT_THAT(errorWith("name,score\ngood/0,1\ncut/0,2\n"), HasSubstr("1 of 3 images have no score: cut/1"));
     EXPECT_THAT(errorWith("name,score\ngood/0,high\n"), HasSubstr("line 2: the score is 'high'"));
     EXPECT_THAT(errorWith("name,score\ngood/0,nan\n"), HasSubstr("the score is 'nan'"));
@@ -161,7 +162,7 @@ TEST(MapFolder, DamagedMapsAreRefused)
         writeMapTiff(folder / name, ramp(0));
     MapFolder maps(folder.path(), data);
     const auto errorNow = [&] { return errorOf([&] { maps.read(data.items[1]); }); };
-    EXPECT_EQ(errorNow(), "");
+    EXPECT_EQ(errorNow(), "no error");
     const std::string whole = test::readBytes(path);
     for (size_t kept = 0; kept < whole.size(); kept += 13)
     {

@@ -1,5 +1,6 @@
 #include "apps/evaluation/metrics.h"
 
+#include "tests/support/error_text.h"
 #include "tests/support/temp_folder.h"
 
 #include <chrono>

@@ -1,6 +1,7 @@
 #include "apps/datasets/point_cloud.h"
 
 #include "apps/datasets/image_io.h"
+#include "tests/support/error_text.h"
 #include "tests/support/shared_data.h"
 #include "tests/support/temp_folder.h"
 

@@ -1,5 +1,6 @@
 #include "apps/report/report.h"
 
+#include "tests/support/error_text.h"
 #include "tests/support/temp_folder.h"
 
 #include <algorithm>

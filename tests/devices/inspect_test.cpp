@@ -5,6 +5,7 @@
 #include "operators/agpnet/trainer.h"
 #include "tests/devices/each_device.h"
 #include "tests/devices/fake_graph.h"
+#include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/ATen.h>
@@ -21,20 +22,6 @@ cv::Mat picture(uint64_t seed, cv::Size size = {48, 40}, int type = CV_8UC3)
     cv::Mat image(size, type);
     cv::RNG(seed + 1).fill(image, cv::RNG::UNIFORM, 0, CV_MAT_DEPTH(type) == CV_32F ? 1 : CV_MAT_DEPTH(type) == CV_16U ? 65536 : 256);
     return image;
-}
-
-template <typename Function>
-std::string messageOf(Function function)
-{
-    try
-    {
-        function();
-    }
-    catch (const cv::Exception& error)
-    {
-        return error.err;
-    }
-    return "";
 }
 
 /// A matrix of OpenCV's in memory of LibTorch's on a device, in rows with a gap between them.
@@ -282,11 +269,11 @@ TEST_P(WholeDevice, AnInspectionIsReplayed)
 TEST_P(WholeDevice, Refusals)
 {
     const DeviceMat given(device_, picture(6)), small(device_, picture(6, {4, 4}));
-    EXPECT_THAT(messageOf([&] { host_->detect(given.mat); }), ::testing::HasSubstr("image is a cv::cuda::GpuMat, but the model is on the cpu"));
-    EXPECT_THAT(messageOf([&] { there_->detect(small.mat); }), ::testing::HasSubstr("image is 4x4 pixels, expected at least 8x8"));
-    EXPECT_THAT(messageOf([&] { there_->detect(cv::cuda::GpuMat()); }), ::testing::HasSubstr("image is empty"));
+    EXPECT_THAT(test::errorOf<cv::Exception>([&] { host_->detect(given.mat); }), ::testing::HasSubstr("image is a cv::cuda::GpuMat, but the model is on the cpu"));
+    EXPECT_THAT(test::errorOf<cv::Exception>([&] { there_->detect(small.mat); }), ::testing::HasSubstr("image is 4x4 pixels, expected at least 8x8"));
+    EXPECT_THAT(test::errorOf<cv::Exception>([&] { there_->detect(cv::cuda::GpuMat()); }), ::testing::HasSubstr("image is empty"));
     const DeviceMat bright(device_, cv::Mat(40, 48, CV_32FC3, cv::Scalar::all(200)));
-    EXPECT_THAT(messageOf([&] { there_->detect(bright.mat); }), ::testing::HasSubstr("expected 0 to 1"));
+    EXPECT_THAT(test::errorOf<cv::Exception>([&] { there_->detect(bright.mat); }), ::testing::HasSubstr("expected 0 to 1"));
 }
 
 TEST_P(WholeDevice, ATrainingFromPicturesToAModel)

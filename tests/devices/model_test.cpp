@@ -1,11 +1,11 @@
 // Networks, stages and training on a device give what they give on the CPU, and nothing waits or passes through the host that need not. On the fake device
 // always, on a GPU where there is one.
-#include "common/error.h"
 #include "models/agpnet/anomaly_map.h"
 #include "models/device/device.h"
 #include "models/device/device_graph.h"
 #include "models/agpnet/training.h"
 #include "tests/devices/each_device.h"
+#include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/ATen.h>
@@ -198,17 +198,9 @@ TEST(DeviceNamed, RefusesWhatIsNone)
 
 TEST(DeviceNamed, SaysWhyThereIsNoCuda)
 {
-    std::string error;
-    try
-    {
-        deviceNamed("cuda:63"); // of a machine with CUDA, more than it has
-    }
-    catch (const Error& caught)
-    {
-        error = caught.what();
-    }
-    EXPECT_THAT(error, ::testing::AllOf(::testing::HasSubstr("device is 'cuda:63', but"),
-                                        ::testing::AnyOf(::testing::HasSubstr("this LibTorch has no CUDA: "), ::testing::HasSubstr("CUDA devices"))));
+    EXPECT_THAT(test::errorOf([] { deviceNamed("cuda:63"); }), // more than a machine with CUDA has
+                ::testing::AllOf(::testing::HasSubstr("device is 'cuda:63', but"),
+                                 ::testing::AnyOf(::testing::HasSubstr("this LibTorch has no CUDA: "), ::testing::HasSubstr("CUDA devices"))));
 }
 
 } // namespace

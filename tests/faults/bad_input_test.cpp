@@ -7,6 +7,7 @@
 #include "models/agpnet/file.h"
 #include "models/weights/pth.h"
 #include "models/weights/safetensors.h"
+#include "tests/support/error_text.h"
 #include "tests/support/temp_folder.h"
 
 #include <cstring>

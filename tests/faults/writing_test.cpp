@@ -3,13 +3,13 @@
 #include "models/model_file/checksum.h"
 #include "models/agpnet/file.h"
 #include "tests/faults/fault_layer.h"
+#include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <cerrno>
 #include <csignal>
-#include <functional>
 #include <gmock/gmock.h>
 #include <random>
 #include <sys/wait.h>
@@ -84,18 +84,10 @@ protected:
             writeTrainingState(target, *training, {{"old", old}});
     }
 
-    /// The error of writing what is new; "" if there was none.
+    /// The error of writing what is new; "no error" if there was none.
     std::string attempt() const
     {
-        try
-        {
-            write(false);
-        }
-        catch (const Error& error)
-        {
-            return error.what();
-        }
-        return "";
+        return test::errorOf([&] { write(false); });
     }
 
     void expectNoParts() const
@@ -167,7 +159,7 @@ TEST_P(Writing, OnADiskThatFillsUpAtAnyWriteKeepsTheOldFile)
         const long calls = clearFault();
         if (calls < n) // all writes were made
         {
-            EXPECT_EQ(error, "");
+            EXPECT_EQ(error, "no error");
             break;
         }
         EXPECT_THAT(error, HasSubstr("No space left on device"));

@@ -1,31 +1,19 @@
 // The call layer itself: what it refuses, what it picks, how it shares work.
 #include "device.h"
+#include "tests/support/error_text.h"
 
 #include "halide_generators/runtime/stage_table.h"
 
 #include <atomic>
-#include <functional>
 #include <set>
 #include <thread>
 
 using namespace agpnet::stages;
 using reference::Array;
+using agpnet::test::errorOf;
 
 namespace
 {
-
-std::string errorOf(const std::function<void()>& call)
-{
-    try
-    {
-        call();
-    }
-    catch (const agpnet::Error& error)
-    {
-        return error.what();
-    }
-    return "no error";
-}
 
 View over(Array& array)
 {

@@ -13,6 +13,7 @@
 #include <tuple>
 
 using namespace agpnet::stages;
+using agpnet::test::errorOf;
 using reference::Array;
 
 namespace
@@ -147,15 +148,7 @@ TEST_F(CudaCalls, MemoryBetweenKernelsIsTheProgramsOwn)
     const auto cells = place->make(1, 1, 18, 18), map = place->make(1, 1, 252, 252), maximum = place->make(1, 1, 1, 1), top1 = place->make(1, 1, 1, 1);
     place->device.variant.clear();
     OwnMemory::empty = true;
-    std::string said;
-    try
-    {
-        heatmap(place->device, cells->view, 4, map->view, maximum->view, top1->view);
-    }
-    catch (const agpnet::Error& error)
-    {
-        said = error.what();
-    }
+    const std::string said = errorOf([&] { heatmap(place->device, cells->view, 4, map->view, maximum->view, top1->view); });
     OwnMemory::empty = false;
     EXPECT_THAT(said, ::testing::HasSubstr("no memory left on the CUDA device"));
     EXPECT_TRUE(OwnMemory::taken.empty());

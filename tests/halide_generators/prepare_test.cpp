@@ -1,4 +1,5 @@
 #include "device.h"
+#include "tests/support/error_text.h"
 
 #ifdef AGPNET_TEST_OPENCV
 #include <opencv2/imgproc.hpp>
@@ -149,29 +150,22 @@ TEST(PrepareCall, NamesWhatIsWrong)
     good.rows = good.columns = 20;
     good.channels = 3;
     good.step = 60;
-    const auto sentence = [&](const std::function<void(Picture&, View&)>& change) -> std::string {
+    const auto message = [&](const std::function<void(Picture&, View&)>& change)
+    {
         Picture picture = good;
         View to = out;
         change(picture, to);
-        try
-        {
-            prepare({}, picture, to);
-        }
-        catch (const agpnet::Error& error)
-        {
-            return error.what();
-        }
-        return "no error";
+        return agpnet::test::errorOf([&] { prepare({}, picture, to); });
     };
     const auto has = [](const std::string& text, const char* part) { return text.find(part) != std::string::npos; };
-    EXPECT_EQ(sentence([](Picture&, View&) {}), "no error");
-    EXPECT_TRUE(has(sentence([](Picture& p, View&) { p.data = nullptr; }), "no memory"));
-    EXPECT_TRUE(has(sentence([](Picture& p, View&) { p.channels = 2; }), "2 channels; expected 1, 3, 4 or 6"));
-    EXPECT_TRUE(has(sentence([](Picture& p, View&) { p.rows = 0; }), "20x0 pixels"));
-    EXPECT_TRUE(has(sentence([](Picture& p, View&) { p.step = 59; }), "59 bytes apart"));
-    EXPECT_TRUE(has(sentence([](Picture& p, View&) { p.depth = Depth::UInt16; p.step = 121; }), "121 bytes apart"));
-    EXPECT_TRUE(has(sentence([](Picture& p, View&) { p.channels = 6; p.columns = 10; }), "expected [1,6,8,8]"));
-    EXPECT_TRUE(has(sentence([](Picture& p, View&) { p.rows = 1 << 30; }), "at most"));
+    EXPECT_EQ(message([](Picture&, View&) {}), "no error");
+    EXPECT_TRUE(has(message([](Picture& p, View&) { p.data = nullptr; }), "no memory"));
+    EXPECT_TRUE(has(message([](Picture& p, View&) { p.channels = 2; }), "2 channels; expected 1, 3, 4 or 6"));
+    EXPECT_TRUE(has(message([](Picture& p, View&) { p.rows = 0; }), "20x0 pixels"));
+    EXPECT_TRUE(has(message([](Picture& p, View&) { p.step = 59; }), "59 bytes apart"));
+    EXPECT_TRUE(has(message([](Picture& p, View&) { p.depth = Depth::UInt16; p.step = 121; }), "121 bytes apart"));
+    EXPECT_TRUE(has(message([](Picture& p, View&) { p.channels = 6; p.columns = 10; }), "expected [1,6,8,8]"));
+    EXPECT_TRUE(has(message([](Picture& p, View&) { p.rows = 1 << 30; }), "at most"));
 }
 
 } // namespace

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "common/error.h"
+#include "tests/support/error_text.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -42,23 +42,5 @@ protected:
 
     std::filesystem::path folder;
 };
-
-template <typename Call>
-std::string errorOf(Call&& call)
-{
-    try
-    {
-        call();
-    }
-    catch (const Error& error)
-    {
-        return error.what();
-    }
-    catch (const std::exception& error)
-    {
-        return std::string("not an agpnet::Error: ") + error.what();
-    }
-    return "no error";
-}
 
 } // namespace agpnet::test

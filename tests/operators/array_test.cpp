@@ -1,5 +1,6 @@
 // The stages and the detector as OpenCV functions: array kinds, layouts, picture types, bad input.
 #include "agpnet/agpnet.hpp"
+#include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <gmock/gmock.h>
@@ -13,6 +14,7 @@ namespace
 {
 
 using ::testing::HasSubstr;
+using test::errorOf;
 using test::TempFolder;
 
 cv::Mat randomArray(std::vector<int> size, uint64_t seed)
@@ -27,19 +29,6 @@ double largestDifference(const cv::Mat& a, const cv::Mat& b)
 {
     EXPECT_EQ(std::vector<int>(a.size.p, a.size.p + a.dims), std::vector<int>(b.size.p, b.size.p + b.dims));
     return cv::norm(a.reshape(1, 1), b.reshape(1, 1), cv::NORM_INF);
-}
-
-std::string messageOf(const std::function<void()>& function)
-{
-    try
-    {
-        function();
-    }
-    catch (const cv::Exception& error)
-    {
-        return error.err;
-    }
-    return "no error";
 }
 
 TEST(Arrays, SubMatricesGiveTheSame)
@@ -95,16 +84,16 @@ TEST(Arrays, BadOnesAreRefusedByName)
 {
     const cv::Mat f = randomArray({1, 2, 3, 4}, 1);
     cv::Mat out, score;
-    EXPECT_THAT(messageOf([&] { residual(f, randomArray({1, 3, 3, 4}, 1), out); }), HasSubstr("3"));
-    EXPECT_THAT(messageOf([&] { residual(cv::Mat(), f, out); }), HasSubstr("features"));
-    EXPECT_THAT(messageOf([&] { residual(cv::Mat(4, 4, CV_8U), f, out); }), HasSubstr("CV_8U"));
-    EXPECT_THAT(messageOf([&] { residual(randomArray({2, 3, 4}, 1), f, out); }), HasSubstr("3 dimensions"));
-    EXPECT_THAT(messageOf([&] { heatmap(f, out, score, {8, 8}); }), HasSubstr("expected [1,1,3,4]"));
-    EXPECT_THAT(messageOf([&] { heatmap(randomArray({1, 1, 3, 4}, 1), out, score, {0, 8}); }), HasSubstr("0x8"));
-    EXPECT_THAT(messageOf([&] { heatmap(randomArray({1, 1, 3, 4}, 1), out, score, {8, 8}, -1); }), HasSubstr("sigma"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { residual(f, randomArray({1, 3, 3, 4}, 1), out); }), HasSubstr("3"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { residual(cv::Mat(), f, out); }), HasSubstr("features"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { residual(cv::Mat(4, 4, CV_8U), f, out); }), HasSubstr("CV_8U"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { residual(randomArray({2, 3, 4}, 1), f, out); }), HasSubstr("3 dimensions"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { heatmap(f, out, score, {8, 8}); }), HasSubstr("expected [1,1,3,4]"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { heatmap(randomArray({1, 1, 3, 4}, 1), out, score, {0, 8}); }), HasSubstr("0x8"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { heatmap(randomArray({1, 1, 3, 4}, 1), out, score, {8, 8}, -1); }), HasSubstr("sigma"));
     PerturbParams params;
     params.ratio = 2;
-    EXPECT_THAT(messageOf([&] { perturb(f, randomArray({1, 1, 3, 4}, 1), out, params); }), HasSubstr("ratio"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { perturb(f, randomArray({1, 1, 3, 4}, 1), out, params); }), HasSubstr("ratio"));
     EXPECT_TRUE(out.empty()) << "nothing half written";
 }
 
@@ -189,8 +178,8 @@ TEST_F(WithModel, ThreadsDoNotChangeWhatIsFound)
     EXPECT_EQ(detector->getOptions().getThreads(), 3);
     EXPECT_NEAR(detector->detect(picture(1), several).score, alone, 1e-5 * alone);
     EXPECT_LT(cv::norm(one, several, cv::NORM_INF), 1e-4);
-    EXPECT_THAT(messageOf([&] { detector->setOptions(detector->getOptions().setThreads(-1)); }), HasSubstr("threads is -1, expected 0"));
-    EXPECT_THAT(messageOf([&] { detector->setOptions(detector->getOptions().setThreads(257)); }), HasSubstr("threads is 257"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setThreads(-1)); }), HasSubstr("threads is -1, expected 0"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setThreads(257)); }), HasSubstr("threads is 257"));
     EXPECT_EQ(detector->getOptions().getThreads(), 3);
 }
 
@@ -209,14 +198,14 @@ TEST_F(WithModel, SensitivityAndRegions)
     EXPECT_FALSE(result.anomalous);
     EXPECT_EQ(cv::countNonZero(mask), 0);
     EXPECT_TRUE(result.regions.empty());
-    EXPECT_THAT(messageOf([&] { detector->setOptions(detector->getOptions().setSensitivity(0)); }), HasSubstr("sensitivity is 0"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setSensitivity(0)); }), HasSubstr("sensitivity is 0"));
 }
 
 TEST_F(WithModel, BadPicturesAreRefused)
 {
     const auto detector = AnomalyDetector::create(model);
     cv::Mat map;
-    const auto refuse = [&](const cv::Mat& image) { return messageOf([&] { detector->detect(image, map); }); };
+    const auto refuse = [&](const cv::Mat& image) { return errorOf<cv::Exception>([&] { detector->detect(image, map); }); };
     EXPECT_THAT(refuse(cv::Mat()), HasSubstr("empty"));
     EXPECT_THAT(refuse(picture(1, {1, 1})), HasSubstr("1x1 pixels"));
     EXPECT_THAT(refuse(picture(1, {40, 40}, CV_8UC2)), HasSubstr("2 channels"));
@@ -226,13 +215,13 @@ TEST_F(WithModel, BadPicturesAreRefused)
     EXPECT_THAT(refuse(nan), HasSubstr("not finite"));
     EXPECT_THAT(refuse(cv::Mat(40, 40, CV_32FC3, cv::Scalar::all(200))), HasSubstr("expected 0 to 1"));
     EXPECT_TRUE(map.empty());
-    EXPECT_THAT(messageOf([] { AnomalyDetector::create("/nonexistent.agp"); }), HasSubstr("/nonexistent.agp"));
-    EXPECT_THAT(messageOf([&] { AnomalyDetector::create(model, "fp32", "gpu"); }), HasSubstr("device is 'gpu', expected cpu, cuda or cuda:N"));
-    EXPECT_THAT(messageOf([&] { AnomalyTrainer::create(*folder / "tiny1.safetensors", test::tinyConfig(2), "cuda:"); }), HasSubstr("device is 'cuda:'"));
-    EXPECT_THAT(messageOf([&] { AnomalyDetector::create(*folder / "tiny1.safetensors"); }), HasSubstr("not an AGPNet file"));
+    EXPECT_THAT(errorOf<cv::Exception>([] { AnomalyDetector::create("/nonexistent.agp"); }), HasSubstr("/nonexistent.agp"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { AnomalyDetector::create(model, "fp32", "gpu"); }), HasSubstr("device is 'gpu', expected cpu, cuda or cuda:N"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { AnomalyTrainer::create(*folder / "tiny1.safetensors", test::tinyConfig(2), "cuda:"); }), HasSubstr("device is 'cuda:'"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { AnomalyDetector::create(*folder / "tiny1.safetensors"); }), HasSubstr("not an AGPNet file"));
     writeSafetensors(*folder / "cnn.safetensors", {{}, {{"conv1.weight", at::zeros({4, 3, 7, 7})}, {"bn1.weight", at::zeros({4})}}});
-    EXPECT_THAT(messageOf([&] { AnomalyTrainer::create(*folder / "cnn.safetensors"); }), HasSubstr("cnn.safetensors"));
-    EXPECT_THAT(messageOf([&] { AnomalyTrainer::create("/nonexistent.pth"); }), HasSubstr("/nonexistent.pth"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { AnomalyTrainer::create(*folder / "cnn.safetensors"); }), HasSubstr("cnn.safetensors"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { AnomalyTrainer::create("/nonexistent.pth"); }), HasSubstr("/nonexistent.pth"));
 }
 
 TEST_F(WithModel, TrainerStepsOnPicturesAndBlobs)
@@ -251,8 +240,8 @@ TEST_F(WithModel, TrainerStepsOnPicturesAndBlobs)
             channel.convertTo(plane, CV_32F, 1 / 255.);
         }
     EXPECT_NEAR(a->step(pictures), b->stepBlob(blob), 1e-5);
-    EXPECT_THAT(messageOf([&] { b->stepBlob(cv::Mat(3, 3, CV_32F)); }), HasSubstr("blob"));
-    EXPECT_THAT(messageOf([&] { b->step(std::vector<cv::Mat>{}); }), HasSubstr("no images"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { b->stepBlob(cv::Mat(3, 3, CV_32F)); }), HasSubstr("blob"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { b->step(std::vector<cv::Mat>{}); }), HasSubstr("no images"));
     b->save(*folder / "stepped.agp");
     EXPECT_THAT(b->getDetector()->getHeader(), HasSubstr("\"backbone\""));
     EXPECT_EQ(AnomalyDetector::create(*folder / "stepped.agp")->getInputSize(), cv::Size(24, 32));

@@ -4,6 +4,7 @@
 #include "models/agpnet/file.h"
 #include "operators/agpnet/calibration.h"
 #include "operators/agpnet/inspection/drift_window.h"
+#include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <algorithm>
@@ -21,6 +22,7 @@ namespace
 {
 
 using nlohmann::json;
+using test::errorOf;
 using test::TempFolder;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -65,19 +67,6 @@ CalibrationSet labelledSet(size_t count, uint64_t seed, bool masks)
         return CalibrationImage{part(seed + i, 1, defect), defect, defect && masks ? defectMask() : cv::Mat()};
     };
     return set;
-}
-
-std::string sentenceOf(const std::function<void()>& function)
-{
-    try
-    {
-        function();
-    }
-    catch (const cv::Exception& error)
-    {
-        return error.err;
-    }
-    return "no error";
 }
 
 json scoresOf(const std::string& model)
@@ -195,7 +184,7 @@ TEST_F(Calibration, OfSeveralProductsWantsEach)
     trainer->fit({{"dark", 24, [](size_t i) { return part(i, 0.3); }}, {"light", 24, [](size_t i) { return part(i); }}});
     const std::string two = *folder / "two.agp";
     trainer->save(two);
-    EXPECT_THAT(sentenceOf([&] { calibrate(two, {goodSet(9, 0, "light")}, {}, out()); }),
+    EXPECT_THAT(errorOf<cv::Exception>([&] { calibrate(two, {goodSet(9, 0, "light")}, {}, out()); }),
                 HasSubstr("1 sets of pictures of 'light', expected one for each of dark, light"));
     CalibrationSet dark = goodSet(12, 500, "dark");
     dark.image = [](size_t i) { return CalibrationImage{part(500 + i, 0.3)}; };
@@ -210,8 +199,8 @@ TEST_F(Calibration, OfSeveralProductsWantsEach)
     EXPECT_EQ(detector->detect(part(900, 0.3)).product, "dark");
     EXPECT_EQ(detector->detect(part(900)).product, "light");
     EXPECT_LT(detector->detect(part(900)).drift, 2) << "from its own product's range";
-    EXPECT_THAT(sentenceOf([&] { untrainedPictures(detector->getHeader(), "grey", 24); }), HasSubstr("of the product 'grey'"));
-    EXPECT_THAT(sentenceOf([&] { untrainedPictures(detector->getHeader(), "dark", 25); }),
+    EXPECT_THAT(errorOf<cv::Exception>([&] { untrainedPictures(detector->getHeader(), "grey", 24); }), HasSubstr("of the product 'grey'"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { untrainedPictures(detector->getHeader(), "dark", 25); }),
                 HasSubstr("trained on 24 pictures of 'dark', not on 25"));
     EXPECT_EQ(untrainedPictures(detector->getHeader(), "dark", 24).size(), 2u);
 }
@@ -235,7 +224,7 @@ TEST_F(Calibration, GivenUpWritesNothing)
 TEST_F(Calibration, RefusesWhatMakesNoSense)
 {
     const auto refused = [&](const std::vector<CalibrationSet>& sets, const CalibrationOptions& options = {})
-    { return sentenceOf([&] { calibrate(model(), sets, options, *folder / "none.agp"); }); };
+    { return errorOf<cv::Exception>([&] { calibrate(model(), sets, options, *folder / "none.agp"); }); };
     EXPECT_THAT(refused({}), HasSubstr("0 sets of pictures, expected one without a product's name"));
     EXPECT_THAT(refused({goodSet(3, 0, "a")}), HasSubstr("1 sets of pictures of 'a'"));
     EXPECT_THAT(refused({goodSet(0, 0)}), HasSubstr("no pictures to take thresholds from"));
@@ -257,7 +246,7 @@ TEST_F(Calibration, RefusesWhatMakesNoSense)
     bad.image = [](size_t) { return CalibrationImage{}; };
     EXPECT_THAT(refused({bad}, options), HasSubstr("image"));
     EXPECT_FALSE(std::filesystem::exists(*folder / "none.agp"));
-    EXPECT_THAT(sentenceOf([&] { calibrate(*folder / "no.agp", {goodSet(3, 0)}, {}, out()); }), HasSubstr("no.agp"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { calibrate(*folder / "no.agp", {goodSet(3, 0)}, {}, out()); }), HasSubstr("no.agp"));
 }
 
 TEST_F(Calibration, ThresholdsCanBeSetAtRunTime)
@@ -289,9 +278,9 @@ TEST_F(Calibration, ThresholdsCanBeSetAtRunTime)
     detector->setOptions(detector->getOptions().setThreshold(0));
     detector->setOptions(detector->getOptions().setPixelThreshold(0));
     EXPECT_EQ(detector->detect(part(5000)).threshold, before.threshold) << "the model's own";
-    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setThreshold(-1)); }), HasSubstr("threshold is -1, expected 0"));
-    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setPixelThreshold(NAN)); }), HasSubstr("pixel threshold is nan"));
-    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setMinimumArea(-1)); }), HasSubstr("minimum area is -1"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setThreshold(-1)); }), HasSubstr("threshold is -1, expected 0"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setPixelThreshold(NAN)); }), HasSubstr("pixel threshold is nan"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setMinimumArea(-1)); }), HasSubstr("minimum area is -1"));
 }
 
 TEST_F(Calibration, RegionsAreTheConnectedPartsOfTheMask)
@@ -365,7 +354,7 @@ TEST_F(Calibration, DriftIsFoundInAnotherLightAndNotInPartsOrDefects)
     EXPECT_EQ(detector->getDrift().window, 16);
     detector->detectBatch(std::vector<cv::Mat>(4, part(1, 0.6)));
     EXPECT_TRUE(detector->getDrift().drifting);
-    EXPECT_THAT(sentenceOf([&] { detector->setDriftWindow(3); }),
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setDriftWindow(3); }),
                 HasSubstr("window of the drift check is 3 pictures, expected 4 to 65536"));
 }
 
@@ -406,7 +395,7 @@ TEST_F(Calibration, LiesAboutTheRangeAreRefused)
         header.erase(checksumKey); // a lie, not damage
         file.metadata["agpnet"] = header.dump();
         writeSafetensors(*folder / "bad.agp", file);
-        EXPECT_THAT(sentenceOf([&] { AnomalyDetector::create(*folder / "bad.agp"); }), AllOf(HasSubstr("bad.agp"), HasSubstr(part)));
+        EXPECT_THAT(errorOf<cv::Exception>([&] { AnomalyDetector::create(*folder / "bad.agp"); }), AllOf(HasSubstr("bad.agp"), HasSubstr(part)));
     };
     refused("'range.mean' is missing", [](json&, TensorFile& file) { file.tensors.erase("range.mean"); });
     refused("expected [products,", [](json&, TensorFile& file) { file.tensors["range.mean"] = at::zeros({1, 4}); });

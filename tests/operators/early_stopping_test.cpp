@@ -3,6 +3,7 @@
 
 #include "agpnet/agpnet.hpp"
 #include "operators/agpnet/training/synthetic.h"
+#include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <nlohmann/json.hpp>

@@ -6,6 +6,7 @@
 #include "models/agpnet/file.h"
 #include "operators/agpnet/training/fewer_bits.h"
 #include "operators/agpnet/inspection/inference.h"
+#include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/Context.h>
@@ -287,7 +288,7 @@ TEST_F(Model, ADamagedFileIsRefusedByItsSum)
     ::setenv("AGPNET_SKIP_CHECKSUM", "1", 1);
     EXPECT_EQ(readModel(folder_ / "threshold.agp").scores.threshold.value, 3.5);
     ::setenv("AGPNET_SKIP_CHECKSUM", "0", 1);
-    EXPECT_NE(errorOf([&] { readModel(folder_ / "threshold.agp"); }), "");
+    EXPECT_NE(errorOf([&] { readModel(folder_ / "threshold.agp"); }), "no error");
     ::unsetenv("AGPNET_SKIP_CHECKSUM");
 }
 
@@ -327,7 +328,7 @@ TEST_F(Model, IsLoadedOnlyIfSignedWhereThatIsRequired)
     ::setenv("AGPNET_REQUIRE_SIGNATURE", minisign(key.get(), "").c_str(), 1);
     EXPECT_THAT(errorOf([&] { readModel(path); }), HasSubstr("m.agp: has no signature"));
     test::writeBytes(path + ".minisig", minisign(key.get(), test::readBytes(path)));
-    EXPECT_EQ(errorOf([&] { readModel(path); }), "");
+    EXPECT_EQ(errorOf([&] { readModel(path); }), "no error");
     ModelFile other = trained();
     other.scores.threshold.value *= 2; // a whole file with a sum of its own, that somebody else made
     writeModel(path, other, EmbedBackbone::Yes);
@@ -335,7 +336,7 @@ TEST_F(Model, IsLoadedOnlyIfSignedWhereThatIsRequired)
     ::setenv("AGPNET_REQUIRE_SIGNATURE", "no key", 1);
     EXPECT_THAT(errorOf([&] { readModel(path); }), HasSubstr("no key"));
     ::unsetenv("AGPNET_REQUIRE_SIGNATURE");
-    EXPECT_EQ(errorOf([&] { readModel(path); }), "");
+    EXPECT_EQ(errorOf([&] { readModel(path); }), "no error");
 }
 
 TEST_F(Model, NamesOfBackbonesDoNotLeadOutOfTheFolder)
@@ -390,7 +391,7 @@ TEST_F(Model, CutAtAnyPlaceIsRefused)
     for (size_t size = 0; size < bytes.size(); size += size < 3000 ? 1 : 997)
     {
         std::ofstream(folder_ / "cut.agp", std::ios::binary | std::ios::trunc).write(bytes.data(), static_cast<std::streamsize>(size));
-        ASSERT_NE(errorOf([&] { readModel(folder_ / "cut.agp"); }), "") << size;
+        ASSERT_NE(errorOf([&] { readModel(folder_ / "cut.agp"); }), "no error") << size;
     }
 }
 
@@ -399,7 +400,7 @@ TEST_F(Model, UnwritablePlacesLeaveNothingBehind)
     const ModelFile file = trained();
     EXPECT_THAT(errorOf([&] { writeModel((folder_.path() / "no/such/m.agp").string(), file, EmbedBackbone::No); }), HasSubstr("cannot be written"));
     std::filesystem::create_directory(folder_ / "taken.agp");
-    EXPECT_NE(errorOf([&] { writeModel(folder_ / "taken.agp", file, EmbedBackbone::No); }), "");
+    EXPECT_NE(errorOf([&] { writeModel(folder_ / "taken.agp", file, EmbedBackbone::No); }), "no error");
     size_t files = 0;
     for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder_.path()))
         files++;

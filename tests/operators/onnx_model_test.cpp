@@ -4,6 +4,7 @@
 #include "agpnet/anomaly_trainer.hpp"
 #include "models/backbones/vit.h"
 #include "operators/agpnet/inspection/inference.h"
+#include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/ATen.h>
@@ -14,6 +15,7 @@ namespace agpnet
 namespace
 {
 
+using test::errorOf;
 using ::testing::HasSubstr;
 
 cv::Mat picture(size_t i, cv::Size size, int channels, double most = 256)
@@ -219,29 +221,17 @@ TEST(OnnxModel, SaysWhatItCannot)
 {
     const test::TempFolder folder;
     const std::string backbone = test::writeTinyBackbone(folder);
-    const auto messageOf = [](auto what)
-    {
-        try
-        {
-            what();
-        }
-        catch (const cv::Exception& error)
-        {
-            return error.err;
-        }
-        return std::string();
-    };
     const std::string onnx = folder / "x.onnx";
     const std::string tiled = train(folder, backbone, test::tinyConfig(2, R"("tile":40)"));
-    EXPECT_THAT(messageOf([&] { writeOnnxModel(onnx, tiled); }), HasSubstr("model.agp: the model looks at tiles"));
-    EXPECT_THAT(messageOf([&] { writeOnnxModel(onnx, folder / "none.agp"); }), HasSubstr("none.agp"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(onnx, tiled); }), HasSubstr("model.agp: the model looks at tiles"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(onnx, folder / "none.agp"); }), HasSubstr("none.agp"));
     const std::string model = train(folder, backbone, test::tinyConfig(2));
-    EXPECT_THAT(messageOf([&] { writeOnnxModel(onnx, model, "bf16"); }), HasSubstr("precision is 'bf16', expected fp32 or int8"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(onnx, model, "bf16"); }), HasSubstr("precision is 'bf16', expected fp32 or int8"));
     ModelFile before = readModel(model);
     before.fewerBits = {};
     writeModel(folder / "before.agp", before, EmbedBackbone::Yes);
-    EXPECT_THAT(messageOf([&] { writeOnnxModel(onnx, folder / "before.agp", "int8"); }), HasSubstr("before.agp: the model does not know the ranges"));
-    EXPECT_THAT(messageOf([&] { writeOnnxModel(folder.path() / "no" / "x.onnx", model); }),
+    EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(onnx, folder / "before.agp", "int8"); }), HasSubstr("before.agp: the model does not know the ranges"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(folder.path() / "no" / "x.onnx", model); }),
                 HasSubstr("x.onnx: cannot be written"));
     EXPECT_FALSE(std::filesystem::exists(onnx));
 }

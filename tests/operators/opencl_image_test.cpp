@@ -1,5 +1,6 @@
 // UMat in, UMat out: what passes over the host is counted by the arrays' own allocators.
 #include "agpnet/agpnet.hpp"
+#include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <atomic>
@@ -240,22 +241,12 @@ TEST_F(OnDevice, WhatCannotStayThereGoesOverTheHost)
 
 TEST_F(OnDevice, RefusesWhatTheHostRefuses)
 {
-    const auto sentence = [&](const cv::UMat& image) -> std::string {
-        try
-        {
-            cv::UMat map;
-            detector_->detect(image, map);
-        }
-        catch (const cv::Exception& error)
-        {
-            return error.err;
-        }
-        return "no error";
-    };
-    EXPECT_THAT(sentence(cv::UMat()), ::testing::HasSubstr("image is empty"));
-    EXPECT_THAT(sentence(cv::UMat(40, 40, CV_8SC3)), ::testing::HasSubstr("CV_8SC3"));
-    EXPECT_THAT(sentence(cv::UMat(4, 40, CV_8UC3)), ::testing::HasSubstr("at least 8x8"));
-    EXPECT_THAT(sentence(cv::UMat(40, 40, CV_8UC2)), ::testing::HasSubstr("2 channels"));
+    cv::UMat map;
+    const auto message = [&](const cv::UMat& image) { return test::errorOf<cv::Exception>([&] { detector_->detect(image, map); }); };
+    EXPECT_THAT(message(cv::UMat()), ::testing::HasSubstr("image is empty"));
+    EXPECT_THAT(message(cv::UMat(40, 40, CV_8SC3)), ::testing::HasSubstr("CV_8SC3"));
+    EXPECT_THAT(message(cv::UMat(4, 40, CV_8UC3)), ::testing::HasSubstr("at least 8x8"));
+    EXPECT_THAT(message(cv::UMat(40, 40, CV_8UC2)), ::testing::HasSubstr("2 channels"));
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 // Schemas, attributes and shapes, for every operator.
 #include "operators/registry.h"
 
+#include "tests/support/error_text.h"
 #include "tests/support/temp_folder.h"
 
 #include <gmock/gmock.h>

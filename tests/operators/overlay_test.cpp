@@ -1,4 +1,5 @@
 #include "agpnet/overlay.hpp"
+#include "tests/support/error_text.h"
 
 #include <cmath>
 #include <gmock/gmock.h>
@@ -12,18 +13,10 @@ namespace
 
 using ::testing::HasSubstr;
 
-std::string messageOf(const cv::Mat& image, const cv::Mat& map, double threshold)
+std::string overlayError(const cv::Mat& image, const cv::Mat& map, double threshold)
 {
-    try
-    {
-        cv::Mat result;
-        overlay(image, map, result, threshold);
-    }
-    catch (const cv::Exception& error)
-    {
-        return error.err;
-    }
-    return "";
+    cv::Mat result;
+    return test::errorOf<cv::Exception>([&] { overlay(image, map, result, threshold); });
 }
 
 cv::Mat mapWithSquare(cv::Size size)
@@ -100,15 +93,15 @@ TEST(Overlay, PeaksOfOnePixelSurviveShrinking)
 TEST(Overlay, RefusesWhatMakesNoSense)
 {
     const cv::Mat image(8, 8, CV_8UC3, cv::Scalar::all(0)), map(8, 8, CV_32F, cv::Scalar(0));
-    EXPECT_EQ(messageOf(image, map, 1), "");
-    EXPECT_THAT(messageOf(image, cv::Mat(8, 8, CV_32F, cv::Scalar(NAN)), 1), HasSubstr("map holds values that are not finite"));
-    EXPECT_THAT(messageOf(image, image, 1), HasSubstr("map is of type CV_8UC3"));
-    EXPECT_THAT(messageOf(image, cv::Mat(), 1), HasSubstr("map is of type"));
-    EXPECT_THAT(messageOf(cv::Mat(), map, 1), HasSubstr("image is empty"));
-    EXPECT_THAT(messageOf(cv::Mat(8, 8, CV_8UC2, cv::Scalar::all(0)), map, 1), HasSubstr("image has 2 channels"));
-    EXPECT_THAT(messageOf(cv::Mat(8, 8, CV_32S, cv::Scalar::all(0)), map, 1), HasSubstr("image is of type CV_32SC1"));
+    EXPECT_EQ(overlayError(image, map, 1), "no error");
+    EXPECT_THAT(overlayError(image, cv::Mat(8, 8, CV_32F, cv::Scalar(NAN)), 1), HasSubstr("map holds values that are not finite"));
+    EXPECT_THAT(overlayError(image, image, 1), HasSubstr("map is of type CV_8UC3"));
+    EXPECT_THAT(overlayError(image, cv::Mat(), 1), HasSubstr("map is of type"));
+    EXPECT_THAT(overlayError(cv::Mat(), map, 1), HasSubstr("image is empty"));
+    EXPECT_THAT(overlayError(cv::Mat(8, 8, CV_8UC2, cv::Scalar::all(0)), map, 1), HasSubstr("image has 2 channels"));
+    EXPECT_THAT(overlayError(cv::Mat(8, 8, CV_32S, cv::Scalar::all(0)), map, 1), HasSubstr("image is of type CV_32SC1"));
     for (const double threshold : {0.0, -1.0, static_cast<double>(NAN)})
-        EXPECT_THAT(messageOf(image, map, threshold), HasSubstr("the pixel threshold is"));
+        EXPECT_THAT(overlayError(image, map, threshold), HasSubstr("the pixel threshold is"));
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 // A picture and the blob a user would make of it are one to the model.
 #include "operators/image/preprocess.h"
 
+#include "tests/support/error_text.h"
 #include "tests/support/temp_folder.h"
 
 #include <ATen/ATen.h>

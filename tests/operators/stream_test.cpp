@@ -1,4 +1,5 @@
 #include "agpnet/agpnet.hpp"
+#include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <atomic>
@@ -12,6 +13,7 @@ namespace agpnet
 namespace
 {
 
+using test::errorOf;
 using ::testing::HasSubstr;
 
 cv::Mat frameOf(uint64_t number, cv::Size size = {48, 40})
@@ -269,35 +271,18 @@ TEST_F(StreamTest, GivesUpWaitingWhenTold)
     EXPECT_FALSE(stream->pop(found, 0.02));
     stream->close();
     EXPECT_FALSE(stream->pop(found));
-    try
-    {
-        stream->push(frameOf(0));
-        FAIL();
-    }
-    catch (const cv::Exception& error)
-    {
-        EXPECT_THAT(error.err, HasSubstr("closed"));
-    }
+    EXPECT_THAT(errorOf<cv::Exception>([&] { stream->push(frameOf(0)); }), HasSubstr("closed"));
 }
 
 TEST_F(StreamTest, RefusesSenselessOptions)
 {
-    const auto sentence = [](const cv::Ptr<AnomalyDetector>& with, const AnomalyStreamOptions& given) -> std::string {
-        try
-        {
-            AnomalyStream::create(with, given);
-        }
-        catch (const cv::Exception& error)
-        {
-            return error.err;
-        }
-        return "no error";
-    };
-    EXPECT_THAT(sentence({}, {}), HasSubstr("no detector"));
-    EXPECT_THAT(sentence(detector, options(0, 1)), HasSubstr("capacity is 0, expected 1 to 65536"));
-    EXPECT_THAT(sentence(detector, options(1, 0)), HasSubstr("batch is 0, expected 1 to 1024"));
-    EXPECT_THAT(sentence(detector, options(1, 1, 0)), HasSubstr("latency is 0"));
-    EXPECT_THAT(sentence(detector, options(1, 1, NAN)), HasSubstr("latency is nan"));
+    const auto message = [](const cv::Ptr<AnomalyDetector>& with, const AnomalyStreamOptions& given)
+    { return errorOf<cv::Exception>([&] { AnomalyStream::create(with, given); }); };
+    EXPECT_THAT(message({}, {}), HasSubstr("no detector"));
+    EXPECT_THAT(message(detector, options(0, 1)), HasSubstr("capacity is 0, expected 1 to 65536"));
+    EXPECT_THAT(message(detector, options(1, 0)), HasSubstr("batch is 0, expected 1 to 1024"));
+    EXPECT_THAT(message(detector, options(1, 1, 0)), HasSubstr("latency is 0"));
+    EXPECT_THAT(message(detector, options(1, 1, NAN)), HasSubstr("latency is nan"));
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "operators/image/tiles.h"
 
 #include "agpnet/agpnet.hpp"
+#include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <cmath>
@@ -15,6 +16,7 @@ namespace
 {
 
 using ::testing::ElementsAreArray;
+using test::errorOf;
 using test::TempFolder;
 
 struct Starts
@@ -243,17 +245,8 @@ TEST_F(TiledModel, RefusesTilesThatCannotBe)
     for (const BadTiles& bad : {BadTiles{-1, 0.25, "'tile' is -1, expected 0 (off) or 32 to 16384"}, BadTiles{31, 0.25, "'tile' is 31"},
                                 BadTiles{16385, 0.25, "'tile' is 16385"}, BadTiles{64, 0.95, "'tile_overlap' is 0.95, expected 0 to 0.9"},
                                 BadTiles{64, -0.1, "'tile_overlap' is -0.1"}, BadTiles{64, std::nan(""), "'tile_overlap' is nan"}})
-    {
-        try
-        {
-            model->setOptions(model->getOptions().setTiles(bad.side, bad.overlap));
-            ADD_FAILURE() << bad.part;
-        }
-        catch (const cv::Exception& error)
-        {
-            EXPECT_THAT(error.what(), ::testing::HasSubstr(bad.part));
-        }
-    }
+        EXPECT_THAT(errorOf<cv::Exception>([&] { model->setOptions(model->getOptions().setTiles(bad.side, bad.overlap)); }),
+                    ::testing::HasSubstr(bad.part));
     EXPECT_EQ(model->getOptions().getTileSide(), 64) << "what was refused changes nothing";
 }
 

@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "models/agpnet/config.h"
+#include "tests/support/error_text.h"
 #include "tests/support/temp_folder.h"
 
 #include <algorithm>

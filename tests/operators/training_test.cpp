@@ -2,9 +2,9 @@
 #include "agpnet/agpnet.hpp"
 #include "models/agpnet/file.h"
 #include "operators/agpnet/inspection/predict.h"
+#include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
 
-#include <functional>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <map>
@@ -20,6 +20,7 @@ namespace
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using test::errorOf;
 using test::TempFolder;
 
 cv::Mat noise(uint64_t seed, cv::Size size = {48, 40}, double most = 256)
@@ -32,19 +33,6 @@ cv::Mat noise(uint64_t seed, cv::Size size = {48, 40}, double most = 256)
 ImageSet set(const std::string& name, size_t count, uint64_t seed, double most = 256, cv::Size size = {48, 40})
 {
     return {name, count, [=](size_t i) { return noise(seed + i, size, most); }};
-}
-
-std::string sentenceOf(const std::function<void()>& function)
-{
-    try
-    {
-        function();
-    }
-    catch (const cv::Exception& error)
-    {
-        return error.err;
-    }
-    return "no error";
 }
 
 class Fit : public ::testing::Test
@@ -92,7 +80,7 @@ TEST_F(Fit, SeveralProductsGetThresholdsOfTheirOwn)
         EXPECT_EQ(found.product, product);
         EXPECT_EQ(found.threshold, threshold);
     }
-    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setProduct("soft")); }), HasSubstr("product is 'soft', expected one of loud, quiet"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setProduct("soft")); }), HasSubstr("product is 'soft', expected one of loud, quiet"));
 
     const json scores = json::parse(detector->getHeader()).at("scores");
     ASSERT_EQ(scores.at("classes").size(), 2u);
@@ -170,8 +158,8 @@ TEST_F(Fit, BitsThatAreGivenHold)
     EXPECT_EQ(values.at("given"), true);
     EXPECT_EQ(values.at("above"), 8);
     EXPECT_THAT(model->getDetector()->detect(deepNoise(0, 14)).warning, HasSubstr("12 bits"));
-    EXPECT_THAT(sentenceOf([&] { trainer(2, R"("bits":7)"); }), HasSubstr("'bits' is 7, expected 0 (found in the training's images) or 8 to 16"));
-    EXPECT_THAT(sentenceOf([&] { trainer(2, R"("bits":17)"); }), HasSubstr("'bits' is 17"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(2, R"("bits":7)"); }), HasSubstr("'bits' is 7, expected 0 (found in the training's images) or 8 to 16"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(2, R"("bits":17)"); }), HasSubstr("'bits' is 17"));
 }
 
 /// Some of 8 bits, some of 12, the first deep one late: as if all were of 8.
@@ -205,7 +193,7 @@ TEST_F(Fit, StepsTakeTheBitsOfTheFirstBatch)
     const auto model = trainer(3);
     model->step(std::vector<cv::Mat>{deepNoise(0, 12), deepNoise(1, 12)});
     EXPECT_EQ(json::parse(model->getConfig()).at("bits"), 12);
-    EXPECT_THAT(sentenceOf([&] { model->step(std::vector<cv::Mat>{deepNoise(0, 14)}); }),
+    EXPECT_THAT(errorOf<cv::Exception>([&] { model->step(std::vector<cv::Mat>{deepNoise(0, 14)}); }),
                 HasSubstr("an image holds values up to 16383, more than the 12 bits of the first batch"));
     EXPECT_EQ(model->getStepsDone(), 1);
 }
@@ -215,17 +203,17 @@ TEST_F(Fit, OneProductNeedsNoName)
     const auto model = trainer(1);
     model->fit({set("", 3, 0)});
     EXPECT_TRUE(model->getDetector()->getProducts().empty());
-    EXPECT_THAT(sentenceOf([&] { model->getDetector()->setOptions(DetectOptions().setProduct("a")); }), HasSubstr("expected none: the model was trained for one product"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { model->getDetector()->setOptions(DetectOptions().setProduct("a")); }), HasSubstr("expected none: the model was trained for one product"));
     EXPECT_FALSE(json::parse(model->getDetector()->getHeader()).at("scores").contains("classes"));
 }
 
 TEST_F(Fit, RefusesProductsThatCannotBeToldApart)
 {
-    EXPECT_THAT(sentenceOf([&] { trainer(1)->fit(std::vector<ImageSet>{}); }), HasSubstr("no products"));
-    EXPECT_THAT(sentenceOf([&] { trainer(1)->fit({set("a", 3, 0), set("a", 3, 9)}); }), HasSubstr("two products are called 'a'"));
-    EXPECT_THAT(sentenceOf([&] { trainer(1)->fit({set("a", 3, 0), set("", 3, 9)}); }), HasSubstr("one of 2 products has no name"));
-    EXPECT_THAT(sentenceOf([&] { trainer(1)->fit({set("a", 3, 0), set("b", 0, 9)}); }), HasSubstr("no training images of 'b'"));
-    EXPECT_THAT(sentenceOf([&] { trainer(1)->fit(0, {}); }), HasSubstr("no training images"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(1)->fit(std::vector<ImageSet>{}); }), HasSubstr("no products"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(1)->fit({set("a", 3, 0), set("a", 3, 9)}); }), HasSubstr("two products are called 'a'"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(1)->fit({set("a", 3, 0), set("", 3, 9)}); }), HasSubstr("one of 2 products has no name"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(1)->fit({set("a", 3, 0), set("b", 0, 9)}); }), HasSubstr("no training images of 'b'"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(1)->fit(0, {}); }), HasSubstr("no training images"));
 }
 
 TEST_F(Fit, StoppedAnywhereItGoesOnExactly)
@@ -259,8 +247,8 @@ TEST_F(Fit, AStateGoesOnOnlyWithAsManyPictures)
     first->fit({set("a", 5, 0), set("b", 6, 0)}, [](const TrainProgress&) { return false; });
     first->saveState(folder_ / "half.state");
     const auto second = AnomalyTrainer::resume(folder_ / "half.state");
-    EXPECT_THAT(sentenceOf([&] { second->fit({set("a", 5, 0), set("b", 7, 0)}); }), HasSubstr("cannot go on with"));
-    EXPECT_THAT(sentenceOf([&] { second->fit({set("a", 5, 0), set("c", 6, 0)}); }), HasSubstr("cannot go on with"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { second->fit({set("a", 5, 0), set("b", 7, 0)}); }), HasSubstr("cannot go on with"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { second->fit({set("a", 5, 0), set("c", 6, 0)}); }), HasSubstr("cannot go on with"));
     EXPECT_EQ(second->getStepsDone(), 1);
 }
 
@@ -296,7 +284,7 @@ TEST_F(Fit, FewShotsTrainOnAllAndSayWhereThresholdsComeFrom)
     EXPECT_EQ(scores.at("from"), "augmented");
     EXPECT_EQ(scores.at("count"), 48);
     EXPECT_GT(scores.at("deviation"), 0.0);
-    EXPECT_THAT(sentenceOf([&] { trainer(4, R"("shots":3)")->fit(2, [](size_t i) { return noise(i); }); }), HasSubstr("'shots' is 3, but there are 2 images"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(4, R"("shots":3)")->fit(2, [](size_t i) { return noise(i); }); }), HasSubstr("'shots' is 3, but there are 2 images"));
 }
 
 TEST_F(Fit, AugmentationChangesTrainingAlone)
@@ -352,10 +340,10 @@ TEST_F(Fit, ARegionOfInterestCanBeSet)
 
     detector->setOptions(detector->getOptions().setRegionOfInterest(cv::noArray()));
     EXPECT_EQ(detector->detect(noise(9)).score, score);
-    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setRegionOfInterest(cv::Mat::ones(4, 4, CV_32F))); }), HasSubstr("CV_32FC1, expected CV_8UC1"));
-    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setRegionOfInterest(cv::Mat::zeros(4, 5, CV_8U))); }), HasSubstr("the mask of 5x4 is 0 everywhere"));
-    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setRegionPolygons({{{0, 0}, {1, 1}}})); }), HasSubstr("polygon 0 has 2 points"));
-    EXPECT_THAT(sentenceOf([&] { detector->setOptions(detector->getOptions().setRegionPolygons({{{0, 0}, {1, 1}, {3, 1}}})); }), HasSubstr("the point (3, 1)"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setRegionOfInterest(cv::Mat::ones(4, 4, CV_32F))); }), HasSubstr("CV_32FC1, expected CV_8UC1"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setRegionOfInterest(cv::Mat::zeros(4, 5, CV_8U))); }), HasSubstr("the mask of 5x4 is 0 everywhere"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setRegionPolygons({{{0, 0}, {1, 1}}})); }), HasSubstr("polygon 0 has 2 points"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setRegionPolygons({{{0, 0}, {1, 1}, {3, 1}}})); }), HasSubstr("the point (3, 1)"));
     EXPECT_EQ(detector->detect(noise(9)).score, score) << "what was refused changes nothing";
 }
 
@@ -408,7 +396,7 @@ TEST(AnomalyRegion, IsReadFromText)
     for (const auto& [text, part] : {std::pair<const char*, const char*>{"1,2 3,4", "2 points, expected at least 3"}, {"1,2 3;4 5,6", "'3' is no point, expected x,y"},
                                      {"a,b c,d e,f", "'a,b' is no point"}, {"1,2 3,4 5,6x", "'5,6x' is no point"}, {"nan,1 2,3 4,5", "'nan,1' is no point"},
                                      {"1,2 3,4 5,6;", "no error"}})
-        EXPECT_THAT(sentenceOf([text = text] { polygonsFromText(text); }), HasSubstr(part)) << text;
+        EXPECT_THAT(errorOf<cv::Exception>([text = text] { polygonsFromText(text); }), HasSubstr(part)) << text;
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 // The plugin is the real shared library, loaded as a host would.
 #include "agpnet/agpnet.hpp"
 #include "agpnet/loader.hpp"
+#include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
 
 #include <ATen/autocast_mode.h>
@@ -21,6 +22,7 @@ namespace
 {
 
 using ::testing::HasSubstr;
+using test::errorOf;
 using test::TempFolder;
 
 cv::Mat randomArray(std::vector<int> size, uint64_t seed, bool uniform = false)
@@ -102,32 +104,6 @@ c10::Stack throughTorch(const std::string& op, const std::vector<at::Tensor>& in
     }
     handle.callBoxed(stack);
     return stack;
-}
-
-std::string opencvMessage(const std::function<void()>& function)
-{
-    try
-    {
-        function();
-    }
-    catch (const cv::Exception& error)
-    {
-        return error.what();
-    }
-    return "no error";
-}
-
-std::string torchMessage(const std::function<void()>& function)
-{
-    try
-    {
-        function();
-    }
-    catch (const c10::Error& error)
-    {
-        return error.what_without_backtrace();
-    }
-    return "no error";
 }
 
 class Doors : public ::testing::Test
@@ -253,15 +229,8 @@ TEST_F(Doors, DetectAndTheStagesGiveTheDetectorsScore)
     const c10::Stack named = throughTorch("Detect", {tensorOf(blob(1))}, {{"model", model}, {"precision", "fp32"}, {"device", "cpu"}});
     EXPECT_NEAR(named[1].toTensor().item<double>(), expected.score, 1e-4);
     params.set("device", cv::String("gpu"));
-    try
-    {
-        throughFactory("Detect", params, {blob(1)}, 1);
-        ADD_FAILURE() << "an unknown device was not refused";
-    }
-    catch (const cv::Exception& error)
-    {
-        EXPECT_THAT(error.err, ::testing::HasSubstr("device is 'gpu', expected cpu, cuda or cuda:N"));
-    }
+    EXPECT_THAT(errorOf<cv::Exception>([&] { throughFactory("Detect", params, {blob(1)}, 1); }),
+                HasSubstr("device is 'gpu', expected cpu, cuda or cuda:N"));
     params.set("device", cv::String("cpu"));
 
     const auto reconstructed = throughNet("Reconstruct", params, {blob(1)}, 2);
@@ -343,7 +312,7 @@ TEST_F(Doors, DetectLooksWhereAndHowItIsTold)
         cv::dnn::LayerParams params;
         params.set("model", cv::String(tiled));
         params.set(key, value);
-        EXPECT_THAT(opencvMessage([&] { throughFactory("Detect", params, {input}, 2); }), HasSubstr(part));
+        EXPECT_THAT(errorOf<cv::Exception>([&] { throughFactory("Detect", params, {input}, 2); }), HasSubstr(part));
     };
     refused("tile", 31, "'tile' is 31, expected -1 (as the model), 0 (off) or at least 32");
     refused("tile_overlap", 0.95, "'tile_overlap' is 0.95");
@@ -351,7 +320,7 @@ TEST_F(Doors, DetectLooksWhereAndHowItIsTold)
     refused("roi", cv::String("0,0 1,0 200,1"), "the point (200, 1)");
     refused("threshold", -0.5, "'threshold' is -0.5");
     refused("product", cv::String("c"), "product is 'c', expected one of a, b");
-    EXPECT_THAT(opencvMessage([&] { writeStageGraph(*folder / "stages.onnx", tiled, 40, 48); }), HasSubstr("tiled.agp: the model looks at tiles"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { writeStageGraph(*folder / "stages.onnx", tiled, 40, 48); }), HasSubstr("tiled.agp: the model looks at tiles"));
 }
 
 TEST_F(Doors, TrainTakesTheSameStepsThroughEveryDoor)
@@ -384,7 +353,7 @@ TEST_F(Doors, TrainTakesTheSameStepsThroughEveryDoor)
     EXPECT_NEAR(AnomalyDetector::create(*folder / "net.agp")->detect(picture(5)).score, score, 1e-4);
     EXPECT_NEAR(AnomalyDetector::create(*folder / "torch.agp")->detect(picture(5)).score, score, 1e-4);
     net.setInput(batch);
-    EXPECT_THAT(opencvMessage([&] { net.forward(); }), HasSubstr("complete after 3 steps"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { net.forward(); }), HasSubstr("complete after 3 steps"));
 }
 
 TEST_F(Doors, TorchHasGradients)
@@ -410,11 +379,11 @@ TEST_F(Doors, TorchHasGradients)
 TEST_F(Doors, TorchTakesHalfPrecisionUnderAutocast)
 {
     const at::Tensor f = tensorOf(randomArray({1, 3, 4, 5}, 1)).to(at::kBFloat16), g = tensorOf(randomArray({1, 3, 4, 5}, 2)).to(at::kBFloat16);
-    EXPECT_THAT(torchMessage([&] { throughTorch("Residual", {f, g}); }), HasSubstr("BFloat16, expected float32"));
+    EXPECT_THAT(errorOf<c10::Error>([&] { throughTorch("Residual", {f, g}); }), HasSubstr("BFloat16, expected float32"));
     const at::Tensor expected = throughTorch("Residual", {f.to(at::kFloat), g.to(at::kFloat)})[0].toTensor();
     at::autocast::set_autocast_enabled(at::kCPU, true);
     const at::Tensor found = throughTorch("Residual", {f, g})[0].toTensor();
-    const std::string twice = torchMessage([&] { throughTorch("Residual", {f.to(at::kDouble), g.to(at::kDouble)}); });
+    const std::string twice = errorOf<c10::Error>([&] { throughTorch("Residual", {f.to(at::kDouble), g.to(at::kDouble)}); });
     at::autocast::set_autocast_enabled(at::kCPU, false);
     EXPECT_TRUE(found.equal(expected));
     EXPECT_THAT(twice, HasSubstr("expected float32")); // it would lose what it was given for
@@ -439,26 +408,26 @@ TEST_F(Doors, TorchGivesShapesWithoutData)
 TEST_F(Doors, BadCallsGiveTheHostsKindOfException)
 {
     const cv::Mat f = randomArray({1, 3, 4, 5}, 1), other = randomArray({1, 2, 4, 5}, 1), flat = randomArray({3, 4, 5}, 1);
-    EXPECT_THAT(opencvMessage([&] { throughNet("Residual", {}, {f, other}, 1); }), HasSubstr("[1, 2, 4, 5]"));
-    EXPECT_THAT(opencvMessage([&] { throughNet("Residual", {}, {flat, flat}, 1); }), HasSubstr("expected 4 dimensions"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { throughNet("Residual", {}, {f, other}, 1); }), HasSubstr("[1, 2, 4, 5]"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { throughNet("Residual", {}, {flat, flat}, 1); }), HasSubstr("expected 4 dimensions"));
     cv::dnn::LayerParams params;
     params.set("metrik", 1);
-    EXPECT_THAT(opencvMessage([&] { throughNet("Residual", params, {f, f}, 1); }), HasSubstr("unknown attribute 'metrik'"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { throughNet("Residual", params, {f, f}, 1); }), HasSubstr("unknown attribute 'metrik'"));
     params = {};
     params.set("model", cv::String("/nonexistent.agp"));
-    EXPECT_THAT(opencvMessage([&] { throughNet("Detect", params, {blob(1)}, 2); }), HasSubstr("/nonexistent.agp"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { throughNet("Detect", params, {blob(1)}, 2); }), HasSubstr("/nonexistent.agp"));
     params.set("model", cv::String(model));
     cv::Mat bad = blob(1) * 255;
-    EXPECT_THAT(opencvMessage([&] { throughNet("Detect", params, {bad}, 2); }), HasSubstr("expected 0 to 1"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { throughNet("Detect", params, {bad}, 2); }), HasSubstr("expected 0 to 1"));
     bad.at<float>(17) = std::numeric_limits<float>::quiet_NaN();
-    EXPECT_THAT(opencvMessage([&] { throughNet("Detect", params, {bad}, 2); }), HasSubstr("not finite"));
-    EXPECT_THAT(opencvMessage([&] { throughNet("Detect", params, {f(std::vector<cv::Range>{{0, 1}, {0, 2}, {0, 4}, {0, 5}}).clone()}, 2); }),
+    EXPECT_THAT(errorOf<cv::Exception>([&] { throughNet("Detect", params, {bad}, 2); }), HasSubstr("not finite"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { throughNet("Detect", params, {f(std::vector<cv::Range>{{0, 1}, {0, 2}, {0, 4}, {0, 5}}).clone()}, 2); }),
                 HasSubstr("[N, 3, H, W]"));
 
-    EXPECT_THAT(torchMessage([&] { throughTorch("Residual", {tensorOf(f), tensorOf(other)}); }), HasSubstr("[1, 2, 4, 5]"));
-    EXPECT_THAT(torchMessage([&] { throughTorch("Residual", {tensorOf(f).to(at::kDouble), tensorOf(f).to(at::kDouble)}); }), HasSubstr("expected float32"));
-    EXPECT_THAT(torchMessage([&] { throughTorch("Residual", {tensorOf(flat), tensorOf(flat)}); }), HasSubstr("expected 4 dimensions"));
-    EXPECT_THAT(torchMessage([&] { throughTorch("Heatmap", {tensorOf(randomArray({1, 1, 4, 4}, 1))}, {{"sigma", -1.0}}); }), HasSubstr("'sigma' is -1"));
+    EXPECT_THAT(errorOf<c10::Error>([&] { throughTorch("Residual", {tensorOf(f), tensorOf(other)}); }), HasSubstr("[1, 2, 4, 5]"));
+    EXPECT_THAT(errorOf<c10::Error>([&] { throughTorch("Residual", {tensorOf(f).to(at::kDouble), tensorOf(f).to(at::kDouble)}); }), HasSubstr("expected float32"));
+    EXPECT_THAT(errorOf<c10::Error>([&] { throughTorch("Residual", {tensorOf(flat), tensorOf(flat)}); }), HasSubstr("expected 4 dimensions"));
+    EXPECT_THAT(errorOf<c10::Error>([&] { throughTorch("Heatmap", {tensorOf(randomArray({1, 1, 4, 4}, 1))}, {{"sigma", -1.0}}); }), HasSubstr("'sigma' is -1"));
 }
 
 TEST_F(Doors, ConstantInputsMayComeAsBlobs)
@@ -506,8 +475,8 @@ TEST(Entry, MayBeCalledAgainFromAnywhere)
 
 TEST(Entry, SaysWhatIsMissing)
 {
-    EXPECT_THAT(opencvMessage([] { loadPlugin("/nonexistent/libagpnet.so"); }), HasSubstr("/nonexistent/libagpnet.so"));
-    EXPECT_THAT(opencvMessage([] { loadPlugin("libm.so.6"); }), HasSubstr("not an AGPNet plugin"));
+    EXPECT_THAT(errorOf<cv::Exception>([] { loadPlugin("/nonexistent/libagpnet.so"); }), HasSubstr("/nonexistent/libagpnet.so"));
+    EXPECT_THAT(errorOf<cv::Exception>([] { loadPlugin("libm.so.6"); }), HasSubstr("not an AGPNet plugin"));
 }
 
 TEST(Library, LeaksNoSymbols)

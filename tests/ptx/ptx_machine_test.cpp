@@ -1,7 +1,7 @@
 // The machine that runs PTX: what each opcode computes, how threads part and meet, and that each kind of error is found.
 #include "ptx_machine.h"
 
-#include "common/error.h"
+#include "tests/support/error_text.h"
 
 #include <cstring>
 #include <gmock/gmock.h>
@@ -85,15 +85,7 @@ struct Bench
 
     std::string errorOf(const std::string& body)
     {
-        try
-        {
-            run(body);
-        }
-        catch (const agpnet::Error& error)
-        {
-            return error.what();
-        }
-        return "no error";
+        return agpnet::test::errorOf([&] { run(body); });
     }
 };
 
@@ -505,18 +497,7 @@ TEST(PtxMachine, FindsRacesInGlobalMemory)
 
 TEST(PtxMachine, NamesWhatItDoesNotKnow)
 {
-    const auto errorOf = [](const std::string& text) -> std::string
-    {
-        try
-        {
-            ptx::parse(text);
-        }
-        catch (const agpnet::Error& error)
-        {
-            return error.what();
-        }
-        return "no error";
-    };
+    const auto errorOf = [](const std::string& text) { return agpnet::test::errorOf([&] { ptx::parse(text); }); };
     EXPECT_EQ(errorOf(kernel("popc.b32 %r3, %r2;")),
               "kernel k, line 21 \"popc.b32 %r3, %r2\": the opcode popc.b32 is unknown here");
     EXPECT_THAT(errorOf(kernel("ld.global.v4.b32 %r3, [%rd1];")), HasSubstr("the opcode ld.global.v4.b32 is unknown here"));

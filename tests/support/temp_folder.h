@@ -1,7 +1,5 @@
 #pragma once
 
-#include "common/error.h"
-
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -59,21 +57,6 @@ inline std::string readBytes(const std::filesystem::path& path)
 {
     std::ifstream in(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
-}
-
-/// The message of the Error that `what` throws; "" if none.
-template <typename F>
-std::string errorOf(F&& what)
-{
-    try
-    {
-        what();
-    }
-    catch (const Error& error)
-    {
-        return error.what();
-    }
-    return "";
 }
 
 } // namespace agpnet::test
