@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # The package as its users meet it: installed into an empty prefix, used by a CMake project, by pkg-config, from Python and by the program.
-#   installed.sh CMAKE BUILD MAKE_TINY_SET
+#   installed_test.sh CMAKE BUILD MAKE_TINY_SET
 set -euo pipefail
 cmake=$1 build=$2 make_tiny_set=$3
 source=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
-fail() { echo "installed.sh: $*" >&2; exit 1; }
+fail() { echo "installed_test.sh: $*" >&2; exit 1; }
 export OMP_NUM_THREADS=1
 export CMAKE_GENERATOR=Ninja PATH=$(dirname "$cmake"):$PATH # make need not be there
 unset AGPNET_PLUGIN LD_LIBRARY_PATH PYTHONPATH
@@ -72,6 +72,6 @@ if [ -x "$pip" ] && "$pip" -c 'import pip, setuptools' 2>/dev/null; then
     "$pip" -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --target "$work/site" "$work/python"
     AGPNET_PLUGIN=$lib/libagpnet.so.0 /usr/bin/python3 "$source/tests/package/python_package.py" "$work/site" "$work" "$expected"
 else
-    echo "installed.sh: pip is not beside $cmake; 'pip install ./python' was left out"
+    echo "installed_test.sh: pip is not beside $cmake; 'pip install ./python' was left out"
 fi
 echo "installed package: fine, $(du -sh "$prefix" | cut -f1)"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The package for GPU machines builds by itself, its tests for the CPU pass, and those for the GPU are there.
-#     gpu_package.sh SOURCE BUILD CMAKE CTEST [cmake arguments: how the build itself was made]
+#     gpu_package_test.sh SOURCE BUILD CMAKE CTEST [cmake arguments: how the build itself was made]
 set -euo pipefail
 cmake=$3
 ctest=$4

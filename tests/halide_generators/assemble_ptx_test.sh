@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every CUDA schedule's code assembles for each GPU from Turing to Blackwell with the registers that Halide's runtime allows it, and none spills. Wants ptxas, of a CUDA toolkit or
 # of pip's nvidia-cuda-nvcc; without it this exits with 77.
-#     assemble_ptx.sh CUDA_CALLS_TEST FOLDER_OF_THE_PRETENDED_DRIVER [PTXAS]
+#     assemble_ptx_test.sh CUDA_CALLS_TEST FOLDER_OF_THE_FAKE_DRIVER [PTXAS]
 set -euo pipefail
 ptxas=${3:-$(command -v ptxas || true)}
 [ -n "$ptxas" ] || { echo "skipped: ptxas is not on the PATH"; exit 77; }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Doxygen over the public headers: every public name has its comment, and every comment is understood.   headers.sh FOLDER
+# Doxygen over the public headers: every public name has its comment, and every comment is understood.   headers_test.sh FOLDER
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v doxygen >/dev/null || { echo "skipped: there is no doxygen; apt-get install doxygen"; exit 77; }
