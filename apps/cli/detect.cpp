@@ -160,6 +160,103 @@ private:
     size_t outside_ = 0;
 };
 
+/// One image and what the model says of it.
+struct Inspected
+{
+    cv::Mat image, map, mask;
+    AnomalyResult result;
+    double seconds = 0;
+};
+
+/// Reads images as the model wants them and runs it on them.
+class Inspector
+{
+public:
+    explicit Inspector(AnomalyDetector& detector) : detector_(detector)
+    {
+        const json config = json::parse(detector.getHeader()).at("config");
+        input_ = tools::inputOf(config.at("input"));
+        bits_ = config.value("bits", 0);
+    }
+
+    /// Nothing if the image cannot be inspected; stderr then says why. One bad image must not cost the others.
+    std::optional<Inspected> inspect(const fs::path& path) const
+    {
+        try
+        {
+            Inspected found;
+            const cv::Mat read = tools::readItem(tools::itemOf(path), input_);
+            if (const std::string note = tools::pagesNote(path); !note.empty())
+                std::fprintf(stderr, "agpnet: note: %s %s\n", path.c_str(), note.c_str());
+            const auto start = std::chrono::steady_clock::now();
+            found.result = detector_.detect(read, found.map, found.mask);
+            found.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+            found.image = tools::pictureOf(read, bits_);
+            return found;
+        }
+        catch (const cv::Exception& error)
+        {
+            std::fprintf(stderr, "agpnet: %s: %s\n", path.c_str(), error.err.c_str());
+        }
+        catch (const Error& error)
+        {
+            std::fprintf(stderr, "agpnet: %s\n", error.what());
+        }
+        return std::nullopt;
+    }
+
+private:
+    AnomalyDetector& detector_;
+    tools::Input input_;
+    int bits_ = 0;
+};
+
+void makeFolder(const std::string& folder)
+{
+    std::error_code error, ignored;
+    fs::create_directories(folder, error);
+    require(fs::is_directory(folder, ignored), "{}: the folder for results cannot be made: {}", folder, error.message());
+}
+
+/// The files that --out asks for; all three kinds where it does not say which.
+void writeFiles(const Options& options, const std::string& base, const Inspected& found)
+{
+    const bool all = !options.overlays && !options.maps && !options.masks;
+    if (all || options.overlays)
+    {
+        cv::Mat shown;
+        overlay(found.image, found.map, shown, found.result.pixelThreshold);
+        tools::writeImage(base + "_overlay.png", shown);
+    }
+    if (all || options.maps)
+        tools::writeMapTiff(base + "_map.tiff", found.map);
+    if (all || options.masks)
+        tools::writeImage(base + "_mask.png", found.mask);
+}
+
+tools::ReportItem reportItem(const fs::path& path, const Inspected& found)
+{
+    tools::ReportItem item;
+    item.name = path.filename().string();
+    item.image = found.image;
+    item.map = found.map;
+    item.score = found.result.score;
+    item.threshold = found.result.threshold;
+    item.mapThreshold = found.result.pixelThreshold;
+    item.anomalous = found.result.anomalous;
+    item.seconds = found.seconds;
+    return item;
+}
+
+/// The thresholds that decided, in words.
+std::string thresholdText(const Options& options, const AnomalyDetector& detector)
+{
+    if (options.threshold <= 0 && options.product.empty() && !detector.getProducts().empty())
+        return "each by the threshold of the product it looks like";
+    const double threshold = options.threshold > 0 ? options.threshold : detector.getThreshold(options.product);
+    return fmt::format("threshold {:.4f}", threshold / options.sensitivity);
+}
+
 int detect(const Options& options)
 {
     const cv::Ptr<AnomalyDetector> detector = AnomalyDetector::create(options.model, options.precision, options.device);
@@ -169,20 +266,14 @@ int detect(const Options& options)
         std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
     configure(*detector, options, images[0]);
     if (!options.out.empty())
-    {
-        std::error_code error, ignored;
-        fs::create_directories(options.out, error);
-        require(fs::is_directory(options.out, ignored), "{}: the folder for results cannot be made: {}", options.out, error.message());
-    }
+        makeFolder(options.out);
     std::optional<tools::ReportWriter> page;
     tools::Report report = reportHead(options, *detector);
     report.expected = static_cast<int>(images.size());
     if (!options.report.empty())
         page.emplace(options.report);
-    const bool all = !options.overlays && !options.maps && !options.masks;
 
-    const tools::Input input = tools::inputOf(json::parse(detector->getHeader()).at("config").at("input"));
-    const int bits = json::parse(detector->getHeader()).at("config").value("bits", 0);
+    const Inspector inspector(*detector);
     OutputNames names;
     size_t anomalous = 0, doubtful = 0;
     FileCount files;
@@ -193,31 +284,13 @@ int detect(const Options& options)
     for (size_t i = 0; i < images.size(); i++)
     {
         stopIfInterrupted();
-        cv::Mat image, map, mask;
-        AnomalyResult result;
-        double seconds = 0;
-        try
-        {
-            const cv::Mat read = tools::readItem(tools::itemOf(images[i]), input);
-            if (const std::string note = tools::pagesNote(images[i]); !note.empty())
-                std::fprintf(stderr, "agpnet: note: %s %s\n", images[i].c_str(), note.c_str());
-            const auto start = std::chrono::steady_clock::now();
-            result = detector->detect(read, map, mask);
-            seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-            image = tools::pictureOf(read, bits);
-        }
-        catch (const cv::Exception& error) // one bad image must not cost the others
+        const std::optional<Inspected> found = inspector.inspect(images[i]);
+        if (!found)
         {
             files.unread.add(images[i].string());
-            std::fprintf(stderr, "agpnet: %s: %s\n", images[i].c_str(), error.err.c_str());
             continue;
         }
-        catch (const Error& error)
-        {
-            files.unread.add(images[i].string());
-            std::fprintf(stderr, "agpnet: %s\n", error.what());
-            continue;
-        }
+        const AnomalyResult& result = found->result;
         files.used++;
         anomalous += result.anomalous;
         if (!result.warning.empty() && doubtful++ == 0) // the others are counted: such a thing comes to all images of a camera
@@ -225,7 +298,7 @@ int detect(const Options& options)
         watch.after(result);
         if (options.asJson)
         {
-            json line = toJson(images[i], result, seconds);
+            json line = toJson(images[i], result, found->seconds);
             if (options.watchStatistics)
                 line["drifting"] = watch.drifting();
             std::printf("%s\n", jsonText(line).c_str());
@@ -234,32 +307,9 @@ int detect(const Options& options)
         else if (options.out.empty() || images.size() < 8)
             std::printf("%-9s %9.4f  %s\n", result.anomalous ? "anomalous" : "good", result.score, images[i].c_str());
         if (!options.out.empty())
-        {
-            const fs::path base = fs::path(options.out) / names.of(images[i]);
-            if (all || options.overlays)
-            {
-                cv::Mat shown;
-                overlay(image, map, shown, result.pixelThreshold);
-                tools::writeImage(base.string() + "_overlay.png", shown);
-            }
-            if (all || options.maps)
-                tools::writeMapTiff(base.string() + "_map.tiff", map);
-            if (all || options.masks)
-                tools::writeImage(base.string() + "_mask.png", mask);
-        }
+            writeFiles(options, fs::path(options.out) / names.of(images[i]), *found);
         if (page)
-        {
-            tools::ReportItem item;
-            item.name = images[i].filename().string();
-            item.image = image;
-            item.map = map;
-            item.score = result.score;
-            item.threshold = result.threshold;
-            item.mapThreshold = result.pixelThreshold;
-            item.anomalous = result.anomalous;
-            item.seconds = seconds;
-            page->add(item, report);
-        }
+            page->add(reportItem(images[i], *found), report);
         progress.update(static_cast<int>(i + 1));
     }
     if (page && files.used > 0)
@@ -268,10 +318,7 @@ int detect(const Options& options)
         std::printf("%s\n", jsonText({{"files", toJson(files)}}).c_str());
     else
     {
-        const bool one = detector->getProducts().empty() || !options.product.empty() || options.threshold > 0;
-        std::printf("%zu of %zu images anomalous (%s)\n", anomalous, files.used,
-                    one ? fmt::format("threshold {:.4f}", (options.threshold > 0 ? options.threshold : detector->getThreshold(options.product)) / options.sensitivity).c_str()
-                        : "each by the threshold of the product it looks like");
+        std::printf("%zu of %zu images anomalous (%s)\n", anomalous, files.used, thresholdText(options, *detector).c_str());
         watch.print(files.used);
         if (page && files.used > 0)
             std::printf("report: %s\n", options.report.c_str());

@@ -297,6 +297,119 @@ bool restarted()
     return count && std::atoi(count) > 0;
 }
 
+cv::Ptr<AnomalyTrainer> createOrResume(const Options& options, const std::vector<Product>& products, const json& data, const std::string& state)
+{
+    const std::string config = configText(options, products[0].data.items[0].path);
+    if (!options.resume && !(restarted() && fs::exists(state)))
+        return AnomalyTrainer::create(findBackbone(options.backbone), config, options.device);
+    const std::string backbone = options.backbone.empty() ? "" : findBackbone(options.backbone);
+    const cv::Ptr<AnomalyTrainer> trainer = AnomalyTrainer::resume(state, options.device, backbone, config);
+    requireSameData(json::parse(trainer->getRecord()), data, state);
+    return trainer;
+}
+
+std::vector<ImageSet> imageSets(const std::vector<Product>& products, const AnomalyTrainer& trainer)
+{
+    const tools::Input input = tools::inputOf(json::parse(trainer.getConfig()).at("input"));
+    std::vector<ImageSet> sets;
+    for (const Product& product : products)
+        sets.push_back({product.name, product.data.items.size(), [&product, input](size_t i) { return tools::readItem(product.data.items[i], input); }});
+    return sets;
+}
+
+void sayPlan(const std::vector<Product>& products, const AnomalyTrainer& trainer, int processes)
+{
+    for (const Product& product : products)
+        std::fprintf(stderr, "%s%zu good images (%s)\n", product.name.empty() ? "" : (product.name + ": ").c_str(), product.data.items.size(),
+                     product.data.layout.c_str());
+    std::fprintf(stderr, "%d steps of %d at %dx%d%s\n", trainer.getSteps(), trainer.getBatchSize(), trainer.getInputSize().height,
+                 trainer.getInputSize().width, processes > 1 ? fmt::format(" in {} processes", processes).c_str() : "");
+}
+
+/// Trains to the end, or until it is interrupted: whether it came to the end, and the last loss.
+std::pair<bool, double> fit(AnomalyTrainer& trainer, const std::vector<Product>& products, const TrainingProcess& process, const Options& options,
+                            const std::string& state)
+{
+    const bool speaks = process.rank == 0;
+    double loss = 0;
+    const InterruptGuard guard;
+    Progress progress("step", "steps", trainer.getSteps(), trainer.getStepsDone(), options.asJson || !speaks);
+    Checkpoints checkpoints(trainer, state, options.checkpoint);
+    const auto afterStep = [&](const TrainProgress& at)
+    {
+        loss = at.loss;
+        progress.setTotal(at.steps);
+        progress.update(at.step, fmt::format("loss {:.4f}", at.loss));
+        if (interrupted == 0 && speaks)
+            checkpoints.afterStep();
+        return interrupted == 0;
+    };
+    try
+    {
+        const bool complete = trainer.fit(imageSets(products, trainer), afterStep);
+        return {complete, loss};
+    }
+    catch (const cv::Exception& error)
+    {
+        if (process.size == 1 || !speaks || trainer.getStepsDone() == 0)
+            throw;
+        trainer.saveState(state); // of the last step that all had done
+        fail("{}; the training is kept in {}: the same command with --resume goes on", error.err, state);
+    }
+}
+
+/// The checksum of a product's data, or of each by its name.
+json dataHashes(const std::vector<Product>& products)
+{
+    if (products.size() == 1)
+        return products[0].hash;
+    json hashes = json::object();
+    for (const Product& product : products)
+        hashes[product.name] = product.hash;
+    return hashes;
+}
+
+/// What a finished training gave.
+struct Trained
+{
+    int steps;
+    double loss, seconds, threshold;
+    json record;
+    FileCount files;
+    std::vector<std::string> notes;
+};
+
+void sayTrained(const Trained& trained, const Options& options)
+{
+    const json& record = trained.record;
+    const double seconds = record.value("seconds", 0.0);
+    std::printf("%s: %d steps in %s (%.1f images/s), %s in all, final loss %.4f, threshold %.4f\n", options.out.c_str(), trained.steps,
+                durationText(seconds).c_str(), seconds > 0 ? record.value("images_seen", 0.0) / seconds : 0.0,
+                durationText(trained.seconds).c_str(), trained.loss, trained.threshold);
+    if (record.contains("early_stop") && record["early_stop"].contains("seen_at"))
+        std::printf("drawn-in defects were no longer told better after step %d\n", record["early_stop"]["seen_at"].get<int>());
+    if (options.profile)
+        std::printf("%s", profileText(record).c_str());
+    std::printf("%s\n", text(trained.files).c_str());
+    for (const std::string& note : trained.notes)
+        std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
+}
+
+void printTrained(const Trained& trained, const std::vector<Product>& products, const Options& options)
+{
+    const json line = {{"model", options.out},
+                       {"steps", trained.steps},
+                       {"loss", trained.loss},
+                       {"seconds", trained.seconds},
+                       {"threshold", trained.threshold},
+                       {"values", trained.record.value("values", json())},
+                       {"profile", trained.record.value("profile", json::object())},
+                       {"data_sha256", dataHashes(products)},
+                       {"files", toJson(trained.files)},
+                       {"notes", trained.notes}};
+    std::printf("%s\n", jsonText(line).c_str());
+}
+
 int train(const Options& options)
 {
     const auto start = std::chrono::steady_clock::now();
@@ -307,58 +420,13 @@ int train(const Options& options)
     removeParts(state);
     const std::vector<Product> products = readProducts(options);
     const json data = dataNote(products);
-
-    cv::Ptr<AnomalyTrainer> trainer;
-    if (options.resume || (restarted() && fs::exists(state)))
-    {
-        trainer = AnomalyTrainer::resume(state, options.device, options.backbone.empty() ? "" : findBackbone(options.backbone),
-                                  configText(options, products[0].data.items[0].path));
-        requireSameData(json::parse(trainer->getRecord()), data, state);
-    }
-    else
-        trainer = AnomalyTrainer::create(findBackbone(options.backbone), configText(options, products[0].data.items[0].path), options.device);
+    const cv::Ptr<AnomalyTrainer> trainer = createOrResume(options, products, data, state);
     trainer->note("data", jsonText(data));
     const TrainingProcess process = trainer->joinProcesses();
     const bool speaks = process.rank == 0; // one of all does
-
-    const tools::Input input = tools::inputOf(json::parse(trainer->getConfig()).at("input"));
-    std::vector<ImageSet> sets;
-    for (const Product& product : products)
-    {
-        sets.push_back({product.name, product.data.items.size(), [&product, input](size_t i) { return tools::readItem(product.data.items[i], input); }});
-        if (!options.asJson && speaks)
-            std::fprintf(stderr, "%s%zu good images (%s)\n", product.name.empty() ? "" : (product.name + ": ").c_str(), product.data.items.size(),
-                         product.data.layout.c_str());
-    }
     if (!options.asJson && speaks)
-        std::fprintf(stderr, "%d steps of %d at %dx%d%s\n", trainer->getSteps(), trainer->getBatchSize(), trainer->getInputSize().height,
-                     trainer->getInputSize().width, process.size > 1 ? fmt::format(" in {} processes", process.size).c_str() : "");
-    double loss = 0;
-    bool complete = false;
-    {
-        const InterruptGuard guard;
-        Progress progress("step", "steps", trainer->getSteps(), trainer->getStepsDone(), options.asJson || !speaks);
-        Checkpoints checkpoints(*trainer, state, options.checkpoint);
-        const auto afterStep = [&](const TrainProgress& at) {
-            loss = at.loss;
-            progress.setTotal(at.steps);
-            progress.update(at.step, fmt::format("loss {:.4f}", at.loss));
-            if (interrupted == 0 && speaks)
-                checkpoints.afterStep();
-            return interrupted == 0;
-        };
-        try
-        {
-            complete = trainer->fit(sets, afterStep);
-        }
-        catch (const cv::Exception& error)
-        {
-            if (process.size == 1 || !speaks || trainer->getStepsDone() == 0)
-                throw;
-            trainer->saveState(state); // of the last step that all had done
-            fail("{}; the training is kept in {}: the same command with --resume goes on", error.err, state);
-        }
-    }
+        sayPlan(products, *trainer, process.size);
+    const auto [complete, loss] = fit(*trainer, products, process, options, state);
     if (!speaks)
         return complete ? exitOk : exitInterrupted;
     if (!complete)
@@ -368,46 +436,25 @@ int train(const Options& options)
                      trainer->getSteps(), state.c_str());
         return exitInterrupted;
     }
-    const json record = json::parse(trainer->getRecord());
-    const json values = record.value("values", json());
-    if (!values.is_null())
+    Trained trained = {trainer->getStepsDone(), loss, 0, 0, json::parse(trainer->getRecord()), {}, {}};
+    const json& record = trained.record;
+    if (const json values = record.value("values", json()); !values.is_null())
         sayValues(values, options.asJson);
-    const FileCount files = filesUsed(products, record.at("sets"));
-    trainer->note("files", jsonText(toJson(files)));
+    trained.files = filesUsed(products, record.at("sets"));
+    trainer->note("files", jsonText(toJson(trained.files)));
     if (record.at("sets").at(0).contains("chosen"))
         trainer->note("shots", jsonText(shotsNote(products, record)));
     saveModel(*trainer, options, state);
     std::error_code ignored;
     fs::remove(state, ignored); // it is of no more use
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    trained.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const cv::Ptr<AnomalyDetector> detector = trainer->getDetector();
-    const double threshold = detector->getThreshold();
-    const std::vector<std::string> notes = thresholdNotes(json::parse(detector->getHeader()).at("scores"));
-    json hashes = products[0].hash;
-    if (products.size() > 1)
-    {
-        hashes = json::object();
-        for (const Product& product : products)
-            hashes[product.name] = product.hash;
-    }
+    trained.threshold = detector->getThreshold();
+    trained.notes = thresholdNotes(json::parse(detector->getHeader()).at("scores"));
     if (options.asJson)
-        std::printf("%s\n", jsonText({{"model", options.out}, {"steps", trainer->getStepsDone()}, {"loss", loss}, {"seconds", seconds},
-                                 {"threshold", threshold}, {"values", values}, {"profile", record.value("profile", json::object())}, {"data_sha256", hashes}, {"files", toJson(files)},
-                                       {"notes", notes}}).c_str());
+        printTrained(trained, products, options);
     else
-    {
-        const double trained = record.value("seconds", 0.0);
-        std::printf("%s: %d steps in %s (%.1f images/s), %s in all, final loss %.4f, threshold %.4f\n", options.out.c_str(), trainer->getStepsDone(),
-                    durationText(trained).c_str(), trained > 0 ? record.value("images_seen", 0.0) / trained : 0.0, durationText(seconds).c_str(), loss,
-                    threshold);
-        if (record.contains("early_stop") && record["early_stop"].contains("seen_at"))
-            std::printf("drawn-in defects were no longer told better after step %d\n", record["early_stop"]["seen_at"].get<int>());
-        if (options.profile)
-            std::printf("%s", profileText(record).c_str());
-        std::printf("%s\n", text(files).c_str());
-        for (const std::string& note : notes)
-            std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
-    }
+        sayTrained(trained, options);
     return exitOk;
 }
 

@@ -296,100 +296,144 @@ std::vector<Truth> truthsOf(const fs::path& path, const fs::path& root)
     return truths;
 }
 
-void readTest(Dataset& dataset, const GoodNames& good)
+/// Masks beside the pictures of a class: cut_mask/ beside cut/. By the folder of the class.
+std::map<fs::path, Truth> truthsBeside(const fs::path& root)
 {
-    const fs::path& path = dataset.root;
-    const std::optional<fs::path> test = folderNamed(path, testNames);
-    const fs::path root = test ? *test : path;
-    std::vector<Truth> truths = truthsOf(path, root);
-    dataset.layout = test ? "MVTec AD (test/<defect>, ground_truth/<defect>)" : "folder with good/ and <defect>/";
-
-    struct Class
-    {
-        fs::path folder;
-        bool is3d;
-        Label label;
-        Pictures pictures;
-    };
-    std::vector<Class> classes;
-    std::map<std::string, int> stems; // of pictures that want a mask
-    const std::vector<fs::path> folders = foldersIn(root);
-    std::map<fs::path, Truth> besides; // cut_mask/ beside cut/
-    for (const fs::path& folder : folders)
+    std::map<fs::path, Truth> besides;
+    for (const fs::path& folder : foldersIn(root))
         if (const auto masked = maskedBy(folder.filename().string(), maskFolderWords))
             if (const auto pictures = folderCalled(root, *masked); pictures && !picturesIn(pictureFolder(*pictures)).images.empty())
                 besides.emplace(*pictures, Truth{folder, MaskFolder(folder), {}, false});
-    for (const fs::path& folder : folders)
+    return besides;
+}
+
+/// A folder of test pictures: good ones, or those with one kind of defect.
+struct Class
+{
+    fs::path folder;
+    bool is3d;
+    Label label;
+    Pictures pictures;
+};
+
+/// The folders of `root` that hold test pictures. Folders of masks, and of training pictures where `root` is the data set itself, are none.
+std::vector<Class> classesIn(const fs::path& root, Dataset& dataset, const GoodNames& good, const std::vector<Truth>& truths,
+                             const std::map<fs::path, Truth>& besides)
+{
+    std::vector<Class> classes;
+    for (const fs::path& folder : foldersIn(root))
     {
         const std::string name = folder.filename().string();
         if (std::ranges::any_of(besides, [&](const auto& beside) { return beside.second.folder == folder; }))
             continue;
-        if (!test && (isNamed(folder, trainNames) || isNamed(folder, validationNames)))
+        if (root == dataset.root && (isNamed(folder, trainNames) || isNamed(folder, validationNames)))
             continue;
         // a kind of defect may be called "mask" too: it then has masks of its own
-        if (isNamed(folder, truthNames) && std::none_of(truths.begin(), truths.end(), [&](const Truth& truth) { return isFolder(truth.folder / name); }))
+        if (isNamed(folder, truthNames) && std::ranges::none_of(truths, [&](const Truth& truth) { return isFolder(truth.folder / name); }))
             continue;
         const fs::path pictures = pictureFolder(folder);
         dataset.folders.insert(pictures);
         Class one{folder, pictures != folder, Label::Good, picturesIn(pictures)};
         if (one.pictures.images.empty())
             continue;
-        one.label = good.isGood(name, path.string()) ? Label::Good : Label::Anomalous;
-        if (one.label == Label::Anomalous)
-            for (const fs::path& image : one.pictures.images)
-                stems[image.stem().string()]++;
-        else
+        one.label = good.isGood(name, dataset.root.string()) ? Label::Good : Label::Anomalous;
+        if (one.label == Label::Good)
             leaveOut(dataset, one.pictures.maskFiles); // they are empty anyway
         if (one.is3d)
             dataset.layout = "MVTec 3D-AD (test/<defect>/rgb, gt)";
         classes.push_back(std::move(one));
     }
+    return classes;
+}
+
+/// Masks of one class, and the folder that they count for, if any.
+using MaskSource = std::pair<MaskFolder, Truth*>;
+
+std::vector<MaskSource> maskSources(Class& one, std::vector<Truth>& truths, std::map<fs::path, Truth>& besides)
+{
+    std::vector<MaskSource> sources;
+    if (one.label == Label::Good)
+        return sources;
+    for (Truth& truth : truths)
+        if (const auto own = folderCalled(truth.folder, one.folder.filename().string()))
+            sources.emplace_back(MaskFolder(*own), &truth);
+    if (const auto beside = besides.find(one.folder); beside != besides.end())
+        sources.emplace_back(beside->second.flat, &beside->second);
+    for (const fs::path& inside : foldersNamed(one.folder, truthNames))
+        sources.emplace_back(MaskFolder(inside), nullptr);
+    sources.emplace_back(std::move(one.pictures.masks), nullptr);
+    return sources;
+}
+
+/// Adds the class's pictures with their masks. `stems`: how many defective pictures of all classes have a name. Returns how many of the class have a
+/// mask by their name that another picture may own.
+size_t addClass(Dataset& dataset, Class& one, std::vector<Truth>& truths, std::map<fs::path, Truth>& besides, const std::map<std::string, int>& stems)
+{
+    size_t ambiguous = 0;
+    std::vector<MaskSource> sources = maskSources(one, truths, besides);
+    for (const fs::path& image : one.pictures.images)
+    {
+        Item item = makeItem(dataset.root, image, one.label, one.label == Label::Good ? "good" : one.folder.filename().string());
+        const std::string stem = image.stem().string();
+        for (auto& [masks, truth] : sources)
+            if (!item.mask && (item.mask = masks.find(stem)) && truth)
+                truth->fits = true;
+        for (Truth& truth : truths)
+            if (const auto mask = item.mask ? std::nullopt : truth.flat.find(stem))
+            {
+                if (one.label == Label::Good)
+                    continue; // it is empty anyway
+                truth.fits = true;
+                if (stems.at(stem) == 1)
+                    item.mask = mask;
+                else
+                    ambiguous++;
+            }
+        dataset.items.push_back(std::move(item));
+    }
+    for (const auto& [masks, truth] : sources)
+        if (truth)
+            std::ranges::copy(masks.unused(), std::back_inserter(truth->unused));
+    return ambiguous;
+}
+
+/// Says which masks fit no picture, and leaves them out.
+void leaveOutUnused(Dataset& dataset, Truth& truth, bool defects)
+{
+    if (!truth.fits && defects)
+    {
+        leaveOut(dataset, picturesBelow(truth.folder));
+        dataset.warnings.push_back(fmt::format("{}: is named as masks are, but fits no picture, and was left out.", truth.folder.string()));
+        return;
+    }
+    if (truth.fits)
+        std::ranges::copy(truth.flat.unused(), std::back_inserter(truth.unused));
+    leaveOut(dataset, truth.unused);
+    if (!truth.unused.empty())
+        dataset.warnings.push_back(fmt::format("{} masks under {} belong to no picture.", truth.unused.size(), truth.folder.string()));
+}
+
+void readTest(Dataset& dataset, const GoodNames& good)
+{
+    const std::optional<fs::path> test = folderNamed(dataset.root, testNames);
+    const fs::path root = test ? *test : dataset.root;
+    std::vector<Truth> truths = truthsOf(dataset.root, root);
+    dataset.layout = test ? "MVTec AD (test/<defect>, ground_truth/<defect>)" : "folder with good/ and <defect>/";
+    std::map<fs::path, Truth> besides = truthsBeside(root);
+    std::vector<Class> classes = classesIn(root, dataset, good, truths, besides);
+    std::map<std::string, int> stems; // of pictures that want a mask
+    for (const Class& one : classes)
+        if (one.label == Label::Anomalous)
+            for (const fs::path& image : one.pictures.images)
+                stems[image.stem().string()]++;
     // masks of all classes in one folder say by their names alone whose they are
-    const auto masksOfClass = [&](const Truth& truth, const Class& one) { return folderCalled(truth.folder, one.folder.filename().string()); };
     for (Truth& truth : truths)
         for (const fs::path& mask : imagesIn(truth.folder))
             truth.flat.add(mask);
 
     size_t ambiguous = 0;
     for (Class& one : classes)
-    {
-        const std::string name = one.folder.filename().string();
-        std::vector<std::pair<MaskFolder, Truth*>> sources;
-        if (one.label == Label::Anomalous)
-        {
-            for (Truth& truth : truths)
-                if (const auto own = masksOfClass(truth, one))
-                    sources.emplace_back(MaskFolder(*own), &truth);
-            if (const auto beside = besides.find(one.folder); beside != besides.end())
-                sources.emplace_back(beside->second.flat, &beside->second);
-            for (const fs::path& inside : foldersNamed(one.folder, truthNames))
-                sources.emplace_back(MaskFolder(inside), nullptr);
-            sources.emplace_back(std::move(one.pictures.masks), nullptr);
-        }
-        for (const fs::path& image : one.pictures.images)
-        {
-            Item item = makeItem(path, image, one.label, one.label == Label::Good ? "good" : name);
-            const std::string stem = image.stem().string();
-            for (auto& [masks, truth] : sources)
-                if (!item.mask && (item.mask = masks.find(stem)) && truth)
-                    truth->fits = true;
-            for (Truth& truth : truths)
-                if (const auto mask = item.mask ? std::nullopt : truth.flat.find(stem))
-                {
-                    if (one.label == Label::Good)
-                        continue; // it is empty anyway
-                    truth.fits = true;
-                    if (stems.at(stem) == 1)
-                        item.mask = mask;
-                    else
-                        ambiguous++;
-                }
-            dataset.items.push_back(std::move(item));
-        }
-        for (const auto& [masks, truth] : sources)
-            if (truth)
-                std::ranges::copy(masks.unused(), std::back_inserter(truth->unused));
-    }
+        ambiguous += addClass(dataset, one, truths, besides, stems);
     if (!classes.empty())
         leaveOutLoose(dataset, root);
     for (auto& [pictures, truth] : besides)
@@ -398,19 +442,7 @@ void readTest(Dataset& dataset, const GoodNames& good)
         truths.push_back(std::move(truth));
     }
     for (Truth& truth : truths)
-        if (!truth.fits && std::any_of(classes.begin(), classes.end(), [](const Class& one) { return one.label == Label::Anomalous; }))
-        {
-            leaveOut(dataset, picturesBelow(truth.folder));
-            dataset.warnings.push_back(fmt::format("{}: is named as masks are, but fits no picture, and was left out.", truth.folder.string()));
-        }
-        else
-        {
-            if (truth.fits)
-                std::ranges::copy(truth.flat.unused(), std::back_inserter(truth.unused));
-            leaveOut(dataset, truth.unused);
-            if (!truth.unused.empty())
-                dataset.warnings.push_back(fmt::format("{} masks under {} belong to no picture.", truth.unused.size(), truth.folder.string()));
-        }
+        leaveOutUnused(dataset, truth, !stems.empty());
     if (ambiguous > 0)
         dataset.warnings.push_back(fmt::format("{} pictures of several folders have names in common, and masks of these names cannot tell whose they are; a "
                                                "folder of masks for each folder of pictures was expected.",
