@@ -6,11 +6,12 @@
 #include "apps/cli/named_folder.h"
 #include "apps/cli/numbers.h"
 #include "apps/cli/output.h"
-#include "apps/tune/progress.h"
+#include "apps/cli/shared_options.h"
 #include "apps/datasets/dataset.h"
 #include "apps/datasets/image_io.h"
 #include "apps/datasets/masks.h"
 #include "apps/datasets/point_cloud.h"
+#include "apps/tune/progress.h"
 #include "common/error.h"
 
 #include <algorithm>
@@ -196,9 +197,7 @@ void addCalibrate(CLI::App& app, Run& run)
         ->required()
         ->allow_extra_args(false);
     command->add_option("--category", options->category, "Class, where --data holds several");
-    command->add_option("--split", options->split, "File that says which good images are for training and which for test");
-    command->add_option("--good", options->good, "Name of a folder, or label of a table, that means good; again for another (default: good, ok, normal, pass, false, 0)")
-        ->allow_extra_args(false);
+    addSelection(*command, options->split, options->good);
     command->add_flag("--labelled", options->labelled, "Good and defective pictures with labels, and masks for the threshold of the map");
     command->add_option("--rule", options->rule, "tail (default) or quantile; with --labelled f1 (default) or cost")
         ->check(CLI::IsMember({"tail", "quantile", "f1", "cost"}));

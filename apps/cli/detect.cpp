@@ -6,12 +6,13 @@
 #include "apps/cli/json_output.h"
 #include "apps/cli/numbers.h"
 #include "apps/cli/output.h"
-#include "apps/tune/progress.h"
 #include "apps/cli/region.h"
+#include "apps/cli/shared_options.h"
 #include "apps/datasets/dataset.h"
 #include "apps/datasets/image_io.h"
 #include "apps/datasets/point_cloud.h"
 #include "apps/report/report.h"
+#include "apps/tune/progress.h"
 #include "common/error.h"
 
 #include <chrono>
@@ -349,7 +350,7 @@ void addDetect(CLI::App& app, Run& run)
     command->add_flag("--maps", options->maps, "Into --out: maps");
     command->add_flag("--masks", options->masks, "Into --out: masks");
     command->add_option("--report", options->report, "Write one self-contained HTML page");
-    command->add_option("--sensitivity", options->sensitivity, "Divides the thresholds (default 1)")->check(positiveNumber());
+    addSensitivity(*command, options->sensitivity);
     command->add_option("--threshold", options->threshold, "Of the score, in place of the model's")->check(positiveNumber());
     command->add_option("--pixel-threshold", options->pixelThreshold, "Of the map, likewise")->check(positiveNumber());
     command->add_option("--min-area", options->minimumArea, "Pixels that a region has at least; smaller ones are dropped")->check(nonNegativeNumber());
@@ -359,9 +360,8 @@ void addDetect(CLI::App& app, Run& run)
     command->add_option("--tile", options->tile, "Side in pixels of overlapping tiles; 0: none (default: as the model was trained)")
         ->check(nonNegativeNumber());
     command->add_option("--tile-overlap", options->tileOverlap, "Share of a tile in common with the next")->check(CLI::Range(0.0, 0.9));
-    command->add_option("--roi", options->region, "Region of interest: a mask picture, or points \"x,y x,y x,y\" (shares or pixels; polygons by ;)");
-    command->add_option("--precision", options->precision, "auto, fp32, bf16 or int8")->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}));
-    command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
+    addRegionOfInterest(*command, options->region);
+    addCompute(*command, options->precision, options->device);
     command->add_flag("--json", options->asJson, "One JSON object per image on stdout, and at the end one without \"image\": {\"files\": {\"used\", \"skipped\", \"unread\", ...}}");
     command->add_flag("--exit-code", options->exitCode, "Exit with 3 if an image is anomalous, with 4 if --watch-stats found drift");
     command->callback([options, &run] { run = [options] { return detect(*options); }; });

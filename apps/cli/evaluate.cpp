@@ -7,11 +7,12 @@
 #include "apps/cli/named_folder.h"
 #include "apps/cli/numbers.h"
 #include "apps/cli/output.h"
-#include "apps/tune/progress.h"
+#include "apps/cli/shared_options.h"
 #include "apps/datasets/image_io.h"
-#include "apps/evaluation/map_folder.h"
 #include "apps/datasets/masks.h"
 #include "apps/datasets/point_cloud.h"
+#include "apps/evaluation/map_folder.h"
+#include "apps/tune/progress.h"
 #include "common/atomic_file.h"
 #include "common/error.h"
 
@@ -432,9 +433,7 @@ void addEvaluate(CLI::App& app, Run& run)
         ->required()
         ->allow_extra_args(false); // or a model named after it would be taken for data
     command->add_option("--category", options->categories, "Class, where --data holds several; again for another")->allow_extra_args(false);
-    command->add_option("--split", options->split, "File that says which good images are for training and which for test");
-    command->add_option("--good", options->good, "Name of a folder, or label of a table, that means good; again for another (default: good, ok, normal, pass, false, 0)")
-        ->allow_extra_args(false);
+    addSelection(*command, options->split, options->good);
     command->add_option("--maps", options->maps, "Measure the maps in this folder: <defect>/<stem>.tiff, perhaps scores.csv");
     command->add_option("--save-maps", options->saveMaps, "Write the model's maps and scores in that layout");
     command->add_option("--share", options->share, "K/N: inspect every N-th image only, from the K-th, for --save-maps; one process each");
@@ -448,8 +447,7 @@ void addEvaluate(CLI::App& app, Run& run)
     command->add_option("--threshold", options->threshold, "Of the image score, in place of the model's")->check(positiveNumber());
     command->add_option("--sensitivity", options->sensitivity, "Divides the threshold (default 1)")->check(positiveNumber());
     command->add_option("--batch", options->batch, "Images in one pass")->check(CLI::Range(1, 256));
-    command->add_option("--precision", options->precision, "auto, fp32, bf16 or int8")->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}));
-    command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
+    addCompute(*command, options->precision, options->device);
     command->add_flag("--json", options->asJson, "One JSON object on stdout, no progress");
     command->callback([options, &run] { run = [options] { return evaluate(*options); }; });
 }

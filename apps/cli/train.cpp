@@ -7,12 +7,13 @@
 #include "apps/cli/named_folder.h"
 #include "apps/cli/numbers.h"
 #include "apps/cli/output.h"
-#include "apps/tune/progress.h"
 #include "apps/cli/region.h"
+#include "apps/cli/shared_options.h"
 #include "apps/cli/threshold_notes.h"
 #include "apps/datasets/dataset.h"
 #include "apps/datasets/image_io.h"
 #include "apps/datasets/point_cloud.h"
+#include "apps/tune/progress.h"
 #include "common/error.h"
 #include "common/json_text.h"
 #include "common/text_file.h"
@@ -470,9 +471,7 @@ void addTrain(CLI::App& app, Run& run)
         ->required()
         ->allow_extra_args(false);
     command->add_option("--category", options->category, "Class, where --data holds several");
-    command->add_option("--split", options->split, "File that says which good images are for training and which for test");
-    command->add_option("--good", options->good, "Name of a folder, or label of a table, that means good; again for another (default: good, ok, normal, pass, false, 0)")
-        ->allow_extra_args(false);
+    addSelection(*command, options->split, options->good);
     command->add_option("--out", options->out, "The .agp file to write")->required();
     command->add_option("--backbone", options->backbone, "Weights: safetensors or .pth (default: AGPNET_BACKBONE, or the fetched one)");
     command->add_option("--config", options->config, "JSON file or text; see 'agpnet operators --config'");
@@ -490,7 +489,7 @@ void addTrain(CLI::App& app, Run& run)
     command->add_option("--tile", options->tile, "Side in pixels of overlapping tiles that large images are cut into; 0: none")
         ->check(nonNegativeNumber());
     command->add_option("--tile-overlap", options->tileOverlap, "Share of a tile in common with the next (default 0.25)")->check(CLI::Range(0.0, 0.9));
-    command->add_option("--roi", options->region, "Region of interest: a mask picture, or points \"x,y x,y x,y\" (shares or pixels; polygons by ;)");
+    addRegionOfInterest(*command, options->region);
     command->add_option("--augment", options->augment, "Changes that leave a part normal: names by commas, see docs/training.md; or none")
         ->delimiter(',')
         ->allow_extra_args(false);

@@ -6,6 +6,7 @@
 #include "apps/cli/numbers.h"
 #include "apps/cli/output.h"
 #include "apps/cli/preview_window.h"
+#include "apps/cli/shared_options.h"
 #include "apps/cli/video_file.h"
 #include "apps/datasets/point_cloud.h"
 #include "apps/report/report.h"
@@ -421,10 +422,9 @@ void addWatch(CLI::App& app, Run& run)
         ->check(CLI::Range(0.1, 1e6));
     command->add_option("--reconnect", options->patience.reconnect, "Times in a row that a camera or address is opened again after it ended or stalled (default 0)")
         ->check(nonNegativeNumber());
-    command->add_option("--sensitivity", options->sensitivity, "Divides the thresholds (default 1)")->check(positiveNumber());
+    addSensitivity(*command, options->sensitivity);
     command->add_option("--product", options->product, "Take the thresholds of one of the model's products");
-    command->add_option("--precision", options->precision, "auto, fp32, bf16 or int8")->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}));
-    command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
+    addCompute(*command, options->precision, options->device);
     command->footer("Keys in the window: q ends, space pauses, + and - raise and lower the threshold.");
     command->callback([options, &run] { run = [options] { return watch(*options); }; });
 }
