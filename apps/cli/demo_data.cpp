@@ -39,14 +39,14 @@ int demoData(Options& options)
 void addDemoData(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
-    CLI::App* command = app.add_subcommand("demo-data", "Draw a set of good and defective parts with exact masks");
-    command->add_option("folder", options->folder, "Where: one MVTec layout per product")->required();
-    command->add_option("--product", options->demo.products, "Which (default: all)");
-    command->add_option("--train", options->demo.train, "Good images to train on, each product")->check(positiveNumber());
-    command->add_option("--test-good", options->demo.testGood, "Good test images, each product")->check(nonNegativeNumber());
+    CLI::App* command = app.add_subcommand("demo-data", "Draw images of good and defective parts, with exact masks");
+    command->add_option("folder", options->folder, "Folder to write to: one MVTec layout for each product")->required();
+    command->add_option("--product", options->demo.products, "Products to draw (default: all)");
+    command->add_option("--train", options->demo.train, "Good training images of each product")->check(positiveNumber());
+    command->add_option("--test-good", options->demo.testGood, "Good test images of each product")->check(nonNegativeNumber());
     command->add_option("--test-defective", options->demo.testDefective, "Test images for each kind of defect")->check(nonNegativeNumber());
-    command->add_option("--side", options->demo.side, "Pixels")->check(CLI::Range(32, 4096));
-    command->add_option("--seed", options->demo.seed, "Of the drawing")->check(seedNumber());
+    command->add_option("--side", options->demo.side, "Side of the images in pixels")->check(CLI::Range(32, 4096));
+    command->add_option("--seed", options->demo.seed, "Seed of the drawing")->check(seedNumber());
     command->callback([options, &run] { run = [options] { return demoData(*options); }; });
 }
 

@@ -102,8 +102,8 @@ public:
         if (!options.share.empty())
         {
             share_ = tools::Share::parse(options.share);
-            require(!options.saveMaps.empty(), "--share is {}: it wants --save-maps, the folder that all shares are measured from", options.share);
-            require(options.report.empty() && options.out.empty(), "--share is {}: figures and the report are those of all, by --maps", options.share);
+            require(!options.saveMaps.empty(), "--share is {}: it requires --save-maps, the folder from which all shards are measured", options.share);
+            require(options.report.empty() && options.out.empty(), "--share is {}: metrics and the report require all shards; --maps measures them", options.share);
         }
         if (!options.model.empty())
         {
@@ -398,7 +398,7 @@ int evaluate(const Options& options)
         if (options.asJson)
             std::printf("%s\n", jsonText({{"share", options.share}, {"images", files.used}, {"maps", options.saveMaps}, {"files", toJson(files)}}).c_str());
         else
-            std::printf("share %s: %zu images, maps: %s\nwhen all shares are there: agpnet evaluate --maps %s --data ...\n%s\n", options.share.c_str(),
+            std::printf("shard %s: %zu images, maps: %s\nwhen all shards are there: agpnet evaluate --maps %s --data ...\n%s\n", options.share.c_str(),
                         files.used, options.saveMaps.c_str(), options.saveMaps.c_str(), text(files).c_str());
         return exitOk;
     }
@@ -428,7 +428,7 @@ void addEvaluate(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("evaluate", "Measure a model, or anomaly maps of any tool, on labelled images");
-    command->add_option("model", options->model, "The .agp file; none with --maps");
+    command->add_option("model", options->model, "The .agp file; not with --maps");
     command->add_option("--data", options->data, "MVTec or VisA layout, folder with good/ and <defect>/, or CSV table; several: one class each, as FOLDER or NAME=FOLDER")
         ->required()
         ->allow_extra_args(false); // or a model named after it would be taken for data
@@ -436,16 +436,16 @@ void addEvaluate(CLI::App& app, Run& run)
     addSelection(*command, options->split, options->good);
     command->add_option("--maps", options->maps, "Measure the maps in this folder: <defect>/<stem>.tiff, perhaps scores.csv");
     command->add_option("--save-maps", options->saveMaps, "Write the model's maps and scores in that layout");
-    command->add_option("--share", options->share, "K/N: inspect every N-th image only, from the K-th, for --save-maps; one process each");
-    command->add_option("--exact-pixels", options->exactPixels, "Above so many, pixel figures have bounds instead of being exact")
+    command->add_option("--share", options->share, "K/N: inspect only shard K of N (every N-th image), for --save-maps; one process for each shard");
+    command->add_option("--exact-pixels", options->exactPixels, "Number of pixels above which pixel metrics have error bounds instead of exact values")
         ->check(CLI::Range(0.0, 1e12));
-    command->add_option("--bootstrap", options->drawings, "Test sets redrawn for the 95 % intervals of image figures")
+    command->add_option("--bootstrap", options->drawings, "Bootstrap samples of the test set, for the 95 % confidence intervals of image metrics")
         ->check(CLI::Range(0, 100000));
-    command->add_option("--seed", options->seed, "Of the redrawing")->check(seedNumber());
-    command->add_option("--out", options->out, "Write the figures as JSON");
+    command->add_option("--seed", options->seed, "Seed of the bootstrap samples")->check(seedNumber());
+    command->add_option("--out", options->out, "Write the metrics as JSON");
     command->add_option("--report", options->report, "Write one self-contained HTML page");
-    command->add_option("--threshold", options->threshold, "Of the image score, in place of the model's")->check(positiveNumber());
-    command->add_option("--sensitivity", options->sensitivity, "Divides the threshold (default 1)")->check(positiveNumber());
+    command->add_option("--threshold", options->threshold, "Threshold of the image score, instead of the model's")->check(positiveNumber());
+    command->add_option("--sensitivity", options->sensitivity, "Divides the thresholds (default 1)")->check(positiveNumber());
     command->add_option("--batch", options->batch, "Images in one pass")->check(CLI::Range(1, 256));
     addCompute(*command, options->precision, options->device);
     command->add_flag("--json", options->asJson, "One JSON object on stdout, no progress");

@@ -114,7 +114,7 @@ std::string sizeText(const tools::ClassFigures& figures)
 
 std::string boundText(double maxError)
 {
-    return maxError > 0 ? fmt::format("scores in bins, figures off by {:.1e} at the most", maxError) : "every score a threshold";
+    return maxError > 0 ? fmt::format("scores in bins, maximum error of the metrics {:.1e}", maxError) : "every score is a threshold";
 }
 
 void printClass(const MeasuredClass& measured)
@@ -132,8 +132,8 @@ void printClass(const MeasuredClass& measured)
     fmt::print("{:<8}{:>16}{:>16}{:>16}{:>11}{:>12}\n", "pixel", text(f.pixel.auroc), text(f.pixel.ap), text(f.pixel.f1Max),
                text(f.pixel.aupro.at(0)), text(f.pixel.aupro.at(1)));
     if (f.pixel.bounds)
-        fmt::print("pixel figures: {} pixels, {}\n", f.pixel.positives + f.pixel.negatives, boundText(f.pixel.maxError()));
-    fmt::print("\n{:<24}{:>8}{:>8}{:>13}{:>16}{:>13}{:>11}\n", "defect", "images", f.decided ? "called" : "", "image AUROC", "95 %",
+        fmt::print("pixel metrics: {} pixels, {}\n", f.pixel.positives + f.pixel.negatives, boundText(f.pixel.maxError()));
+    fmt::print("\n{:<24}{:>8}{:>8}{:>13}{:>16}{:>13}{:>11}\n", "defect", "images", f.decided ? "flagged" : "", "image AUROC", "95 %",
                "pixel AUROC", "AUPRO@0.3");
     if (f.decided && f.good > 0)
         fmt::print("{:<24}{:>8}{:>8}\n", "(good)", f.good, f.goodCalled);
@@ -142,7 +142,7 @@ void printClass(const MeasuredClass& measured)
                    text(d.image.auroc), text(d.auroc95), text(d.pixel.auroc), text(d.pixel.aupro.at(0)));
     fmt::print("\n");
     if (measured.threshold)
-        fmt::print("called: anomalous above {:.4f}{}\n", *measured.threshold,
+        fmt::print("flagged: score above {:.4f}{}\n", *measured.threshold,
                    measured.product.empty() ? "" : fmt::format(" for {}", measured.product));
 }
 
@@ -225,7 +225,7 @@ void fillReport(tools::Report& report, const Measurement& measurement)
     const bool several = measurement.classes.size() > 1;
     const std::string over = several ? "mean over classes; " : "";
     const auto within = [&](const std::optional<tools::Interval>& interval)
-    { return interval ? fmt::format("{}95 % of redrawn test sets: {}", over, text(interval)) : over; };
+    { return interval ? fmt::format("{}95 % confidence interval: {}", over, text(interval)) : over; };
     report.figures = {{"Image AUROC", text(mean.imageAuroc), within(mean.imageAuroc95)},
                       {"Image AP", text(mean.imageAp), within(mean.imageAp95)},
                       {"Image F1-max", text(mean.imageF1Max), within(mean.imageF1Max95)},
@@ -248,7 +248,7 @@ void fillReport(tools::Report& report, const Measurement& measurement)
     defects.columns = {"Defect", "Images", "Image AUROC", "95 %", "Pixel AUROC", "AUPRO@0.3", "AUPRO@0.05"};
     const bool decided = measurement.classes.front().figures.decided;
     if (decided)
-        defects.columns.push_back("Called anomalous");
+        defects.columns.push_back("Flagged");
     defects.note = "Each against all good images of its class.";
     for (const MeasuredClass& each : measurement.classes)
         for (const tools::DefectFigures& d : each.figures.defects)
@@ -292,7 +292,7 @@ void fillReport(tools::Report& report, const Measurement& measurement)
     for (tools::Chart* chart : {&roc, &pr, &pro})
         if (!chart->lines.empty())
             report.charts.push_back(std::move(*chart));
-    report.chartNote = "Every unique score is a threshold; the figures come from all of them, the drawing from some.";
+    report.chartNote = "Every unique score is a threshold. The metrics use all of them, the curves some.";
 }
 
 } // namespace agpnet::app

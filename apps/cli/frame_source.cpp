@@ -56,7 +56,7 @@ FrameSource::FrameSource(const std::string& source, const Patience& patience) : 
     require(opened || !camera_, "camera {} cannot be opened", source);
     require(opened || !address || !timedOut(waited_, patience_), "{}: no answer within {:g} s; --timeout SECONDS waits longer", source, patience_.timeout);
     require(opened || !address, "{}: cannot be opened: nothing answers at this address, or what it sends is no video that OpenCV can read", source);
-    require(opened, "{}: is no picture and no video that OpenCV can read", source);
+    require(opened, "{}: is no image and no video that OpenCV can read", source);
     const double fps = video_.get(cv::CAP_PROP_FPS), frames = video_.get(cv::CAP_PROP_FRAME_COUNT);
     fps_ = fps > 0 && fps <= 1000 ? fps : 0;
     expected_ = !camera_ && frames > 0 && frames < 1e12 ? static_cast<int64_t>(frames) : 0;

@@ -112,10 +112,10 @@ int info(const Options& options)
 void addInfo(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
-    CLI::App* command = app.add_subcommand("info", "Tell about this build and machine, or about a model");
+    CLI::App* command = app.add_subcommand("info", "Show this build and machine, or a model");
     CLI::Option* model = command->add_option("model", options->model, "A .agp file; without one: versions, devices, schedules");
     command->add_flag("--json", options->asJson, "As JSON");
-    command->add_flag("--verify", options->verify, "Check the whole file against its SHA-256, and tell where the model comes from")->needs(model);
+    command->add_flag("--verify", options->verify, "Check the whole file against its SHA-256, and show where the model comes from")->needs(model);
     command->callback([options, &run] { run = [options] { return info(*options); }; });
 }
 

@@ -64,7 +64,7 @@ void addOperators(CLI::App& app, Run& run)
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("operators", "List the operators, their attributes and ranges");
     command->add_flag("--json", options->asJson, "As JSON");
-    command->add_flag("--config", options->config, "The training configuration's keys and defaults instead");
+    command->add_flag("--config", options->config, "Print the keys and defaults of a training configuration instead");
     command->callback([options, &run] { run = [options] { return operators(*options); }; });
 }
 

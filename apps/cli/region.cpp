@@ -51,7 +51,7 @@ Polygons readRegion(const std::string& maskOrPolygons, const fs::path& example)
         require(!polygons.empty(), "{}: the mask is black, expected a region of interest that is not", maskOrPolygons);
         return polygons;
     }
-    require(maskOrPolygons.find(',') != std::string::npos, "--roi is '{}', expected the name of a mask picture that is there, or points x,y",
+    require(maskOrPolygons.find(',') != std::string::npos, "--roi is '{}', expected the name of a mask image that is there, or points x,y",
             maskOrPolygons);
     Polygons polygons = polygonsFromText(maskOrPolygons);
     const auto inPixels = [](const cv::Point2f& point) { return point.x > 1 || point.y > 1; };

@@ -121,7 +121,7 @@ void requireSameData(const json& record, const json& data, const std::string& st
             list.push_back(entry.at("sha256").get<std::string>());
         return list;
     };
-    require(!record.contains("data") || hashes(record["data"]) == hashes(data), "{}: was begun with other pictures than {}, and cannot go on with them",
+    require(!record.contains("data") || hashes(record["data"]) == hashes(data), "{}: was begun with other images than {}, and cannot go on with them",
             state, jsonText(data));
 }
 
@@ -240,7 +240,7 @@ std::string configText(const Options& options, const fs::path& example)
 std::string profileText(const json& record)
 {
     static const std::pair<const char*, const char*> parts[] = {
-        {"reading", "reading pictures"}, {"backbone", "backbone, pictures as they are"}, {"noise", "attention, noise, backbone of perturbed pictures"},
+        {"reading", "reading images"}, {"backbone", "backbone, clean images"}, {"noise", "attention, noise, backbone of perturbed images"},
         {"decoder", "decoder, forward and backward"}, {"optimiser", "optimiser"}, {"checks", "early stopping's checks"},
         {"thresholds", "thresholds"}};
     const json profile = record.value("profile", json::object());
@@ -263,7 +263,7 @@ void sayValues(const json& values, bool asJson)
         std::fprintf(stderr, "%d images of 16 bits hold values up to %d: taken as %d bits, 0 to %d%s\n", images, greatest, bits, most,
                      values.at("given").get<bool>() ? ", as given" : ", as found; --bits says otherwise");
     if (above > 0)
-        std::fprintf(stderr, "agpnet: note: %d of %d images of 16 bits hold values above %d, the greatest of %d bits: up to %d\n", above, images, most, bits, greatest);
+        std::fprintf(stderr, "agpnet: note: %d of %d images of 16 bits hold values above %d, the maximum of %d bits: up to %d\n", above, images, most, bits, greatest);
     else if (values.at("given").get<bool>() && greatest <= most / 4)
         std::fprintf(stderr, "agpnet: note: the images of 16 bits hold values up to %d only, and %d bits are 0 to %d: they are dark, or of fewer bits\n", greatest, bits, most);
 }
@@ -388,7 +388,7 @@ void sayTrained(const Trained& trained, const Options& options)
                 durationText(seconds).c_str(), seconds > 0 ? record.value("images_seen", 0.0) / seconds : 0.0,
                 durationText(trained.seconds).c_str(), trained.loss, trained.threshold);
     if (record.contains("early_stop") && record["early_stop"].contains("seen_at"))
-        std::printf("drawn-in defects were no longer told better after step %d\n", record["early_stop"]["seen_at"].get<int>());
+        std::printf("detection of synthetic defects stopped improving after step %d\n", record["early_stop"]["seen_at"].get<int>());
     if (options.profile)
         std::printf("%s", profileText(record).c_str());
     std::printf("%s\n", text(trained.files).c_str());
@@ -464,7 +464,7 @@ int train(const Options& options)
 void addTrain(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
-    CLI::App* command = app.add_subcommand("train", "Learn a model from images of good parts");
+    CLI::App* command = app.add_subcommand("train", "Train a model on images of good parts");
     command
         ->add_option("--data", options->data,
                      "Folder of good images, one with good/, an MVTec or VisA layout, or a CSV table; once for each product, as FOLDER or NAME=FOLDER")
@@ -477,31 +477,31 @@ void addTrain(CLI::App& app, Run& run)
     command->add_option("--config", options->config, "JSON file or text; see 'agpnet operators --config'");
     command->add_option("--preset", options->preset, "default, paper (as published), or fast (168 pixels and fewer layers: a third of the time, a little less accurate)")->check(CLI::IsMember({"default", "paper", "fast"}));
     command->add_option("--input", options->input, "rgb, rgb+depth or rgb+normals (MVTec 3D-AD)")->check(CLI::IsMember({"rgb", "rgb+depth", "rgb+normals"}));
-    command->add_option("--bits", options->bits, "Of the values in 16-bit images, 8 to 16: 12 means 0 to 4095 (default: found in the images)")->check(CLI::Range(8, 16));
+    command->add_option("--bits", options->bits, "Bits of the values in 16-bit images, 8 to 16: 12 means 0 to 4095 (default: found in the images)")->check(CLI::Range(8, 16));
     command->add_option("--steps", options->steps, "Optimisation steps")->check(positiveNumber());
-    command->add_option("--batch", options->batch, "Images a step")->check(positiveNumber());
+    command->add_option("--batch", options->batch, "Images in each step")->check(positiveNumber());
     command->add_option("--size", options->size, "Input HEIGHTxWIDTH, multiples of the backbone's patch");
     command->add_option("--lr", options->learningRate, "Learning rate")->check(positiveNumber());
-    command->add_option("--seed", options->seed, "Of weights, order and noise")->check(seedNumber());
+    command->add_option("--seed", options->seed, "Seed of weights, order and noise")->check(seedNumber());
     command->add_option("--noise", options->noise, "guided, uniform or none")->check(CLI::IsMember({"guided", "uniform", "none"}));
     command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
     command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
     command->add_option("--tile", options->tile, "Side in pixels of overlapping tiles that large images are cut into; 0: none")
         ->check(nonNegativeNumber());
-    command->add_option("--tile-overlap", options->tileOverlap, "Share of a tile in common with the next (default 0.25)")->check(CLI::Range(0.0, 0.9));
+    command->add_option("--tile-overlap", options->tileOverlap, "Overlap of neighbouring tiles, as a fraction of a tile (default 0.25)")->check(CLI::Range(0.0, 0.9));
     addRegionOfInterest(*command, options->region);
-    command->add_option("--augment", options->augment, "Changes that leave a part normal: names by commas, see docs/training.md; or none")
+    command->add_option("--augment", options->augment, "Changes that leave a part normal: names separated by commas, see docs/training.md; or none")
         ->delimiter(',')
         ->allow_extra_args(false);
-    command->add_option("--shots", options->shots, "Train on so few pictures of each product, chosen by the seed")->check(positiveNumber());
-    command->add_flag("--early-stop", options->earlyStop, "End sooner when drawn-in defects are no longer told better; --steps is then the most");
-    command->add_option("--false-alarms", options->falseAlarms, "Share of good pictures that the thresholds are to call (default 0.01)")
+    command->add_option("--shots", options->shots, "Number of training images of each product, chosen by the seed (default: all)")->check(positiveNumber());
+    command->add_flag("--early-stop", options->earlyStop, "End when the detection of synthetic defects stops improving; --steps is then the maximum");
+    command->add_option("--false-alarms", options->falseAlarms, "Fraction of good images that the thresholds may flag (default 0.01)")
         ->check(CLI::Range(1e-6, 0.5));
     command->add_option("--checkpoint", options->checkpoint, "Seconds between saved states (default 60; 0: after each step)")
         ->check(nonNegativeNumber());
-    command->add_flag("--no-image-noise", options->noImageNoise, "Noise on features only, which is the default; halves the time of --preset paper");
-    command->add_flag("--reference-backbone", options->reference, "Name the backbone by hash instead of embedding it");
-    command->add_flag("--resume", options->resume, "Go on from OUT.state, which an interrupted or killed training left");
+    command->add_flag("--no-image-noise", options->noImageNoise, "No noise on images, only on features (the default); halves the time of --preset paper");
+    command->add_flag("--reference-backbone", options->reference, "Refer to the backbone by its hash instead of embedding it");
+    command->add_flag("--resume", options->resume, "Continue from OUT.state, which an interrupted or killed training left");
     command->add_flag("--profile", options->profile, "Print where the time went");
     command->add_flag("--json", options->asJson, "One JSON object on stdout, no progress");
     command->callback([options, &run] { run = [options] { return train(*options); }; });

@@ -328,7 +328,7 @@ int watch(const Options& options)
     const cv::Ptr<AnomalyDetector> detector = AnomalyDetector::create(options.model, options.precision, options.device);
     const json config = json::parse(detector->getHeader()).at("config");
     const std::string input = config.at("input").get<std::string>();
-    require(input == "rgb", "{}: the model inspects '{}', watch has pictures only", options.model, input);
+    require(input == "rgb", "{}: the model inspects '{}', but watch reads rgb images only", options.model, input);
     detector->setOptions(DetectOptions().setProduct(options.product).setSensitivity(options.sensitivity));
 
     std::signal(SIGXFSZ, SIG_IGN); // a limit on file sizes is then an error with a sentence, like a full disk
@@ -405,25 +405,25 @@ int watch(const Options& options)
 void addWatch(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
-    CLI::App* command = app.add_subcommand("watch", "Show a camera, a folder or a video with what is found in it");
+    CLI::App* command = app.add_subcommand("watch", "Inspect and show a camera, a folder of images or a video");
     command->add_option("model", options->model, "The .agp file")->required();
     command
         ->add_option("source", options->source,
-                     "Number of a camera, folder or glob of pictures, video file, or address (rtsp://...)")
+                     "Number of a camera, folder or glob of images, video file, or address (rtsp://...)")
         ->required();
     command->add_option("--out", options->out, "Write a video (.avi, Motion JPEG) instead of opening a window");
     command
         ->add_option("--fps", options->fps,
-                     "Frames a second of the video, and of files in the window (default: the source's; pictures 5 and 2)")
+                     "Frames per second of the video, and of files in the window (default: those of the source; for images 5 and 2)")
         ->check(CLI::Range(0.01, 1000.0));
-    command->add_option("--frames", options->frames, "Stop after so many (default: at the source's end)")
+    command->add_option("--frames", options->frames, "Number of frames after which to stop (default: the end of the source)")
         ->check(positiveNumber());
-    command->add_option("--timeout", options->patience.timeout, "Seconds that an address may take to answer, and each of its frames to come (default 10)")
+    command->add_option("--timeout", options->patience.timeout, "Maximum seconds to wait for an address to answer, and for each frame (default 10)")
         ->check(CLI::Range(0.1, 1e6));
-    command->add_option("--reconnect", options->patience.reconnect, "Times in a row that a camera or address is opened again after it ended or stalled (default 0)")
+    command->add_option("--reconnect", options->patience.reconnect, "How often in a row to reopen a camera or address that ended or stalled (default 0)")
         ->check(nonNegativeNumber());
     addSensitivity(*command, options->sensitivity);
-    command->add_option("--product", options->product, "Take the thresholds of one of the model's products");
+    command->add_option("--product", options->product, "Use the thresholds of one of the model's products");
     addCompute(*command, options->precision, options->device);
     command->footer("Keys in the window: q ends, space pauses, + and - raise and lower the threshold.");
     command->callback([options, &run] { run = [options] { return watch(*options); }; });

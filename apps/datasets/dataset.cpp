@@ -64,7 +64,7 @@ void noteSizes(Dataset& dataset)
     {
         const auto& [smallest, largest] = std::pair(sizes.begin()->first, sizes.rbegin()->first);
         dataset.warnings.push_back(
-            fmt::format("The pictures have {} different sizes, from {}x{} to {}x{}; each is resized for the model.", sizes.size(),
+            fmt::format("The images have {} different sizes, from {}x{} to {}x{}; each is resized for the model.", sizes.size(),
                         smallest.first, smallest.second, largest.first, largest.second));
     }
 }
@@ -189,7 +189,7 @@ Dataset listTraining(const fs::path& path, const ListOptions& options)
         good = allGood(path, options);
         dataset.items = SplitFile(options.split).choose(good, Part::Train);
         dataset.layout += fmt::format(", split by {}", options.split.filename().string());
-        require(!dataset.items.empty(), "{}: names no picture to train on", options.split.string());
+        require(!dataset.items.empty(), "{}: names no training image", options.split.string());
     }
     if (dataset.items.empty() && isFolder(dataset.root))
         requireNoCollection(dataset.root, GoodNames(options.good));
@@ -232,16 +232,16 @@ Dataset listTest(const fs::path& path, const ListOptions& options)
     if (withoutMask > 0)
         dataset.warnings.insert(
             dataset.warnings.begin(),
-            fmt::format("{} of {} anomalous pictures have no mask: pixel figures leave them out.", withoutMask, anomalous));
+            fmt::format("{} of {} anomalous images have no mask: pixel metrics leave them out.", withoutMask, anomalous));
     if (anomalous == 0)
-        dataset.warnings.push_back("The test set holds no anomalies: ranking figures such as AUROC do not exist for it.");
+        dataset.warnings.push_back("The test set holds no anomalies: ranking metrics such as AUROC do not exist for it.");
     if (anomalous == dataset.items.size())
-        dataset.warnings.push_back(fmt::format("The test set holds no good pictures: ranking figures such as AUROC do not exist for it; --good NAME says "
+        dataset.warnings.push_back(fmt::format("The test set holds no good images: ranking metrics such as AUROC do not exist for it; --good NAME says "
                                                "which folder or label is good where it is none of {}.",
                                                goodWords()));
     if (options.split.empty() && sharesGood(path, options, dataset))
         dataset.warnings.push_back(
-            "The good test pictures are those that training takes from the same folder: figures will be too good.");
+            "The good test images are those that training takes from the same folder: the metrics will be too good.");
     noteSizes(dataset);
     notePages(dataset);
     noteLeftOut(path, dataset, good);

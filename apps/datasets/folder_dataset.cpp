@@ -196,7 +196,7 @@ void leaveOutLoose(Dataset& dataset, const fs::path& folder)
     for (const fs::path& path : loose)
         names.push_back(path.filename().string());
     if (!names.empty())
-        dataset.warnings.push_back(fmt::format("{}: {} pictures lie beside the folders of good and defective ones, and were left out: {}.", folder.string(), names.size(),
+        dataset.warnings.push_back(fmt::format("{}: {} images lie beside the folders of good and defective ones, and were left out: {}.", folder.string(), names.size(),
                                                joinNames(names)));
 }
 
@@ -208,7 +208,7 @@ void addGood(Dataset& dataset, const fs::path& folder)
     dataset.folders.insert(folder);
     leaveOut(dataset, pictures.maskFiles);
     if (!pictures.maskFiles.empty())
-        dataset.warnings.push_back(fmt::format("{}: {} pictures are named as masks of others, and were left out.", folder.string(), pictures.maskFiles.size()));
+        dataset.warnings.push_back(fmt::format("{}: {} images are named as masks of others, and were left out.", folder.string(), pictures.maskFiles.size()));
 }
 
 std::vector<fs::path> goodFolders(const fs::path& folder, const GoodNames& good)
@@ -227,7 +227,7 @@ void noteUnclear(Dataset& dataset, const fs::path& folder, const GoodNames& good
         if (!good.given() && meaningOf(path.filename().string()) == Meaning::Unclear && !imagesIn(path).empty())
             names.push_back(path.filename().string());
     if (!names.empty())
-        dataset.warnings.push_back(fmt::format("{}: these folders may hold good pictures too, which are not trained on: {}; --good NAME, again for each, says which do.",
+        dataset.warnings.push_back(fmt::format("{}: these folders may hold good images too, which are not trained on: {}; --good NAME, again for each, says which do.",
                                                folder.string(), joinNames(names)));
 }
 
@@ -259,7 +259,7 @@ void readTraining(Dataset& dataset, const GoodNames& good)
         dataset.layout = fmt::format("folder with {}/", joinNames(places));
     else
     {
-        dataset.layout = "folder of good pictures";
+        dataset.layout = "folder of good images";
         addGood(dataset, root);
     }
 }
@@ -403,14 +403,14 @@ void leaveOutUnused(Dataset& dataset, Truth& truth, bool defects)
     if (!truth.fits && defects)
     {
         leaveOut(dataset, picturesBelow(truth.folder));
-        dataset.warnings.push_back(fmt::format("{}: is named as masks are, but fits no picture, and was left out.", truth.folder.string()));
+        dataset.warnings.push_back(fmt::format("{}: is named as masks are, but fits no image, and was left out.", truth.folder.string()));
         return;
     }
     if (truth.fits)
         std::ranges::copy(truth.flat.unused(), std::back_inserter(truth.unused));
     leaveOut(dataset, truth.unused);
     if (!truth.unused.empty())
-        dataset.warnings.push_back(fmt::format("{} masks under {} belong to no picture.", truth.unused.size(), truth.folder.string()));
+        dataset.warnings.push_back(fmt::format("{} masks under {} belong to no image.", truth.unused.size(), truth.folder.string()));
 }
 
 void readTest(Dataset& dataset, const GoodNames& good)
@@ -444,8 +444,8 @@ void readTest(Dataset& dataset, const GoodNames& good)
     for (Truth& truth : truths)
         leaveOutUnused(dataset, truth, !stems.empty());
     if (ambiguous > 0)
-        dataset.warnings.push_back(fmt::format("{} pictures of several folders have names in common, and masks of these names cannot tell whose they are; a "
-                                               "folder of masks for each folder of pictures was expected.",
+        dataset.warnings.push_back(fmt::format("{} images of several folders have names in common, and masks of these names fit more than one of them; a "
+                                               "folder of masks for each folder of images was expected.",
                                                ambiguous));
 }
 

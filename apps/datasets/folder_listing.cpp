@@ -172,7 +172,7 @@ LeftOut leftOut(const fs::path& folder, const std::set<fs::path>& taken, const s
             others.push_back(path.filename().string());
     }
     if (!others.empty())
-        left.notes.push_back(fmt::format("{}: {} pictures of kinds that are not read are left out: {}; {} are read.", folder.string(), others.size(), joinNames(others),
+        left.notes.push_back(fmt::format("{}: {} images of formats that are not read are left out: {}; {} are read.", folder.string(), others.size(), joinNames(others),
                                          imageExtensionList));
     size_t below = 0;
     std::vector<std::string> names;
@@ -187,7 +187,7 @@ LeftOut leftOut(const fs::path& folder, const std::set<fs::path>& taken, const s
                     left.files.add(picture.string());
             }
     if (below > 0)
-        left.notes.push_back(fmt::format("{}: {} pictures in folders below it are left out: {}; of a folder its own pictures are read, not those of the folders in it.",
+        left.notes.push_back(fmt::format("{}: {} images in folders below it are left out: {}; only the images right in the folder are read.",
                                          folder.string(), below, joinNames(names)));
     return left;
 }

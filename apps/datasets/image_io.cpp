@@ -215,7 +215,7 @@ void checkJpeg(const fs::path& path, const ByteReader& in)
         const uint32_t marker = in.byte(at + 1);
         if (marker == 0xd9)
         {
-            require(scan, "{}: damaged JPEG: it ends before any picture data", path.string());
+            require(scan, "{}: damaged JPEG: it ends before any image data", path.string());
             return;
         }
         if (marker == 0xff)
@@ -475,7 +475,7 @@ void scale(const fs::path& path, cv::Mat& image, double most)
 {
     double greatest = 0;
     cv::minMaxLoc(image.reshape(1), nullptr, &greatest);
-    require(greatest <= most, "{}: holds a value of {}, and its header says that {} is the greatest", path.string(), greatest, most);
+    require(greatest <= most, "{}: holds a value of {}, and its header says that {} is the maximum", path.string(), greatest, most);
     if (image.depth() == CV_8U)
         image.convertTo(image, CV_8U, 255 / most);
     else
@@ -522,7 +522,7 @@ cv::Mat decodeValues(const fs::path& path, bool png)
 
 void writeEncoded(const fs::path& path, const cv::Mat& image, const std::string& extension)
 {
-    require(!image.empty(), "{}: there is no picture to write", path.string());
+    require(!image.empty(), "{}: there is no image to write", path.string());
     Bytes bytes;
     bool encoded = false;
     try
@@ -533,7 +533,7 @@ void writeEncoded(const fs::path& path, const cv::Mat& image, const std::string&
     {
         fail("{}: cannot be encoded: {}", path.string(), error.err);
     }
-    require(encoded, "{}: pictures are not written as '{}'; png, jpg, bmp, tiff or webp expected", path.string(), extension);
+    require(encoded, "{}: images are not written as '{}'; png, jpg, bmp, tiff or webp expected", path.string(), extension);
     AtomicFile file(path);
     file.write(bytes.data(), bytes.size());
     file.commit();
@@ -575,7 +575,7 @@ cv::Mat readMask(const fs::path& path, cv::Size expected)
     ReadOptions options;
     options.minSide = 1;
     const cv::Mat image = decode(path, options);
-    require(image.size() == expected, "{}: the mask has {}x{} pixels, its picture has {}x{}", path.string(), image.cols,
+    require(image.size() == expected, "{}: the mask has {}x{} pixels, its image has {}x{}", path.string(), image.cols,
             image.rows, expected.width, expected.height);
     std::array<cv::Mat, 3> channels;
     cv::split(image, channels.data());
@@ -644,7 +644,7 @@ std::string pagesNote(const fs::path& path)
     case Format::Pnm:
         if (pnmExtent(in))
             if (const size_t pictures = picturesInPnm(in); pictures > 1)
-                return fmt::format("holds {} pictures; the first is read", pictures);
+                return fmt::format("holds {} images; the first is read", pictures);
         break;
     default:
         break;
@@ -660,7 +660,7 @@ void checkImageFile(const fs::path& path, const ReadOptions& options)
 void writeImage(const fs::path& path, const cv::Mat& image)
 {
     std::string extension = path.extension().string();
-    require(!extension.empty(), "{}: the name has no extension to tell the format; for instance .png expected", path.string());
+    require(!extension.empty(), "{}: the name has no extension, which sets the format; for instance .png expected", path.string());
     std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
     writeEncoded(path, image, extension);
 }

@@ -77,7 +77,7 @@ GoodNames::GoodNames(std::vector<std::string> named) : named_(std::move(named))
 
 bool GoodNames::isGood(const std::string& name, const std::string& where) const
 {
-    require(given() || meaningOf(name) != Meaning::Unclear, "{}: '{}' may mean good or defective; --good NAME says which name is that of good pictures",
+    require(given() || meaningOf(name) != Meaning::Unclear, "{}: '{}' may mean good or defective; --good NAME says which name is that of good images",
             where, name);
     return isSurelyGood(name);
 }

@@ -146,7 +146,7 @@ cv::Mat readRgbAndGeometry(const fs::path& rgb, const fs::path& xyz, Geometry ge
     if (!deep)
         colours.convertTo(colours, CV_32F, colours.depth() == CV_8U ? 1.0 / 255 : 1);
     const cv::Mat cloud = readPointCloud(xyz);
-    require(cloud.size() == colours.size(), "{}: the point cloud has {}x{} points, but its picture has {}x{}", xyz.string(), cloud.cols,
+    require(cloud.size() == colours.size(), "{}: the point cloud has {}x{} points, but its image has {}x{}", xyz.string(), cloud.cols,
             cloud.rows, colours.cols, colours.rows);
     cv::Mat shape;
     if (geometry == Geometry::Depth)

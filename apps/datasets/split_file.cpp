@@ -30,7 +30,7 @@ SplitFile::SplitFile(const fs::path& path) : path_(path)
         require(parts_.emplace(name, word == "train" ? Part::Train : Part::Test).second, "{}, line {}: {} is named twice", path.string(),
                 line, name);
     }
-    require(!parts_.empty(), "{}: names no picture; lines 'train NAME' or 'test NAME' were expected", path.string());
+    require(!parts_.empty(), "{}: names no image; lines 'train NAME' or 'test NAME' were expected", path.string());
 }
 
 std::vector<Item> SplitFile::choose(const std::vector<Item>& good, Part part) const
@@ -54,7 +54,7 @@ std::vector<Item> SplitFile::choose(const std::vector<Item>& good, Part part) co
     for (const auto& [name, ignored] : parts_)
         if (!found.contains(name))
             missing.push_back(name);
-    require(missing.empty(), "{}: {} of {} names are those of no good picture: {}", path_.string(), missing.size(), parts_.size(),
+    require(missing.empty(), "{}: {} of {} names are those of no good image: {}", path_.string(), missing.size(), parts_.size(),
             joinNames(missing));
     return chosen;
 }

@@ -795,7 +795,7 @@ const std::vector<DemoProduct>& demoProducts()
 DemoSample drawDemoSample(const std::string& product, const std::string& defect, int side, uint64_t seed)
 {
     const Recipe& recipe = recipeOf(product);
-    require(side >= 64 && side <= 2048, "demo pictures have sides of 64 to 2048 pixels, not {}", side);
+    require(side >= 64 && side <= 2048, "demo images have sides of 64 to 2048 pixels, not {}", side);
     const bool good = defect == "good";
     require(good || std::count(recipe.product.defects.begin(), recipe.product.defects.end(), defect) == 1,
             "'{}' is no defect of the demo product {}", defect, product);
@@ -832,7 +832,7 @@ size_t writeDemoData(const std::filesystem::path& folder, const DemoOptions& opt
 {
     namespace fs = std::filesystem;
     require(options.train >= 1 && options.testGood >= 0 && options.testDefective >= 0,
-            "demo data needs at least 1 training picture and no negative number of test pictures, not {}, {} and {}",
+            "demo data needs at least 1 training image and no negative number of test images, not {}, {} and {}",
             options.train, options.testGood, options.testDefective);
     std::vector<const Recipe*> wanted;
     for (const Recipe& recipe : recipes())

@@ -57,7 +57,7 @@ std::vector<fs::path> findScores(const fs::path& folder)
     for (size_t index = 1; index <= count && missing.size() < 10; index++)
         if (std::error_code error; !fs::exists(folder / scoresName({index, count}), error))
             missing.push_back(scoresName({index, count}));
-    require(missing.empty(), "{}: has {} of {} shares of the scores; missing: {}", folder.string(), found.size(), count, joinNames(missing));
+    require(missing.empty(), "{}: has {} of {} shards of the scores; missing: {}", folder.string(), found.size(), count, joinNames(missing));
     return found;
 }
 
@@ -87,9 +87,9 @@ Share Share::parse(const std::string& text)
 {
     static const std::regex form("([1-9][0-9]{0,5})/([1-9][0-9]{0,5})");
     std::smatch match;
-    require(std::regex_match(text, match, form), "the share is '{}'; K/N was expected, the K-th of N", text);
+    require(std::regex_match(text, match, form), "--share is '{}'; K/N was expected, shard K of N", text);
     const Share share{std::stoul(match[1]), std::stoul(match[2])};
-    require(share.index <= share.count, "the share is '{}'; there are only {}", text, share.count);
+    require(share.index <= share.count, "--share is '{}'; there are only {}", text, share.count);
     return share;
 }
 

@@ -45,7 +45,7 @@ std::string base64(std::span<const uchar> bytes)
 std::string encoded(const cv::Mat& image, const char* extension, std::initializer_list<int> options)
 {
     std::vector<uchar> bytes;
-    require(cv::imencode(extension, image, bytes, options), "a picture of {}x{} pixels cannot be encoded", image.cols,
+    require(cv::imencode(extension, image, bytes, options), "an image of {}x{} pixels cannot be encoded", image.cols,
             image.rows);
     return base64(bytes);
 }
@@ -332,7 +332,7 @@ void ReportWriter::add(const ReportItem& item, const Report& report)
 {
     require(std::isfinite(item.score) && std::isfinite(item.threshold), "{}: score {} and threshold {} must be finite", item.name,
             item.score, item.threshold);
-    require(item.image.type() == CV_8UC3 && !item.image.empty(), "{}: the report takes 8-bit BGR pictures, not {}", item.name,
+    require(item.image.type() == CV_8UC3 && !item.image.empty(), "{}: the report takes 8-bit BGR images, not {}", item.name,
             cv::typeToString(item.image.type()));
     require(item.map.empty() || (item.map.type() == CV_32FC1 && cv::checkRange(item.map)),
             "{}: the report takes maps of finite 32-bit floats, not {}", item.name, cv::typeToString(item.map.type()));
@@ -516,7 +516,7 @@ std::vector<ReportFigure> ReportWriter::summary(const Report& report, const Scor
              ? ""
              : fmt::format("{:.1f} % of all", 100.0 * static_cast<double>(flagged) / static_cast<double>(entries_.size()))}};
     if (labelled)
-        figures.push_back({"wrong decisions", std::to_string(wrong), "missed or false alarm, where labelled"});
+        figures.push_back({"wrong decisions", std::to_string(wrong), "missed or false positive, where labelled"});
     if (scores.cut && !scores.relative)
         figures.push_back({"threshold", fmt::format("{:.{}f}", *scores.cut, scores.decimals), report.unit});
     if (!seconds.empty())
@@ -606,7 +606,7 @@ void ReportWriter::finish(const Report& report)
          {"links", links},
          {"summary", figureList(summary(report, scores))},
          {"figures", report.figures.empty() ? ""
-                                            : "<section class=\"figures\" aria-label=\"Figures of merit\">" +
+                                            : "<section class=\"figures\" aria-label=\"Metrics\">" +
                                                   figureList(report.figures) + "</section>"},
          {"histogram", histogram(scores, labelled)},
          {"histogram-note", fmt::format("Images by score ({}{}).{}", escapeHtml(report.unit),

@@ -39,7 +39,7 @@
     const missed = count('missed'), alarms = count('alarm'), found = defective - missed;
     const rows = labelled
       ? [['found', `${found} of ${defective}`, percentOf(found, defective)], ['missed', missed, percentOf(missed, defective)],
-        ['false alarms', alarms, `${percentOf(alarms, good)} of ${good} good`]]
+        ['false positives', alarms, `${percentOf(alarms, good)} of ${good} good`]]
       : [['anomalous', `${count('bad')} of ${items.length}`, percentOf(count('bad'), items.length)]];
     find('#counts').replaceChildren(...rows.map(([name, value, note]) => {
       const row = document.createElement('div');
@@ -267,7 +267,7 @@
     tag.className = `tag decision ${item.now ? 'is-bad' : 'is-good'}`;
     find('.bar i', item.card).className = item.now ? 'bad' : 'good';
     wrong.hidden = !isWrong(item);
-    wrong.textContent = item.now ? 'False alarm' : 'Missed';
+    wrong.textContent = item.now ? 'False positive' : 'Missed';
   };
 
   /// Card by card, and of those near the window only: a style that all inherit would cost half a second with 2,000 of them.

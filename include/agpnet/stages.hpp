@@ -23,7 +23,7 @@ enum NoiseLevel
 struct PerturbParams
 {
     NoiseLevel level = NOISE_FEATURE; ///< where there is noise
-    float alpha = 1.f;  ///< noise added where attention is greatest, in units of x; >= 0
+    float alpha = 1.f;  ///< noise added where the attention is at its maximum, in units of x; >= 0
     float beta = 0.1f;  ///< noise everywhere (NOISE_IMAGE: everywhere inside the mask), in units of x; >= 0
     float ratio = 1.f;  ///< NOISE_IMAGE: share of attention cells that get noise, 0 to 1
     uint64_t seed = 0;  ///< one seed gives the same noise on every device

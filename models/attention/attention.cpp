@@ -61,7 +61,7 @@ KeysValues::KeysValues(const at::Tensor& like, int64_t batch, int64_t tokens, in
     }
     else if (kind_ == Kind::Bytes)
     {
-        require(tokens_ <= mostTokensOfBytes, "attention in 8 bits is of {} tokens, expected at most {}", tokens_, mostTokensOfBytes);
+        require(tokens_ <= mostTokensOfBytes, "attention in 8 bits has {} tokens, expected at most {}", tokens_, mostTokensOfBytes);
         keys_ = room(byteKeysSize(tokens_, width_));
         values_ = room(byteValuesSize(tokens_, width_));
     }

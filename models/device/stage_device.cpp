@@ -19,7 +19,7 @@ void* handleOf(const Stream& stream)
 {
     if constexpr (requires { stream.native_handle(); })
         return stream.native_handle();
-    require(stream.id() == 0, "this LibTorch does not tell the handle of CUDA stream {}; use the default stream, or LibTorch 2.11 or later", stream.id());
+    require(stream.id() == 0, "this LibTorch does not give the handle of CUDA stream {}; use the default stream, or LibTorch 2.11 or later", stream.id());
     return nullptr; // the default stream
 }
 

@@ -37,7 +37,7 @@ double DriftStatistics::distance(const at::Tensor& statistics, int64_t product) 
 DriftStatistics::Measured DriftStatistics::measured(const at::Tensor& statistics)
 {
     const int64_t n = statistics.size(0);
-    require(n >= leastImages, "features of {} images, expected at least {} to tell how they differ", n, leastImages);
+    require(n >= leastImages, "features of {} images, expected at least {} to measure how they differ", n, leastImages);
     const at::Tensor values = statistics.to(at::kCPU, at::kDouble);
     const at::Tensor mean = values.mean({0});
     const at::Tensor fromMean = (values - mean).square();

@@ -17,14 +17,14 @@ constexpr double mostShape = 0.5; // beyond it few scores say too little to extr
 
 void requireScores(const std::vector<double>& scores, const char* kind)
 {
-    require(!scores.empty(), "no scores of {} pictures to take a threshold from, expected at least one", kind);
+    require(!scores.empty(), "no scores of {} images to take a threshold from, expected at least one", kind);
     for (double score : scores)
-        require(std::isfinite(score), "a score of {} pictures is {}, expected a finite one", kind, score);
+        require(std::isfinite(score), "a score of {} images is {}, expected a finite one", kind, score);
 }
 
 void requireRate(double rate)
 {
-    require(rate > 0 && rate < 1, "the rate of false alarms is {}, expected above 0 and below 1", rate);
+    require(rate > 0 && rate < 1, "the false-positive rate is {}, expected above 0 and below 1", rate);
 }
 
 Threshold ofNormal(const std::vector<double>& normal, const char* method, double rate)
@@ -165,7 +165,7 @@ Threshold thresholdFromF1(const std::vector<double>& normal, const std::vector<d
 
 Threshold thresholdFromCost(const std::vector<double>& normal, const std::vector<double>& anomalous, double cost)
 {
-    require(std::isfinite(cost) && cost > 0, "the cost of a missed defect is {}, expected above 0, in false alarms", cost);
+    require(std::isfinite(cost) && cost > 0, "the cost of a missed defect is {}, expected above 0, in false positives", cost);
     Threshold threshold = bestBetween(normal, anomalous, "cost", [cost](double missed, double alarms) { return -(cost * missed + alarms); });
     threshold.cost = cost;
     return threshold;

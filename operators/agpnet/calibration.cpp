@@ -89,9 +89,9 @@ void validate(const CalibrationOptions& options)
     require(options.rule >= THRESHOLD_TAIL && options.rule <= THRESHOLD_COST, "the rule of thresholds is {}, expected {} to {}",
             static_cast<int>(options.rule), static_cast<int>(THRESHOLD_TAIL), static_cast<int>(THRESHOLD_COST));
     require(options.falseAlarms > 0 && options.falseAlarms <= 0.5,
-            "the rate of false alarms is {}, expected above 0 and at most 0.5", options.falseAlarms);
+            "the false-positive rate is {}, expected above 0 and at most 0.5", options.falseAlarms);
     require(std::isfinite(options.missCost) && options.missCost > 0,
-            "the cost of a missed defect is {}, expected above 0, in false alarms", options.missCost);
+            "the cost of a missed defect is {}, expected above 0, in false positives", options.missCost);
 }
 
 void CalibrationScores::addNormal(const Prediction& image)
@@ -129,7 +129,7 @@ void CalibrationScores::add(const CalibrationScores& other)
 
 ScoreStatistics CalibrationScores::statistics(const CalibrationOptions& options) const
 {
-    require(!normal_.scores.empty(), "no normal picture to take thresholds from, expected at least one");
+    require(!normal_.scores.empty(), "no normal image to take thresholds from, expected at least one");
     ScoreStatistics statistics;
     statistics.from = from_;
     statistics.count = static_cast<int64_t>(normal_.scores.size());
@@ -186,8 +186,8 @@ std::vector<size_t> untrainedPictures(const std::string& header, const std::stri
                 }
                 counts.push_back(set.at("count").get<size_t>());
             }
-            require(known, "the model's record names no training pictures of the product '{}'", product);
-            require(counts[place] == count, "the model was trained on {} pictures{}, not on {}", counts[place],
+            require(known, "the model's record names no training images of the product '{}'", product);
+            require(counts[place] == count, "the model was trained on {} images{}, not on {}", counts[place],
                     product.empty() ? "" : fmt::format(" of '{}'", product), count);
             const TrainingOrder order(counts, config.seed, static_cast<size_t>(config.shots));
             std::vector<bool> trained(count, false);
@@ -222,11 +222,11 @@ bool calibrate(const std::string& model, const std::vector<CalibrationSet>& sets
             {
                 const auto found =
                     std::find_if(sets.begin(), sets.end(), [&](const CalibrationSet& set) { return set.product == name; });
-                require(found != sets.end() && sets.size() == expected.size(), "{}: {} sets of pictures{}, expected {}", model,
+                require(found != sets.end() && sets.size() == expected.size(), "{}: {} sets of images{}, expected {}", model,
                         sets.size(), sets.size() == 1 && !sets[0].product.empty() ? fmt::format(" of '{}'", sets[0].product) : "",
                         file.products.empty() ? "one without a product's name"
                                               : fmt::format("one for each of {}", fmt::join(expected, ", ")));
-                require(found->count > 0 && found->image, "{}: no pictures{} to take thresholds from, expected at least one",
+                require(found->count > 0 && found->image, "{}: no images{} to take thresholds from, expected at least one",
                         model, name.empty() ? "" : fmt::format(" of '{}'", name));
                 total += found->count;
                 ordered.push_back(&*found);
@@ -242,9 +242,9 @@ bool calibrate(const std::string& model, const std::vector<CalibrationSet>& sets
                 {
                     const CalibrationImage image = set->image(i);
                     require(!image.anomalous || wantsLabels(options),
-                            "picture {} is anomalous, but the rule takes thresholds from normal ones alone", i);
+                            "image {} is anomalous, but the rule takes thresholds from normal images only", i);
                     require(image.mask.empty() || image.mask.type() == CV_8UC1,
-                            "the mask of picture {} is of type {}, expected CV_8UC1", i, cv::typeToString(image.mask.type()));
+                            "the mask of image {} is of type {}, expected CV_8UC1", i, cv::typeToString(image.mask.type()));
                     const Prediction found = inference.predict({Frame(image.image, "image", inference.range())}, inspection)[0];
                     image.anomalous ? scores.addAnomalous(found, image.mask) : scores.addNormal(found);
                     done++;

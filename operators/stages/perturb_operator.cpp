@@ -47,10 +47,10 @@ OperatorEntry perturbOperator()
         {{"x", "[N,C,H,W]", "features or images", false},
          {"attention", "[N,1,h,w]", "where noise shall be stronger; scaled to 0..1 per image; each pixel takes the value of its cell", false}},
         {{"out", "[N,C,H,W]", "x with noise", false}},
-        {textAttribute("level", "image: only the most-attended share of cells gets noise; feature: all do", "feature", {"feature", "image"}),
-         realAttribute("alpha", "noise added where attention is greatest, in units of x", 1, 0, 1e6),
+        {textAttribute("level", "image: only the most-attended fraction of cells gets noise; feature: all cells do", "feature", {"feature", "image"}),
+         realAttribute("alpha", "noise added where the attention is at its maximum, in units of x", 1, 0, 1e6),
          realAttribute("beta", "noise everywhere, in units of x", 0.1, 0, 1e6),
-         realAttribute("ratio", "level image: the share of cells that gets noise", 1, 0, 1),
+         realAttribute("ratio", "level image: the fraction of cells that gets noise", 1, 0, 1),
          integerAttribute("seed", "of the noise", 0, 0, 9.2e18),
          integerAttribute("step", "another step gives other noise", 0, 0, 4294967295.0)}};
     return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Perturb>(attributes); }};

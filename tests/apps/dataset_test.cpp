@@ -134,7 +134,7 @@ TEST(ListTest, MissingAndSpareMasksAreNoted)
     fs::remove(folder / "ground_truth/scratch/001.png");
     put(folder / "ground_truth/hole/777_mask.png");
     EXPECT_THAT(listTest(folder.path()).warnings,
-                ElementsAre(HasSubstr("1 of 3 anomalous pictures have no mask"), HasSubstr("1 masks")));
+                ElementsAre(HasSubstr("1 of 3 anomalous images have no mask"), HasSubstr("1 masks")));
 }
 
 TEST(ListTest, NoAnomaliesIsSaid)
@@ -143,7 +143,7 @@ TEST(ListTest, NoAnomaliesIsSaid)
     put(folder / "test/good/0.png");
     EXPECT_THAT(listTest(folder.path()).warnings, Contains(HasSubstr("no anomalies")));
     put(folder / "only/test/crack/0.png");
-    EXPECT_THAT(listTest(folder.path() / "only").warnings, Contains(HasSubstr("no good pictures")));
+    EXPECT_THAT(listTest(folder.path() / "only").warnings, Contains(HasSubstr("no good images")));
     put(folder / "flat/0.png");
     EXPECT_THAT(errorOf([&] { listTest(folder.path() / "flat"); }), HasSubstr("no labelled test images"));
 }
@@ -315,7 +315,7 @@ TEST(ListParts, Table)
     EXPECT_EQ(test.items[1].defect, "scratch");
     EXPECT_EQ(test.items[2].defect, "anomalous");
     EXPECT_EQ(test.name, "parts");
-    EXPECT_THAT(test.warnings, ElementsAre(HasSubstr("1 of 2 anomalous pictures have no mask")));
+    EXPECT_THAT(test.warnings, ElementsAre(HasSubstr("1 of 2 anomalous images have no mask")));
     writeBytes(folder / "plain.csv", std::string("path,label\na.png,good\nb.png,bad\n"));
     EXPECT_THAT(names(listTraining(folder / "plain.csv")), ElementsAre("a.png"));
     EXPECT_THAT(listTest(folder / "plain.csv").warnings, Contains(HasSubstr("training takes")));
@@ -385,8 +385,8 @@ TEST(ListParts, SplitFile)
     EXPECT_THAT(errorWith("train t7\ntest t7\n"), HasSubstr("line 2: t7 is named twice"));
     EXPECT_THAT(errorWith("train t7\nvalid t8\n"), HasSubstr("line 2: 'valid t8'"));
     EXPECT_THAT(errorWith("train\n"), HasSubstr("line 1: 'train'"));
-    EXPECT_THAT(errorWith("\n"), HasSubstr("names no picture"));
-    EXPECT_THAT(errorWith("test t7\n"), HasSubstr("names no picture to train on"));
+    EXPECT_THAT(errorWith("\n"), HasSubstr("names no image"));
+    EXPECT_THAT(errorWith("test t7\n"), HasSubstr("names no training image"));
     EXPECT_THAT(errorOf([&] { listTest(folder / "m", {"", folder / "none.txt"}); }), HasSubstr("none.txt: no such file"));
 }
 

@@ -141,7 +141,7 @@ TEST(Formats, DamagedPnmIsAnError)
         {"P5\n11 x\n255\n" + std::string(200, 'x'), "its header says 'x' where its height should stand"},
         {"P7\nWIDTH 11\nHEIGHT 9\nDEPTH 9\nMAXVAL 255\nENDHDR\n" + std::string(900, 'x'), "9 channels"},
         {"P7\nWIDTH 11\nHEIGHT 9\nDEPTH 1\n", "ENDHDR"},
-        {"P5\n11 9\n100\n" + std::string(98, 'a') + '\xff', "holds a value of 255, and its header says that 100 is the greatest"}};
+        {"P5\n11 9\n100\n" + std::string(98, 'a') + '\xff', "holds a value of 255, and its header says that 100 is the maximum"}};
     for (const auto& [content, sentence] : cases)
     {
         writeBytes(path, content);
@@ -391,7 +391,7 @@ TEST(Formats, AnimationsAreNamed)
     EXPECT_EQ(readImage(folder / "a.png").at<cv::Vec3b>(0, 0), cv::Vec3b(1, 2, 3));
     const std::string one = pnmOf('5', ramp(255), 255);
     writeBytes(folder / "a.pgm", one + one + one);
-    EXPECT_EQ(pagesNote(folder / "a.pgm"), "holds 3 pictures; the first is read");
+    EXPECT_EQ(pagesNote(folder / "a.pgm"), "holds 3 images; the first is read");
     EXPECT_LE(difference(unitOf(readImage(folder / "a.pgm")), expected(ramp(255), 255)), 1e-6);
 }
 
@@ -469,8 +469,8 @@ TEST(Formats, WhatIsLeftOutIsCountedAndNamed)
     put(folder.path() / "good/nameless", png);
     const Dataset dataset = listTraining(folder.path());
     EXPECT_THAT(dataset.items, SizeIs(2));
-    EXPECT_THAT(dataset.warnings, Contains(AllOf(HasSubstr("3 pictures of kinds that are not read are left out: f.heic, g.TGA, nameless;"))));
-    EXPECT_THAT(dataset.warnings, Contains(AllOf(HasSubstr("3 pictures in folders below it are left out: monday/, tuesday/;"))));
+    EXPECT_THAT(dataset.warnings, Contains(AllOf(HasSubstr("3 images of formats that are not read are left out: f.heic, g.TGA, nameless;"))));
+    EXPECT_THAT(dataset.warnings, Contains(AllOf(HasSubstr("3 images in folders below it are left out: monday/, tuesday/;"))));
     EXPECT_THAT(dataset.warnings, SizeIs(2));
     EXPECT_EQ(dataset.skipped.count, 8u) << "pictures of other kinds, two files that are none, and three below";
     EXPECT_THAT(dataset.skipped.first, Contains((folder.path() / "good/monday/early/d.png").string()));
@@ -506,12 +506,12 @@ TEST(Formats, NoPictureOfALayoutIsLeftOutWithoutAWord)
     const auto left = [&](const std::string& name) { return HasSubstr((folder.path() / name).string()); };
     const Dataset train = listTraining(folder.path());
     EXPECT_THAT(train.skipped.first, UnorderedElementsAre(left("loose.png"), left("good/a_mask.png")));
-    EXPECT_THAT(train.warnings, Contains(HasSubstr("1 pictures lie beside the folders of good and defective ones, and were left out: loose.png.")));
+    EXPECT_THAT(train.warnings, Contains(HasSubstr("1 images lie beside the folders of good and defective ones, and were left out: loose.png.")));
     const Dataset test = listTest(folder.path());
     EXPECT_THAT(test.items, SizeIs(2));
     EXPECT_THAT(test.skipped.first, UnorderedElementsAre(left("loose.png"), left("good/a_mask.png"), left("bent/monday/c.png"), left("masks/z.png"), left("dent/d.gif")));
-    EXPECT_THAT(test.warnings, Contains(HasSubstr("1 pictures in folders below it are left out: monday/;")));
-    EXPECT_THAT(test.warnings, Contains(HasSubstr("1 pictures of kinds that are not read are left out: d.gif;")));
+    EXPECT_THAT(test.warnings, Contains(HasSubstr("1 images in folders below it are left out: monday/;")));
+    EXPECT_THAT(test.warnings, Contains(HasSubstr("1 images of formats that are not read are left out: d.gif;")));
 }
 
 TEST(Formats, WhereNothingIsReadTheErrorSaysWhatThereIs)
@@ -521,7 +521,7 @@ TEST(Formats, WhereNothingIsReadTheErrorSaysWhatThereIs)
     put(folder.path() / "good/monday/b.png", encoded(".png", cv::Mat(20, 30, CV_8UC3, cv::Scalar(9, 9, 9))));
     for (const std::string& error : {errorOf([&] { listTraining(folder.path()); }), errorOf([&] { listTest(folder.path()); }),
                                      errorOf([&] { expandInputs(std::vector<std::string>{(folder.path() / "good").string()}); })})
-        EXPECT_THAT(error, AllOf(HasSubstr("1 pictures of kinds that are not read are left out: a.gif"), HasSubstr("1 pictures in folders below it are left out: monday/")));
+        EXPECT_THAT(error, AllOf(HasSubstr("1 images of formats that are not read are left out: a.gif"), HasSubstr("1 images in folders below it are left out: monday/")));
 }
 
 TEST(Formats, ALinkThatLeadsRoundHoldsNothing)
@@ -557,7 +557,7 @@ TEST(Formats, FoldersOfALayoutAreNotLeftOut)
     EXPECT_THAT(listTraining(folder.path()).warnings, IsEmpty());
     EXPECT_THAT(listTest(folder.path()).warnings, IsEmpty());
     put(folder.path() / "test/crack/more/d.png", png);
-    EXPECT_THAT(listTest(folder.path()).warnings, Contains(HasSubstr("1 pictures in folders below it are left out: more/;")));
+    EXPECT_THAT(listTest(folder.path()).warnings, Contains(HasSubstr("1 images in folders below it are left out: more/;")));
 }
 
 } // namespace

@@ -124,7 +124,7 @@ TEST(Layouts, FoldersThatMayBeGoodTooAreNamed)
         put(folder / name);
     const Dataset dataset = listTraining(folder.path());
     EXPECT_THAT(names(dataset), ElementsAre("good/0.png"));
-    EXPECT_THAT(dataset.warnings, Contains(HasSubstr("these folders may hold good pictures too, which are not trained on: ok_parts; --good NAME, again for each, says which do.")));
+    EXPECT_THAT(dataset.warnings, Contains(HasSubstr("these folders may hold good images too, which are not trained on: ok_parts; --good NAME, again for each, says which do.")));
     ListOptions said;
     said.good = {"good", "ok_parts"};
     EXPECT_THAT(names(listTraining(folder.path(), said)), ElementsAre("good/0.png", "ok_parts/0.png"));
@@ -138,7 +138,7 @@ TEST(Layouts, WhereNothingIsKnownToBeGoodTheUserIsAsked)
     for (const char* name : {"alpha/0.png", "beta/0.png"})
         put(folder / name);
     EXPECT_THAT(errorOf([&] { listTraining(folder.path()); }), AllOf(HasSubstr("--good NAME"), HasSubstr("alpha, beta")));
-    EXPECT_THAT(listTest(folder.path()).warnings, Contains(AllOf(HasSubstr("no good pictures"), HasSubstr("--good NAME"))));
+    EXPECT_THAT(listTest(folder.path()).warnings, Contains(AllOf(HasSubstr("no good images"), HasSubstr("--good NAME"))));
     ListOptions said;
     said.good = {"Beta"};
     EXPECT_THAT(names(listTraining(folder.path(), said)), ElementsAre("beta/0.png"));

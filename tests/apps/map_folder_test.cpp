@@ -76,7 +76,7 @@ TEST(MapFolder, SharesTogetherAreTheWhole)
         const Share share = Share::parse(text);
         if (share.index == 1) // the other is still at work
         {
-            EXPECT_THAT(errorOf([&] { MapFolder(path, data); }), AllOf(HasSubstr("1 of 2 shares"), HasSubstr("missing: scores.1-of-2.csv")));
+            EXPECT_THAT(errorOf([&] { MapFolder(path, data); }), AllOf(HasSubstr("1 of 2 shards"), HasSubstr("missing: scores.1-of-2.csv")));
         }
         MapFolderWriter writer(path, share);
         for (size_t i = 0; i < data.items.size(); i++)
@@ -104,7 +104,7 @@ TEST(MapFolder, AShareIsKOfN)
     EXPECT_FALSE(share.has(0) || share.has(2) || share.has(3));
     EXPECT_TRUE(share.has(1) && share.has(4));
     for (const char* text : {"", "0/2", "3/2", "1", "1/0", "-1/2", "1/2 ", "1/99999999999"})
-        EXPECT_THAT(errorOf([&] { Share::parse(text); }), HasSubstr(fmt::format("the share is '{}'", text)));
+        EXPECT_THAT(errorOf([&] { Share::parse(text); }), HasSubstr(fmt::format("--share is '{}'", text)));
 }
 
 TEST(MapFolder, TestFolderPngAndMaximum)

@@ -128,7 +128,7 @@ TEST(MaskFolders, OfAllClassesTogetherMustTellThemApart)
     put(folder / "masks/2.png", square(1, 1));
     const Dataset dataset = listTest(folder.path());
     EXPECT_EQ(dataset.masks(), 1u);
-    EXPECT_THAT(dataset.warnings, Contains(HasSubstr("2 pictures of several folders have names in common")));
+    EXPECT_THAT(dataset.warnings, Contains(HasSubstr("2 images of several folders have names in common")));
 }
 
 TEST(MaskFolders, AmongGoodPicturesAreNotTrainedOn)
@@ -138,7 +138,7 @@ TEST(MaskFolders, AmongGoodPicturesAreNotTrainedOn)
     put(folder / "good/0_mask.png");
     const Dataset dataset = listTraining(folder.path());
     EXPECT_EQ(dataset.items.size(), 1u);
-    EXPECT_THAT(dataset.warnings, Contains(HasSubstr("1 pictures are named as masks of others")));
+    EXPECT_THAT(dataset.warnings, Contains(HasSubstr("1 images are named as masks of others")));
 }
 
 /// As MVTec LOCO AD has them: ground_truth/<defect>/<picture>/<n>.png.
@@ -254,7 +254,7 @@ TEST(MaskCheck, NamesWhatIsOdd)
         item.name = name;
         check.add(item, mask);
     }
-    EXPECT_THAT(check.notes(), ElementsAre(AllOf(HasSubstr("Masks that mark no pixel of an anomalous picture, so that all of it counts as good (2): black, black2.")),
+    EXPECT_THAT(check.notes(), ElementsAre(AllOf(HasSubstr("Masks that mark no pixel of an anomalous image, so that all of it counts as good (2): black, black2.")),
                                            AllOf(HasSubstr("Masks that mark every pixel"), HasSubstr(" (1): white.")),
                                            AllOf(HasSubstr("more than half"), HasSubstr(": inverted."))));
     EXPECT_THAT(MaskCheck().notes(), IsEmpty());

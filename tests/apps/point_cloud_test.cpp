@@ -213,7 +213,7 @@ TEST(ReadItem, SixChannels)
     for (int i = 0; i < 3; i++)
         EXPECT_NEAR(n[3 + i], expected[i] / 2 + 0.5, 1e-3);
     writeImage(folder / "rgb/0.png", cv::Mat(60, 70, CV_8U, cv::Scalar(9)));
-    EXPECT_THAT(errorOf([&] { readItem(item, Input::RgbNormals); }), HasSubstr("80x60 points, but its picture has 70x60"));
+    EXPECT_THAT(errorOf([&] { readItem(item, Input::RgbNormals); }), HasSubstr("80x60 points, but its image has 70x60"));
 }
 
 TEST(SharedData, CableGlandNormals)

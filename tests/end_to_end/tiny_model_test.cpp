@@ -292,7 +292,7 @@ TEST_F(StoppedTraining, DoesNotGoOnWithOtherPictures)
     other[2] = (folder->path() / "bolts").string();
     const Outcome outcome = Process(other).finish();
     EXPECT_EQ(outcome.code, 1);
-    EXPECT_THAT(outcome.text, HasSubstr("was begun with other pictures"));
+    EXPECT_THAT(outcome.text, HasSubstr("was begun with other images"));
 }
 
 TEST_F(StoppedTraining, GoesOnWithTheSameOptionsAndMoreSteps)
@@ -752,13 +752,13 @@ TEST_F(TinyModel, TakesNewThresholdsAndWatchesItsInput)
     EXPECT_THAT(unknown.text, HasSubstr("does not know the range of its training's features"));
     const Outcome few = Process({"calibrate", caps, "--data", at("caps"), "--out", at("few.agp")}).finish();
     ASSERT_EQ(few.code, 0) << few.text;
-    EXPECT_THAT(few.text, HasSubstr("no rate of false alarms can be stated from so few; 2 held-back images"));
+    EXPECT_THAT(few.text, HasSubstr("no false-positive rate can be stated from so few scores; 2 held-out images"));
     const double threshold = headerOf("caps.agp")["scores"]["threshold"];
     EXPECT_NEAR(headerOf("few.agp")["scores"]["threshold"].get<double>(), threshold, 0.02 * threshold) << "of those that the training held back";
 
     const Outcome done = Process({"calibrate", caps, "--data", at("more"), "--false-alarms", "0.02"}).finish();
     ASSERT_EQ(done.code, 0) << done.text;
-    EXPECT_THAT(done.text, HasSubstr("tail, 2 % false alarms expected; 12 held-back images"));
+    EXPECT_THAT(done.text, HasSubstr("tail, 2 % false positives expected; 12 held-out images"));
     const json header = headerOf("caps.agp");
     EXPECT_EQ(header["scores"]["threshold_rule"]["method"], "tail");
     EXPECT_EQ(header["drift"].size(), 1u);
@@ -776,7 +776,7 @@ TEST_F(TinyModel, TakesNewThresholdsAndWatchesItsInput)
     // labelled
     const Outcome labelled = Process({"calibrate", caps, "--data", at("shift"), "--labelled", "--out", at("labelled.agp"), "--json"}).finish();
     ASSERT_EQ(labelled.code, 0) << labelled.text;
-    EXPECT_THAT(labelled.text, HasSubstr("figures will be too good")) << "it holds no other good pictures";
+    EXPECT_THAT(labelled.text, HasSubstr("metrics will be too good")) << "it holds no other good pictures";
     const json written = json::parse(labelled.text.substr(labelled.text.find("\n{") + 1)), scores = written.at("scores");
     EXPECT_EQ(scores["threshold_rule"]["method"], "f1");
     EXPECT_EQ(scores["threshold_rule"]["anomalous"], 12);
@@ -854,7 +854,7 @@ TEST_F(TinyModel, LooksWhereItIsTold)
         EXPECT_GT(cv::countNonZero(map.colRange(0, 23)), 0);
         EXPECT_EQ(cv::countNonZero(map.colRange(25, 48)), 0);
     }
-    for (const auto& [text, part] : {std::pair<const char*, const char*>{"none.png", "expected the name of a mask picture"}, {"1,2 3,4", "2 points, expected at least 3"},
+    for (const auto& [text, part] : {std::pair<const char*, const char*>{"none.png", "expected the name of a mask image"}, {"1,2 3,4", "2 points, expected at least 3"},
                                      {"0,0 400,0 9,9", "the point 400,0, expected it inside the image of 48x40"}})
     {
         const Outcome refused = Process({"detect", (folder->path() / "region.agp").string(), image, "--roi", text}).finish();
@@ -999,7 +999,7 @@ TEST_F(TinyModel, BitsOfACameraAreFoundSaidAndKept)
     EXPECT_THAT(above.text, HasSubstr("0.png: image holds values up to 4095, and the model takes those of 10 bits, 0 to 1023"));
     EXPECT_THAT(above.text, HasSubstr("the values of 6 of 6 images do not fit those of training"));
     const Outcome calibrated = Process({"calibrate", (folder->path() / "deep10.agp").string(), "--data", (folder->path() / "deep12").string(), "--out", (folder->path() / "c.agp").string()}).finish();
-    EXPECT_THAT(calibrated.text, HasSubstr("note: 6 images of 16 bits hold values above 1023, the greatest of the model's 10 bits, up to 4095: its thresholds tell nothing"));
+    EXPECT_THAT(calibrated.text, HasSubstr("note: 6 images of 16 bits hold values above 1023, the maximum of the model's 10 bits, up to 4095: its thresholds are not valid for them"));
     const Outcome below = Process({"detect", (folder->path() / "eight.agp").string(), (folder->path() / "deep12/1.png").string()}).finish();
     EXPECT_THAT(below.text, HasSubstr("it is dark, or of 12 bits"));
 

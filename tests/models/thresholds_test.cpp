@@ -169,7 +169,7 @@ TEST(Thresholds, RefuseWhatSaysNothing)
     EXPECT_THAT(errorOf([] { thresholdFromTail({}, 0.01); }), HasSubstr("no scores of normal pictures"));
     EXPECT_THAT(errorOf([] { thresholdFromF1({1}, {}); }), HasSubstr("no scores of anomalous pictures"));
     EXPECT_THAT(errorOf([] { thresholdFromTail({1, NAN}, 0.01); }), HasSubstr("is nan, expected a finite one"));
-    EXPECT_THAT(errorOf([] { thresholdFromQuantile({1, 2}, 1); }), HasSubstr("the rate of false alarms is 1"));
+    EXPECT_THAT(errorOf([] { thresholdFromQuantile({1, 2}, 1); }), HasSubstr("the false-positive rate is 1"));
     EXPECT_THAT(errorOf([] { thresholdFromCost({1}, {2}, 0); }), HasSubstr("the cost of a missed defect is 0"));
     EXPECT_THAT(errorOf([] { fittedTail({1, 2, 3}); }), HasSubstr("3 scores, expected at least 8"));
 }

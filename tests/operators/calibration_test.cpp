@@ -185,7 +185,7 @@ TEST_F(Calibration, OfSeveralProductsWantsEach)
     const std::string two = *folder / "two.agp";
     trainer->save(two);
     EXPECT_THAT(errorOf<cv::Exception>([&] { calibrate(two, {goodSet(9, 0, "light")}, {}, out()); }),
-                HasSubstr("1 sets of pictures of 'light', expected one for each of dark, light"));
+                HasSubstr("1 sets of images of 'light', expected one for each of dark, light"));
     CalibrationSet dark = goodSet(12, 500, "dark");
     dark.image = [](size_t i) { return CalibrationImage{part(500 + i, 0.3)}; };
     ASSERT_TRUE(calibrate(two, {goodSet(10, 500, "light"), dark}, {}, out()));
@@ -225,14 +225,14 @@ TEST_F(Calibration, RefusesWhatMakesNoSense)
 {
     const auto refused = [&](const std::vector<CalibrationSet>& sets, const CalibrationOptions& options = {})
     { return errorOf<cv::Exception>([&] { calibrate(model(), sets, options, *folder / "none.agp"); }); };
-    EXPECT_THAT(refused({}), HasSubstr("0 sets of pictures, expected one without a product's name"));
-    EXPECT_THAT(refused({goodSet(3, 0, "a")}), HasSubstr("1 sets of pictures of 'a'"));
-    EXPECT_THAT(refused({goodSet(0, 0)}), HasSubstr("no pictures to take thresholds from"));
+    EXPECT_THAT(refused({}), HasSubstr("0 sets of images, expected one without a product's name"));
+    EXPECT_THAT(refused({goodSet(3, 0, "a")}), HasSubstr("1 sets of images of 'a'"));
+    EXPECT_THAT(refused({goodSet(0, 0)}), HasSubstr("no images to take thresholds from"));
     EXPECT_THAT(refused({labelledSet(4, 0, false)}),
-                HasSubstr("picture 1 is anomalous, but the rule takes thresholds from normal ones alone"));
+                HasSubstr("image 1 is anomalous, but the rule takes thresholds from normal images only"));
     CalibrationOptions options;
     options.falseAlarms = 0;
-    EXPECT_THAT(refused({goodSet(3, 0)}, options), HasSubstr("rate of false alarms is 0"));
+    EXPECT_THAT(refused({goodSet(3, 0)}, options), HasSubstr("false-positive rate is 0"));
     options = {};
     options.rule = THRESHOLD_COST;
     options.missCost = -1;
@@ -242,7 +242,7 @@ TEST_F(Calibration, RefusesWhatMakesNoSense)
     EXPECT_THAT(refused({goodSet(3, 0)}, options), HasSubstr("no scores of anomalous pictures"));
     CalibrationSet bad = labelledSet(4, 0, true);
     bad.image = [](size_t) { return CalibrationImage{part(1), true, cv::Mat::ones(4, 4, CV_32F)}; };
-    EXPECT_THAT(refused({bad}, options), HasSubstr("the mask of picture 0 is of type CV_32FC1"));
+    EXPECT_THAT(refused({bad}, options), HasSubstr("the mask of image 0 is of type CV_32FC1"));
     bad.image = [](size_t) { return CalibrationImage{}; };
     EXPECT_THAT(refused({bad}, options), HasSubstr("image"));
     EXPECT_FALSE(std::filesystem::exists(*folder / "none.agp"));
@@ -355,7 +355,7 @@ TEST_F(Calibration, DriftIsFoundInAnotherLightAndNotInPartsOrDefects)
     detector->detectBatch(std::vector<cv::Mat>(4, part(1, 0.6)));
     EXPECT_TRUE(detector->getDrift().drifting);
     EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setDriftWindow(3); }),
-                HasSubstr("window of the drift check is 3 pictures, expected 4 to 65536"));
+                HasSubstr("window of the drift check is 3 images, expected 4 to 65536"));
 }
 
 TEST_F(Calibration, AModelOfBeforeDecidesAndSaysThatItKnowsNoRange)

@@ -223,7 +223,7 @@ TEST(OnnxModel, SaysWhatItCannot)
     const std::string backbone = test::writeTinyBackbone(folder);
     const std::string onnx = folder / "x.onnx";
     const std::string tiled = train(folder, backbone, test::tinyConfig(2, R"("tile":40)"));
-    EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(onnx, tiled); }), HasSubstr("model.agp: the model looks at tiles"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(onnx, tiled); }), HasSubstr("model.agp: the model uses tiles"));
     EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(onnx, folder / "none.agp"); }), HasSubstr("none.agp"));
     const std::string model = train(folder, backbone, test::tinyConfig(2));
     EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(onnx, model, "bf16"); }), HasSubstr("precision is 'bf16', expected fp32 or int8"));

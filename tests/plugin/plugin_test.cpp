@@ -320,7 +320,7 @@ TEST_F(Doors, DetectLooksWhereAndHowItIsTold)
     refused("roi", cv::String("0,0 1,0 200,1"), "the point (200, 1)");
     refused("threshold", -0.5, "'threshold' is -0.5");
     refused("product", cv::String("c"), "product is 'c', expected one of a, b");
-    EXPECT_THAT(errorOf<cv::Exception>([&] { writeStageGraph(*folder / "stages.onnx", tiled, 40, 48); }), HasSubstr("tiled.agp: the model looks at tiles"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { writeStageGraph(*folder / "stages.onnx", tiled, 40, 48); }), HasSubstr("tiled.agp: the model uses tiles"));
 }
 
 TEST_F(Doors, TrainTakesTheSameStepsThroughEveryDoor)

@@ -72,7 +72,7 @@ class Page(unittest.TestCase):
         known = scores(images or self.images)
         defective = sum(bad for _, bad in known)
         found = sum(bad and score > cut for score, bad in known)
-        return {"found": f"{found} of {defective}", "missed": str(defective - found), "false alarms": str(sum(not bad and score > cut for score, bad in known))}
+        return {"found": f"{found} of {defective}", "missed": str(defective - found), "false positives": str(sum(not bad and score > cut for score, bad in known))}
 
     def cut(self):
         return float(self.value("document.querySelector('#threshold').getAttribute('aria-valuenow')"))
@@ -127,7 +127,7 @@ class Report(Page):
         self.load_gallery()
         self.browser.until(f"{outline} > {before}")  # a lower threshold encloses more
         self.drag_threshold_to(5)  # beyond the axis: at its end
-        self.assertEqual(self.counts()["false alarms"], "0")
+        self.assertEqual(self.counts()["false positives"], "0")
         self.assertEqual(self.cut(), float(self.value("document.querySelector('#threshold').getAttribute('aria-valuemax')")))
         self.click("#reset")
         self.assertEqual(self.cut(), 0.5)

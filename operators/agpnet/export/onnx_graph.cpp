@@ -109,7 +109,7 @@ void writeStageGraph(const std::string& onnxPath, const std::string& model, int 
         require(height > 0 && width > 0, "graph input of {}x{}, expected at least 1x1", height, width);
         const Config config = sharedHeader(model)->at("config").get<Config>();
         require(config.tile == 0 && config.roi.empty(),
-                "{}: the model looks at {}, which separate stages do not; expected a model of whole images, or a graph of one Detect", model,
+                "{}: the model uses {}, which separate stages do not support; expected a model of whole images, or a graph of one Detect", model,
                 config.tile > 0 ? "tiles" : "a region of interest");
         const int channels = inputChannels(config);
         const auto residual = [&](const std::string& name, const std::string& metric) {

@@ -126,13 +126,13 @@ void writeOnnxModel(const std::string& onnxPath, const std::string& model, const
             {
                 require(!file.fewerBits.backbone.empty(),
                         "{}: the model does not know the ranges of its layers' inputs, which int8 needs: its backbone is no transformer, or it was "
-                        "trained before there were such; expected one trained anew",
+                        "trained before there were such; expected a model trained by this version",
                         model);
                 ranges = file.fewerBits.ranges();
             }
             const Config& config = file.config;
             require(config.tile == 0,
-                    "{}: the model looks at tiles, which a graph of standard operators does not; expected a model of whole "
+                    "{}: the model uses tiles, which a graph of standard operators does not; expected a model of whole "
                     "images, or "
                     "a graph of one Detect",
                     model);

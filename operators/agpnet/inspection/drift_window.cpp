@@ -26,7 +26,7 @@ void DriftWindow::add(double drift)
 
 void DriftWindow::resize(int pictures)
 {
-    require(pictures >= 4 && pictures <= 65536, "the window of the drift check is {} pictures, expected 4 to 65536", pictures);
+    require(pictures >= 4 && pictures <= 65536, "the window of the drift check is {} images, expected 4 to 65536", pictures);
     const std::lock_guard lock(mutex_);
     most_ = static_cast<size_t>(pictures);
     recent_.clear();

@@ -164,8 +164,8 @@ OperatorEntry detectOperator()
                            realAttribute("threshold", "of the image score, 0.5 of calibrated; 0: the model's own", 0, 0, 1e12),
                            realAttribute("pixel_threshold", "of the map, which makes the mask; 0: the model's own", 0, 0, 1e12),
                            integerAttribute("tile", "side in pixels of the square tiles that cover the image; 0: the whole image is resized; -1: as the model was trained", -1, -1, 16384),
-                           realAttribute("tile_overlap", "least share of a tile in common with the next; -1: as the model was trained", -1, -1, 0.9),
-                           textAttribute("roi", "region of interest: points x,y separated by blanks, polygons by semicolons; shares of the image's sides, or pixels "
+                           realAttribute("tile_overlap", "minimum overlap of neighbouring tiles, as a fraction of a tile; -1: as the model was trained", -1, -1, 0.9),
+                           textAttribute("roi", "region of interest: points x,y separated by blanks, polygons by semicolons; fractions of the image's sides, or pixels "
                                                 "if one is above 1; empty: as the model was trained"),
                            textAttribute("product", "one of the model's products, whose thresholds are taken; empty: of the one that each image is found to be of"),
                            textAttribute("precision", "auto takes int8 or bf16 where the device has it, it is faster, and the model was found accurate in it", "auto",
