@@ -1,5 +1,5 @@
 /// @file
-/// New thresholds for a trained model, and the range of its features for the drift check, without training: weights stay as they are.
+/// Calibration of a trained model: computes new thresholds, and the feature range of the drift check. The weights do not change.
 ///
 ///     agpnet::CalibrationSet parts;
 ///     parts.count = good.size();
@@ -17,52 +17,59 @@
 namespace agpnet
 {
 
-/// How thresholds follow from scores; equations in docs/deciding.md.
+/// Rules that compute thresholds from scores. docs/deciding.md has the equations.
 enum ThresholdRule
 {
-    THRESHOLD_TAIL = 0,     ///< from normal pictures: generalised Pareto tail, for a stated rate of false alarms
-    THRESHOLD_QUANTILE = 1, ///< from normal pictures: the quantile itself; rates below 1 / (count + 1) cannot be stated
-    THRESHOLD_F1 = 2,       ///< from labelled pictures: the greatest F1
-    THRESHOLD_COST = 3      ///< from labelled pictures: the least cost of missed defects and false alarms
+    THRESHOLD_TAIL = 0,     ///< normal images: a generalized Pareto tail, for a stated false-positive rate
+    THRESHOLD_QUANTILE = 1, ///< normal images: the quantile; it cannot state rates below 1 / (count + 1)
+    THRESHOLD_F1 = 2,       ///< labelled images: the maximum F1
+    THRESHOLD_COST = 3      ///< labelled images: the minimum cost of missed defects and false positives
 };
 
-/// A picture to take thresholds from, and what is known of it.
+/// An image for calibration, with its label.
 struct CalibrationImage
 {
-    cv::Mat image;          ///< as AnomalyDetector::detect() takes it
-    bool anomalous = false; ///< only looked at by the rules for labelled pictures; the others want normal ones alone
-    cv::Mat mask = cv::Mat(); ///< of an anomalous one: CV_8UC1, non-zero where the defect is, any size; may be empty
+    cv::Mat image;            ///< types as in AnomalyDetector::detect()
+    bool anomalous = false;   ///< label. Only the rules for labelled images accept true
+    cv::Mat mask = cv::Mat(); ///< mask of an anomalous image: CV_8UC1, non-zero at the defect, any size; may be empty
 };
 
-/// Pictures of one product that the model was not trained on.
+/// Images of one product that the training did not use.
 struct CalibrationSet
 {
-    std::string product; ///< its name in the model; empty where that has but one
-    size_t count = 0;    ///< of pictures
-    std::function<CalibrationImage(size_t)> image; ///< reads picture i of 0 .. count-1, each once, in order
-    std::string from = "held-back"; ///< kept in the model: held-back, training or augmented
+    std::string product;                           ///< name of the product in the model; empty if the model has one product
+    size_t count = 0;                              ///< number of images
+    std::function<CalibrationImage(size_t)> image; ///< reads image i of 0 .. count-1; called once for each, in order
+    /// Origin of the images, stored in the model: `held-back` (held-out), `training` or `augmented`.
+    std::string from = "held-back";
 };
 
-/// How calibrate() goes about it.
+/// Options of calibrate().
 struct CalibrationOptions
 {
-    ThresholdRule rule = THRESHOLD_TAIL; ///< how thresholds follow from scores
-    double falseAlarms = 0.01; ///< share of normal pictures that may be called; a fifth of it: of their pixels that may be marked. Above 0, at most 0.5
-    double missCost = 10;      ///< THRESHOLD_COST: what a missed defect costs, in false alarms; above 0
-    std::function<bool(size_t done, size_t total)> keepGoing; ///< may be empty; false gives up, and nothing is written
+    ThresholdRule rule = THRESHOLD_TAIL; ///< rule that computes the thresholds
+    /// Fraction of normal images that may be flagged, above 0 and at most 0.5. A fifth of it is the fraction of normal pixels that may be
+    /// flagged.
+    double falseAlarms = 0.01;
+    double missCost = 10; ///< THRESHOLD_COST: cost of a missed defect, relative to a false positive; above 0
+    /// Called after each image; may be empty. If it returns false, nothing is written.
+    std::function<bool(size_t done, size_t total)> keepGoing;
 };
 
-/// Which pictures of its training set the model was not trained on, because they were held back for thresholds or, of few, not chosen: places
-/// among the `count` pictures of the product ("" where the model has but one) that the training was given, rising. Empty where it learned from all.
-/// @param header  AnomalyDetector::header()
-/// @throws cv::Exception where the model was trained on another number of pictures, or knows no such product
+/// Finds the images of a training set that the training did not use: held-out images, and images that a few-shot training did not choose.
+/// @param header   result of AnomalyDetector::getHeader()
+/// @param product  name of the product; empty if the model has one product
+/// @param count    number of images of this product in the training set
+/// @return their indices in the training set, in ascending order; empty if the training used all images
+/// @throws cv::Exception if the model was trained on another number of images, or has no such product
 AGPNET_EXPORT std::vector<size_t> untrainedPictures(const std::string& header, const std::string& product, size_t count);
 
-/// Runs the model over the pictures and writes it to `out` with new thresholds, atomically; `out` may be `model`. Where a rule for labelled
-/// pictures is asked for and no anomalous one has a mask, the threshold of the map is taken from the normal ones.
-/// @param sets  one for each of the model's products, or one where it has but one
-/// @return whether it was finished, and `out` written
-/// @throws cv::Exception for sets that do not fit the model, options out of range, pictures that no detector takes, and where `out` cannot be written
+/// Runs the model on the images and writes a copy with new thresholds to `out`, atomically. `out` may be `model`. A rule for labelled
+/// images computes the pixel threshold from the normal images if no anomalous image has a mask.
+/// @param sets  one set for each product of the model
+/// @return true if `out` was written; false if keepGoing() stopped the calibration
+/// @throws cv::Exception for sets that do not match the model, options out of range, images that detect() refuses, and if `out` cannot be
+///         written
 AGPNET_EXPORT bool calibrate(const std::string& model, const std::vector<CalibrationSet>& sets, const CalibrationOptions& options,
                              const std::string& out);
 

@@ -1,6 +1,5 @@
-/// @file
-/// Finds and loads the AGPNet plugin into a program that uses OpenCV and was built without AGPNet. Header only; needs opencv_core,
-/// opencv_dnn and libdl.
+/// @file Finds the AGPNet plugin and loads it into a program that was built without AGPNet. Header only; requires opencv_core, opencv_dnn
+/// and libdl.
 ///
 ///     agpnet::loadPlugin();                                      // throws cv::Exception with the reason
 ///     cv::dnn::Net net = cv::dnn::readNetFromONNX("tile.onnx");  // nodes of the domain ai.agpnet
@@ -21,8 +20,9 @@
 namespace agpnet
 {
 
-/// Where loadPlugin() looks, in this order: `path` if given, and nothing else then; AGPNET_PLUGIN; beside the executable; in ../lib
-/// of it; wherever the dynamic linker looks, which includes installed places.
+/// Lists the files that loadPlugin() tries, in this order. If `path` is given, it is the only one; otherwise, if the environment variable
+/// AGPNET_PLUGIN is set, it is the only one. Otherwise: the folder of the executable; ../lib relative to it; the search path of the dynamic
+/// linker.
 inline std::vector<std::string> pluginCandidates(const std::string& path = std::string())
 {
     if (!path.empty())
@@ -44,10 +44,11 @@ inline std::vector<std::string> pluginCandidates(const std::string& path = std::
     return candidates;
 }
 
-/// Loads the plugin and checks that its layers are known to the OpenCV that this code is linked to. Returns where it was found.
-/// May be called any number of times and from several threads.
-/// @throws cv::Exception when no candidate can be loaded, with every candidate's reason; when the plugin refuses; or when it
-///         registered itself into another copy of OpenCV than this program's (a statically linked one, for instance)
+/// Loads the plugin and checks that its layers are registered in the OpenCV that this code is linked to. May be called several times and
+/// from several threads.
+/// @return the path of the plugin
+/// @throws cv::Exception if no candidate can be loaded (the message has the reason for each), if the plugin refuses, or if it registered
+///         its layers in another copy of OpenCV (for instance because this program's OpenCV is linked statically)
 inline std::string loadPlugin(const std::string& path = std::string())
 {
     std::string reasons;

@@ -1,5 +1,5 @@
 /// @file
-/// Showing what an inspection found, in the program's own pictures.
+/// Drawing the anomaly map over an image.
 ///
 ///     agpnet::AnomalyResult result = detector->detect(frame, map);
 ///     agpnet::overlay(frame, map, frame, result.pixelThreshold);
@@ -13,14 +13,16 @@
 namespace agpnet
 {
 
-/// The picture with its anomaly map over it, as `agpnet detect` writes and `agpnet watch` shows it. Colours are OpenCV's inferno, from 0 to twice the threshold: equal steps
-/// of the map look like equal steps of lightness, in print and to the colour-blind too. Their opacity rises with the map, so that normal parts show the picture. The outline of
-/// map >= threshold is white with a dark edge. Thread-safe; rows are shared among OpenCV's threads.
-/// @param image           8-bit, 16-bit or float (0 to 1); 1 (grey), 3 (BGR), 4 (BGRA, alpha ignored) or 6 channels (BGR and geometry, which is ignored)
-/// @param map             CV_32FC1, finite, of any size: it is stretched to the image; where it is larger, peaks stay
-/// @param result          CV_8UC3, of the image's size; may be the image's own array
-/// @param pixelThreshold  > 0, in units of the map: AnomalyResult::pixelThreshold
-/// @throws cv::Exception naming what is of another type, empty, or not finite
+/// Draws the anomaly map over the image, as `agpnet detect` and `agpnet watch` do. The colours are OpenCV's COLORMAP_INFERNO, from 0 to
+/// twice the threshold: lightness rises evenly with the map, in print and for colour-blind people too. Opacity rises with the map, so that
+/// normal parts show the image. A white line with a dark edge outlines the regions at and above the threshold. Thread-safe; uses OpenCV's
+/// threads.
+/// @param image           8-bit, 16-bit or float (0 to 1); 1 (grey), 3 (BGR), 4 (BGRA, alpha ignored) or 6 channels (BGR and geometry,
+///                        geometry ignored)
+/// @param map             CV_32FC1, finite, any size. It is resized to the image; a larger map keeps its maxima
+/// @param result          CV_8UC3, size of the image; may be the same array as the image
+/// @param pixelThreshold  threshold of the map, > 0: AnomalyResult::pixelThreshold
+/// @throws cv::Exception for an argument of another type, and for an empty or non-finite one
 AGPNET_EXPORT void overlay(cv::InputArray image, cv::InputArray map, cv::OutputArray result, double pixelThreshold);
 
 } // namespace agpnet

@@ -1,5 +1,5 @@
 /// @file
-/// Regions of interest from text.
+/// Conversion of text to regions of interest.
 #pragma once
 
 #include "agpnet/api.hpp"
@@ -11,9 +11,9 @@
 namespace agpnet
 {
 
-/// Polygons from text, for command lines and attributes: points "x,y" separated by blanks, polygons by semicolons, for instance
-/// "0.1,0.1 0.9,0.1 0.5,0.9".
-/// @throws cv::Exception naming what is not a point, and a polygon of fewer than 3 points
+/// Converts text to polygons, for command lines and attributes. Points are "x,y", separated by blanks. Semicolons separate polygons.
+/// Example: "0.1,0.1 0.9,0.1 0.5,0.9".
+/// @throws cv::Exception for text that is not a point, and for a polygon with fewer than 3 points
 AGPNET_EXPORT std::vector<std::vector<cv::Point2f>> polygonsFromText(const std::string& text);
 
 } // namespace agpnet

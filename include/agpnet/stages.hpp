@@ -1,7 +1,6 @@
-/// @file
-/// The three image stages as functions. Each takes 4-D arrays [N, C, H, W] of CV_32F with any strides a cv::Mat can have.
-/// A cv::UMat is worked on where it lies, in OpenCV's own OpenCL context and queue, when OpenCV uses OpenCL; results are then
-/// written to a UMat if the output is one. All are thread-safe, keep no state, and raise cv::Exception naming what was wrong.
+/// @file The three image stages as functions. Arrays are 4-D, [N, C, H, W], CV_32F, with any strides that a cv::Mat can have. If OpenCV
+/// uses OpenCL, a cv::UMat is processed on its device, in OpenCV's context and queue, and a UMat as output stays there. All functions are
+/// thread-safe and have no state. They throw cv::Exception for invalid arguments.
 #pragma once
 
 #include "agpnet/api.hpp"
@@ -12,32 +11,33 @@
 namespace agpnet
 {
 
-/// Which locations get noise.
+/// Locations that get noise.
 enum NoiseLevel
 {
-    NOISE_FEATURE = 0, ///< every location gets noise
-    NOISE_IMAGE = 1    ///< only the most-attended share of locations does
+    NOISE_FEATURE = 0, ///< all locations
+    NOISE_IMAGE = 1    ///< only the fraction of locations with the most attention
 };
 
 /// out = x + E · (alpha · minmax(attention) + beta), E standard normal.
 struct PerturbParams
 {
-    NoiseLevel level = NOISE_FEATURE; ///< where there is noise
-    float alpha = 1.f;  ///< noise added where the attention is at its maximum, in units of x; >= 0
-    float beta = 0.1f;  ///< noise everywhere (NOISE_IMAGE: everywhere inside the mask), in units of x; >= 0
-    float ratio = 1.f;  ///< NOISE_IMAGE: share of attention cells that get noise, 0 to 1
-    uint64_t seed = 0;  ///< one seed gives the same noise on every device
-    uint32_t step = 0;  ///< another step, other noise
+    NoiseLevel level = NOISE_FEATURE; ///< locations that get noise
+    float alpha = 1.f;  ///< strength of the noise that the attention adds: reached at the maximum of the attention, in units of x; >= 0
+    float beta = 0.1f;  ///< strength of the noise everywhere (NOISE_IMAGE: at all chosen locations), in units of x; >= 0
+    float ratio = 1.f;  ///< NOISE_IMAGE: fraction of the grid cells that get noise, 0 to 1
+    uint64_t seed = 0;  ///< seed; it gives the same noise on every device
+    uint32_t step = 0;  ///< training step; each step has different noise
 };
 
-/// Attention-weighted noise. Philox 4x32-10 keyed by the seed, counted by (pixel, channel, image, step), Box-Muller.
+/// Adds attention-weighted noise. The generator is Philox 4x32-10: its key is the seed, its counter (pixel, channel, image, step);
+/// Box-Muller makes it normal.
 /// @param x          [N, C, H, W]
-/// @param attention  [N, 1, h, w]; each pixel takes the value of the cell it lies in; scaled to 0..1 per image
+/// @param attention  [N, 1, h, w]; each image is scaled to 0..1, each pixel takes the value of its grid cell
 /// @param out        [N, C, H, W]
 AGPNET_EXPORT void perturb(cv::InputArray x, cv::InputArray attention, cv::OutputArray out,
                            const PerturbParams& params = PerturbParams());
 
-/// The distance of two vectors of features.
+/// Distance between two feature vectors.
 enum ResidualMetric
 {
     RESIDUAL_L2 = 0,     ///< Euclidean distance over channels
@@ -45,19 +45,19 @@ enum ResidualMetric
     RESIDUAL_SCALED = 2  ///< Euclidean distance over the square root of the features' norm
 };
 
-/// Distance of two feature maps at each location: [N, C, h, w] twice -> [N, 1, h, w].
+/// Computes the distance between two feature maps [N, C, h, w] at each location. The result is [N, 1, h, w].
 AGPNET_EXPORT void residual(cv::InputArray features, cv::InputArray reconstructed, cv::OutputArray distance,
                             ResidualMetric metric = RESIDUAL_L2);
 
-/// What of a map the score is.
+/// How the score follows from the map.
 enum ScoreKind
 {
     SCORE_MAX = 0, ///< maximum of the map
-    SCORE_TOP1 = 1 ///< mean of its greatest 1 % of pixels (at least one)
+    SCORE_TOP1 = 1 ///< mean of the highest 1 % of the pixels (at least one pixel)
 };
 
-/// Residual to anomaly map and image score: bilinear upsampling with half-pixel centres (as cv::INTER_LINEAR), then a Gaussian
-/// of `sigma` pixels (radius 4 sigma, edge pixel repeated) unless sigma is 0.
+/// Computes the anomaly map and the image score from a residual: bilinear upsampling with half-pixel centres (as cv::INTER_LINEAR), then a
+/// Gaussian filter with `sigma` pixels (radius 4 sigma, edge pixels repeated). sigma 0: no filter.
 /// @param residual  [N, 1, h, w]
 /// @param map       [N, 1, size.height, size.width]
 /// @param score     [N, 1]

@@ -1,5 +1,5 @@
 /// @file
-/// What every training has in common: progress, processes, sets of images.
+/// Types that all trainings share: progress, processes, image sets.
 #pragma once
 
 #include "agpnet/api.hpp"
@@ -11,27 +11,27 @@
 namespace agpnet
 {
 
-/// How far a training is.
+/// Progress of a training.
 struct TrainProgress
 {
-    int step = 0;  ///< steps done
-    int steps = 0; ///< steps in all, as far as is known: early stopping may find that fewer are enough
-    double loss = 0; ///< of the last step
+    int step = 0;    ///< number of steps done
+    int steps = 0;   ///< total number of steps; early stopping may reduce it
+    double loss = 0; ///< loss of the last step
 };
 
-/// One process among those that train a model together.
+/// One process of a distributed training.
 struct TrainingProcess
 {
-    int rank = 0; ///< 0 .. size-1
-    int size = 1; ///< 1: no others
+    int rank = 0; ///< number of this process, 0 .. size-1
+    int size = 1; ///< number of processes
 };
 
-/// Pictures of good parts of one product.
+/// Images of good parts of one product.
 struct ImageSet
 {
-    std::string name;                     ///< of the product; may be empty if there is but one
-    size_t count = 0;                     ///< of pictures
-    std::function<cv::Mat(size_t)> image; ///< reads picture i of 0 .. count-1, as often as it is asked for
+    std::string name;                     ///< name of the product; may be empty if there is one product
+    size_t count = 0;                     ///< number of images
+    std::function<cv::Mat(size_t)> image; ///< reads image i of 0 .. count-1; may be called several times for one image
 };
 
 } // namespace agpnet

@@ -1,5 +1,5 @@
 /// @file
-/// Is a model file still what was written?
+/// Checks of model files: checksum and signature.
 #pragma once
 
 #include "agpnet/api.hpp"
@@ -9,18 +9,19 @@
 namespace agpnet
 {
 
-/// Reads the whole of a model file and compares it with the SHA-256 that was written into it; so does AnomalyDetector::create(), unless
-/// AGPNET_SKIP_CHECKSUM is set. The sum tells damage. Compared with one that was kept elsewhere, it tells that nobody has changed
-/// the file.
-/// @return the sum, 64 hexadecimal digits; "" for a file from before there were sums
-/// @throws cv::Exception naming the file that is no model, or holds something else than was written
+/// Reads a whole model file and compares it with the SHA-256 that the file holds. AnomalyDetector::create() does the same, unless the
+/// environment variable AGPNET_SKIP_CHECKSUM is set. The checksum detects damage. To detect changes by others, compare the returned value
+/// with a copy that you keep elsewhere.
+/// @return the checksum, 64 hexadecimal digits; empty if an earlier version wrote the file without one
+/// @throws cv::Exception if the file is not a model, or does not match its checksum
 AGPNET_EXPORT std::string verifyModel(const std::string& path);
 
-/// Is this file the one that the owner of a key has signed? FILE.minisig, beside it, is what `minisign -S` wrote. With the key in the
-/// environment variable AGPNET_REQUIRE_SIGNATURE every door asks this of each model before it looks into it, and refuses those without.
-/// @param publicKey  the key itself ("RW...", 56 characters), or the path of a file that `minisign -G` wrote
-/// @return the signature's trusted comment
-/// @throws cv::Exception naming the file that is not signed, not by this key, or not as it was
+/// Checks the signature of a file. The signature is in FILE.minisig beside the file, written by `minisign -S`. If the environment variable
+/// AGPNET_REQUIRE_SIGNATURE holds a key, every adapter does this check before it reads a model, and refuses models without a valid
+/// signature.
+/// @param publicKey  the key ("RW...", 56 characters), or the path of a file that `minisign -G` wrote
+/// @return the trusted comment of the signature
+/// @throws cv::Exception if the file has no signature, if another key signed it, or if it was changed
 AGPNET_EXPORT std::string verifySignature(const std::string& path, const std::string& publicKey);
 
 } // namespace agpnet

@@ -1,20 +1,19 @@
 /// @file
-/// What this library is, and what it finds here.
+/// Version of the library, and information about build and machine.
 #pragma once
 
 #include "agpnet/api.hpp"
 
 #include <string>
 
-/// Training and inspection, and the stages of both, on OpenCV's arrays.
+/// Unsupervised visual anomaly detection on OpenCV's arrays: training, inspection, and their stages.
 namespace agpnet
 {
 
-/// "0.1.0"
+/// Returns the version, for instance "0.1.0".
 AGPNET_EXPORT std::string version();
 
-/// What this library was built with and finds here, as JSON text: OpenCV, LibTorch, Halide, CPU, stages and their schedules,
-/// devices.
+/// Describes build and machine as JSON text: OpenCV, LibTorch, Halide, CPU, devices, stages and their schedules.
 AGPNET_EXPORT std::string buildInformation();
 
 } // namespace agpnet

@@ -19,6 +19,7 @@ WORDS_CHECKED_IN = (
     "README.md",
     "CONTRIBUTING.md",
     "docs/*.md",
+    "include/agpnet/*.hpp",
 )
 WORDS_NOT_CHECKED_IN = ("docs/cli.md", "docs/operators.md")
 MEASURED = ("docs/benchmarks.md",)  # rows of tables stay as they were recorded
@@ -141,7 +142,7 @@ def banned_words():
 
 def prose(document):
     """The text without code blocks (the help in docs/cli.md is prose in blocks of `text`), code spans, targets of links and names of options;
-    lines stay where they are. A public header is taken as it is."""
+    lines stay where they are. Of a header, the comments."""
     name = document.relative_to(ROOT).as_posix()
     text = document.read_text()
     if document.suffix == ".md":
@@ -156,6 +157,8 @@ def prose(document):
                 line = ""
             lines.append(line)
         text = re.sub(r"\]\([^)\s]*\)", "]", "\n".join(lines))
+    else:
+        text = "\n".join(re.sub(r"^.*?(//|$)", "", line) for line in text.splitlines())
     return re.sub(r"--[\w-]+", "", re.sub(r"`[^`\n]*`", "", text))
 
 
