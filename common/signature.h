@@ -18,7 +18,7 @@ public:
     /// Error unless `path`.minisig is a signature of these bytes, and of its own trusted comment, by this key's secret half.
     /// Returns the trusted comment.
     std::string requireSigned(const std::filesystem::path& path, const void* data, size_t size) const;
-    /// The same where the signature is at hand; `name` and `signatureName` are for sentences.
+    /// The same for a signature in memory; `name` and `signatureName` are for messages.
     std::string requireSigned(const std::string& name, const void* data, size_t size, const std::string& signatureName, const std::string& signature) const;
 
 private:

@@ -17,14 +17,14 @@ struct MeasuredClass
     std::string path; ///< as given on the command line
     std::string hash;
     tools::ClassFigures figures;
-    std::optional<double> threshold; ///< of the decisions; none where each picture is judged as the product it looks like
-    std::string product;             ///< of the model, whose threshold it is; empty: of all its products together
+    std::optional<double> threshold; ///< threshold of the decisions; none if each image gets the threshold of the product that it resembles
+    std::string product;             ///< product of the model whose threshold it is; empty: the threshold of all products together
 };
 
 struct Measurement
 {
     std::vector<MeasuredClass> classes;
-    tools::MeanFigures mean; ///< of one class: that class's figures
+    tools::MeanFigures mean; ///< mean over classes; for one class, its metrics
     nlohmann::json about;    ///< model or maps, versions, device, options: goes into the JSON as it stands
     std::vector<std::string> warnings;
     FileCount files;

@@ -54,7 +54,7 @@ private:
     double fps_ = 0;
     int64_t expected_ = 0, got_ = 0; ///< frames; expected: 0 where the source does not say
     double waited_ = 0;              ///< seconds that the last opening or frame took
-    int tries_ = 0;                  ///< of opening again, since the last frame
+    int tries_ = 0;                  ///< number of tries to reopen the source since the last frame
     std::atomic<bool> stop_ = false;
     std::string problem_;
 };

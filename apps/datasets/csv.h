@@ -20,7 +20,7 @@ public:
 
     const std::filesystem::path& path() const { return path_; }
     size_t rows() const { return rows_.size(); }
-    size_t line(size_t row) const { return rows_[row].line; } ///< of the file, from 1: for messages
+    size_t line(size_t row) const { return rows_[row].line; } ///< line of the file, from 1, for messages
 
     /// The first of these names that is a column; they are compared in any case.
     std::optional<size_t> find(std::initializer_list<std::string_view> names) const;

@@ -42,7 +42,7 @@ struct Dataset
     std::string layout; ///< in words, for a log or a report
     std::vector<Item> items;
     std::vector<std::string> warnings; ///< what a user should know, one sentence each; nothing is printed here
-    std::string name;                  ///< of the class: the category, else the folder's name
+    std::string name;                  ///< name of the class: the category, otherwise the name of the folder
     FileNames skipped;                 ///< what lies among the pictures and is none of them, and none of their masks
     std::set<std::filesystem::path> noted = {}; ///< those of the skipped that a warning is about already
     std::set<std::filesystem::path> folders = {}; ///< that were looked into

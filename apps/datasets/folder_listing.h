@@ -39,7 +39,7 @@ struct FileNames
 /// What was not taken of a folder.
 struct LeftOut
 {
-    std::vector<std::string> notes; ///< of pictures, a sentence each
+    std::vector<std::string> notes; ///< one message about each kind of image that was left out
     FileNames files;                ///< pictures and other files
 
     void add(LeftOut more);

@@ -19,7 +19,7 @@ struct PnmHeader
 
     bool text() const { return kind <= '3'; }
     bool bits() const { return kind == '1' || kind == '4'; } ///< a bit a pixel, 1 is black
-    uint64_t bytes() const; ///< of the samples; of text 0, as it is not known
+    uint64_t bytes() const; ///< size of the samples; 0 for text, whose size is unknown
 };
 
 /// An Error, a sentence without the file's name, where the header is not whole or says what no header may.

@@ -14,7 +14,7 @@ struct TiffPage
     Extent extent;
     bool reduced = false;      ///< says of itself that it is a smaller copy of another page
     bool mask = false;         ///< says of itself that it is the transparency of another page
-    uint32_t bits = 1;         ///< of a sample
+    uint32_t bits = 1;         ///< bits of a sample
     uint32_t photometric = 1;  ///< 0: white is zero, 1: black is zero, 2: RGB, ...
     size_t photometricAt = 0;  ///< where that number is written, 16 bits; 0: nowhere
     uint32_t orientation = 1;  ///< as in EXIF

@@ -10,7 +10,7 @@ namespace agpnet::tools
 struct EvaluationOptions
 {
     uint64_t exactPixels = PixelAccumulator::defaultExactPixels;
-    int drawings = 1000; ///< of the bootstrap; 0 for none
+    int drawings = 1000; ///< number of bootstrap samples; 0 for none
     uint64_t seed = 1;
 };
 
@@ -21,7 +21,7 @@ struct DefectFigures
     size_t images = 0;
     size_t called = 0; ///< found as anomalous, where there was a decision
     RankMetrics image;
-    std::optional<Interval> auroc95; ///< of image.auroc
+    std::optional<Interval> auroc95; ///< confidence interval of image.auroc
     PixelMetrics pixel;
 };
 
@@ -37,12 +37,12 @@ struct ClassFigures
     size_t goodCalled = 0; ///< good pictures found as anomalous
     bool decided = false;  ///< there were decisions
     RankMetrics image;
-    Bootstrap drawings; ///< of image; empty where there is nothing to rank
+    Bootstrap drawings; ///< bootstrap samples of the image metrics; empty if there is nothing to rank
     PixelMetrics pixel;
     Curves imageCurves, pixelCurves;
     std::vector<DefectFigures> defects;
     std::optional<Latency> latency;
-    std::optional<cv::Size> size; ///< of the maps; nothing where they differ
+    std::optional<cv::Size> size; ///< size of the maps; empty if sizes differ
     size_t withoutMask = 0;       ///< anomalous pictures left out of the pixel figures
 };
 
@@ -61,7 +61,7 @@ private:
     ClassFigures figures_;
     PixelAccumulator pixels_;
     std::vector<float> scores_;
-    std::vector<std::string> defects_; ///< of each score
+    std::vector<std::string> defects_; ///< defect of each score
     std::map<std::string, size_t, decltype(&naturalLess)> called_{&naturalLess};
     std::vector<double> seconds_;
     bool sizesDiffer_ = false;
@@ -72,7 +72,7 @@ struct MeanFigures
 {
     std::optional<double> imageAuroc, imageAp, imageF1Max, pixelAuroc, pixelAp, pixelF1Max;
     std::vector<std::optional<double>> aupro;
-    std::optional<Interval> imageAuroc95, imageAp95, imageF1Max95; ///< of the mean of the classes' drawings
+    std::optional<Interval> imageAuroc95, imageAp95, imageF1Max95; ///< confidence intervals of the means over classes
     double maxError = 0;
 };
 

@@ -88,7 +88,7 @@ public:
     /// each group, such as a kind of defect, apart.
     void add(const cv::Mat& map, const cv::Mat& mask, const std::string& group = "");
 
-    /// Of the groups named, or of all.
+    /// Samples of the named groups, or of all.
     PixelMetrics finish(std::span<const double> limits = defaultLimits, Curves* curves = nullptr);
     PixelMetrics finish(std::span<const std::string> groups, std::span<const double> limits = defaultLimits, Curves* curves = nullptr);
 

@@ -49,8 +49,8 @@ struct Report
     std::vector<Chart> charts;
     std::string chartNote; ///< below them; may be empty
     std::vector<std::string> warnings;
-    std::string unit = "feature distance";    ///< of the scores
-    std::string mapUnit = "feature distance"; ///< of the maps, which need not have the same
+    std::string unit = "feature distance";    ///< unit of the scores
+    std::string mapUnit = "feature distance"; ///< unit of the maps, which may differ
     std::optional<double>
         sensitivity;     ///< that the decisions were taken with, if there is one: the page names the one of a moved threshold
     int expected = 2000; ///< items to come: the more, the smaller their pictures, so that the page stays below 60 MB
@@ -64,8 +64,8 @@ struct ReportItem
     cv::Mat mask;  ///< ground truth, 8-bit; empty if unknown
     double score = 0;
     double threshold = 0;
-    std::optional<double> mapThreshold; ///< of the map, for the outline; none: no outline
-    std::optional<ScoreRange> range;    ///< of the map's colours; default 0 to twice its threshold
+    std::optional<double> mapThreshold; ///< threshold of the map, for the outline; none: no outline
+    std::optional<ScoreRange> range;    ///< range of the map's colours; default 0 to twice its threshold
     bool anomalous = false;             ///< the decision
     std::optional<Label> label;
     std::string defect; ///< the label's name
@@ -95,7 +95,7 @@ private:
         std::optional<double> mapThreshold;
         ScoreRange range;
         bool ownRange = false, anomalous = false, masked = false;
-        cv::Size size; ///< of the picture on the page
+        cv::Size size; ///< size of the image on the page
         long offset = 0;
         size_t bytes = 0;
     };
@@ -110,7 +110,7 @@ private:
     AtomicFile file_;
     std::unique_ptr<std::FILE, int (*)(std::FILE*)> spool_;
     std::vector<Entry> entries_;
-    int side_ = 960; ///< of pictures, in pixels, that lately were small enough
+    int side_ = 960; ///< side of the last images that were small enough, in pixels
 };
 
 /// All items at once, for a few.

@@ -9,7 +9,7 @@ namespace agpnet
 struct AnomalyMaps
 {
     at::Tensor maps;       ///< [N, 1, H, W]
-    at::Tensor scoredMaps; ///< likewise: those that scores are taken from
+    at::Tensor scoredMaps; ///< [N, 1, H, W]: the maps that the scores are computed from
     at::Tensor scores;     ///< [N, 1]
     at::Tensor evidence = {}; ///< see evidenceOf(); of anomalyMaps(net, images) alone
 };
@@ -17,7 +17,7 @@ struct AnomalyMaps
 /// The distance of features from their reconstruction, [N, 1, h, w].
 at::Tensor residualOf(stages::Metric metric, const Reconstruction& reconstruction);
 
-/// Of residuals [N, 1, h, w] at height × width; sigma in pixels there.
+/// Computes the maps of residuals [N, 1, h, w] at height × width; sigma is in pixels of the map.
 AnomalyMaps heatmapOf(const Config& config, const at::Tensor& residual, int height, int width, double sigma);
 
 /// At the model's input size. On a device nothing waits for the results.

@@ -117,7 +117,7 @@ ModelFile readModel(const std::string& path)
         model.products = productsFrom(path, scores);
         model.record = headerMember<TrainingRecord>(path, header, "training");
         model.fewerBits.bf16Error = headerMember<double>(path, header, "bf16_error");
-        if (header.contains("int8_error")) // not in files of before there were products of 8 bits
+        if (header.contains("int8_error")) // absent in files of earlier versions without int8
         {
             model.fewerBits.int8Error = headerMember<double>(path, header, "int8_error");
             model.fewerBits.int8Noise = headerMember<double>(path, header, "int8_noise");

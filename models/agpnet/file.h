@@ -12,12 +12,12 @@
 namespace agpnet
 {
 
-/// What is known of the model in products of fewer bits than float32's.
+/// Properties of the model in precisions with fewer bits than float32.
 struct FewerBits
 {
     InputRanges backbone, decoder; ///< for products of 8 bits; empty: not known
     double bf16Error = -1; ///< relative error of image scores in bfloat16 against float32; negative: not measured
-    double int8Error = -1; ///< the same in products of 8 bits
+    double int8Error = -1; ///< the same for int8
     double int8Noise = -1; ///< deviation of these differences over that of normal images' scores, both of logarithms
 
     NetRanges ranges() const;
@@ -27,9 +27,9 @@ struct ModelFile
 {
     Config config;
     Backbone backbone;
-    Standardizer scale; ///< what the config's target wants
+    Standardizer scale; ///< scale that the config's target requires
     NamedTensors decoder;
-    ScoreStatistics scores;              ///< of all products together
+    ScoreStatistics scores;              ///< statistics over all products
     std::vector<ProductScores> products; ///< in the order of training; empty where the products have no names
     DriftRange drift;
     TrainingRecord record;

@@ -13,14 +13,14 @@ namespace agpnet
 namespace
 {
 
-/// Of one layer of the backbone; refuses one that it does not have.
+/// Channels of one layer of the backbone; refuses a layer that it does not have.
 int64_t channelsOf(const BackboneProperties& backbone, int layer)
 {
     require(layer <= backbone.depth(), "config: 'layers' asks for block {}, the backbone has {}", layer, backbone.depth());
     return backbone.channels[static_cast<size_t>(layer - 1)];
 }
 
-/// Of all groups side by side.
+/// Channels of all groups together.
 int64_t channelsOf(const BackboneProperties& backbone, const LayerGroups& groups)
 {
     int64_t sum = 0;

@@ -38,11 +38,11 @@ at::Tensor asGrid(const at::Tensor& tokens, int rows, int columns);
 struct Reconstruction
 {
     at::Tensor clean;         ///< [N, C, h, w], float32, a view of tokens
-    at::Tensor reconstructed; ///< likewise
-    at::Tensor product;       ///< whose scale each image was given, [N]; of Training::reconstruct() undefined
+    at::Tensor reconstructed; ///< [N, C, h, w], float32, a view of tokens
+    at::Tensor product;       ///< product whose scale each image got, [N]; undefined from Training::reconstruct()
 };
 
-/// Of what goes into the layers of both transformers. A backbone that is none has none.
+/// Quantization ranges of the inputs of the layers of both transformers. A convolutional backbone has none.
 struct NetRanges
 {
     Ranges backbone, decoder;

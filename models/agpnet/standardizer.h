@@ -1,4 +1,4 @@
-// What brings tokens to F_clean where the target is `standardised`.
+// Per-channel standardization of backbone features, for the target `standardised`: tokens to F_clean.
 #pragma once
 
 #include "models/onnx/onnx_writer.h"
@@ -11,13 +11,13 @@ namespace agpnet
 
 /// (tokens - mean) / deviation per channel, both taken over normal images of one product. With several products an image takes those of the
 /// product whose mean is nearest to the mean of its own tokens, in units of that product's deviations: nobody has to say which it is.
-/// Of all products at once it would be the differences between products that set the deviations, and what differs within one would drown.
+/// Statistics over all products together would measure the differences between products, which are larger than those within a product.
 struct Standardizer
 {
     at::Tensor mean, deviation; ///< [products, C], float32; undefined: tokens stay as they are
 
     /// @param tokens    [N, L, C]
-    /// @param products  of each image, 0 to the greatest that occurs, none left out; empty: all are of one
+    /// @param products  product of each image, 0 to the maximum without gaps; empty: all images are of one product
     static Standardizer measured(const at::Tensor& tokens, const std::vector<int64_t>& products);
 
     int64_t products() const; ///< at least 1
@@ -26,7 +26,7 @@ struct Standardizer
     /// applied() as nodes of an ONNX graph; of one image, [1, L, C].
     OnnxValue describe(OnnxWriter& onnx, const OnnxValue& tokens) const;
 
-    /// Of each image of tokens [N, L, C], [N] of int64: the nearest.
+    /// Finds the nearest product of each image. tokens: [N, L, C]; returns [N], int64.
     at::Tensor product(const at::Tensor& tokens) const;
 
     /// tokens [N, L, C] of these products → the same, float32.

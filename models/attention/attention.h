@@ -6,7 +6,7 @@
 namespace agpnet
 {
 
-/// What bytes mean, of each head; see ByteMeaning.
+/// Meaning of the bytes for each head; see ByteMeaning.
 struct BytesOfHeads
 {
     at::Tensor scale;         ///< [heads], float32
@@ -33,7 +33,7 @@ public:
     void put(const at::Tensor& qkv, int64_t image, int64_t first);
 
     /// softmax(q k^T / sqrt(width)) v for the queries of such rows, [rows, heads * width]. All rows of the image have been put.
-    /// Of bytes, what they mean must be given.
+    /// For bytes, their meaning must be given.
     at::Tensor attend(const at::Tensor& qkv, int64_t image, const BytesOfHeads& meaning = {}) const;
 
 private:
@@ -54,7 +54,7 @@ private:
 /// The same for whole tensors. qkv: [N, T, 3, heads, D] as one linear layer gives it; returns [N, T, heads * D].
 at::Tensor attend(const at::Tensor& qkv);
 
-/// How much each token is looked at, [N, T], float32: mean over heads and queries of softmax(q k^T / sqrt(D)).
+/// Attention that each token receives, [N, T], float32: mean over heads and queries of softmax(q k^T / sqrt(D)).
 /// qk: [N, T, 2 or 3, heads, D]; values, where they are there, are not read.
 at::Tensor attentionReceived(const at::Tensor& qk);
 

@@ -19,7 +19,7 @@ namespace
 #define AGPNET_AVX512_INLINE AGPNET_AVX512 inline __attribute__((always_inline))
 
 constexpr int64_t width = 64; // channels of a head
-constexpr int64_t lanes = 16; // of a register: floats, or pairs of bfloat16, whose products one instruction adds to a float
+constexpr int64_t lanes = 16; // lanes of a register: floats, or pairs of bfloat16, whose products one instruction adds to a float
 constexpr int64_t pairs = width / 2;
 constexpr int panel = 4;                         // registers of columns that are multiplied at once, by
 constexpr int rowsAtOnce = 6;                    // rows: 24 sums, which with 4 operands and a factor fit into 32 registers
@@ -133,7 +133,7 @@ AGPNET_AVX512_INLINE __m512 powerOfTwo(__m512 x)
     return _mm512_scalef_ps(p, whole);
 }
 
-/// weights = 2^(scale (logit - the greatest)) of one row, 0 beyond the last token; returns their sum.
+/// weights = 2^(scale (logit - maximum)) of one row, 0 beyond the last token; returns their sum.
 AGPNET_AVX512_INLINE float weightsOf(const float* logits, int64_t tokens, int64_t padded, float scale, uint16_t* weights)
 {
     __m512 most = _mm512_loadu_ps(logits);

@@ -24,10 +24,10 @@ int64_t byteValuesSize(int64_t tokens, int64_t width);
 /// if `first` is a multiple of 4.
 void putBytes(const ByteHead& head, const uint8_t* keys, const uint8_t* values, int64_t stride, int64_t first, int64_t count);
 
-/// What bytes mean, and what becomes of the result.
+/// Meaning of the bytes, and conversion of the result.
 struct ByteMeaning
 {
-    float scale = 0;               ///< of logits to the base 2: scale * sum of (query - 128) * key. What is the same for all keys does not matter
+    float scale = 0;               ///< factor of the logits to the base 2: scale * sum of (query - 128) * key. Terms that are equal for all keys cancel
     const float* factor = nullptr; ///< [width] the result is factor * (weighted mean of values - 128) + shift, rounded, 0 to 255
     const float* shift = nullptr;  ///< [width]
 };

@@ -105,10 +105,10 @@ AGPNET_INLINE void product(const uint8_t* left, int64_t leftStride, const uint8_
         multiply<LeftSigned, 1>(left, leftStride, right, depth, out, outStride);
 }
 
-/// Of one row of logits the weights 2^(scale (logit - the greatest)), in units of 1 / 65535, high and low bytes apart. Returns their sum.
+/// Computes the weights 2^(scale (logit - maximum)) of one row of logits, in units of 1 / 65535, high and low bytes apart. Returns their sum.
 AGPNET_INLINE float weigh(float* logits, int64_t tokens, int64_t padded, float scale, uint8_t* high, uint8_t* low)
 {
-    std::fill(logits + tokens, logits + padded, -INFINITY); // of no token
+    std::fill(logits + tokens, logits + padded, -INFINITY); // no token
     Floats most = loadFloats(logits);
     for (int64_t i = lanes; i < padded; i += lanes)
     {

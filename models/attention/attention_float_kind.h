@@ -78,10 +78,10 @@ AGPNET_INLINE void product(const float* left, int64_t leftStride, const float* r
         multiply<1>(left, leftStride, right, depth, out, outStride);
 }
 
-/// One row of logits becomes its weights, up to a factor: 2^(scale (logit - the greatest)). Returns their sum.
+/// Replaces one row of logits by its weights, up to a factor: 2^(scale (logit - maximum)). Returns their sum.
 AGPNET_INLINE float weigh(float* logits, int64_t tokens, int64_t padded, float scale)
 {
-    std::fill(logits + tokens, logits + padded, -INFINITY); // of no token
+    std::fill(logits + tokens, logits + padded, -INFINITY); // no token
     Floats most = loadFloats(logits);
     for (int64_t i = lanes; i < padded; i += lanes)
     {

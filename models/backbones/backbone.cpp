@@ -135,7 +135,7 @@ Backbone readBackbone(const std::string& path)
 at::Tensor normalised(const BackboneProperties& backbone, const at::Tensor& images)
 {
     at::Tensor result = images.clone(at::MemoryFormat::Contiguous);
-    for (int64_t c = 0; c < images.size(1); c++) // geometry is shown to the backbone as one more picture
+    for (int64_t c = 0; c < images.size(1); c++) // the backbone sees geometry as one more image
     {
         const auto channel = static_cast<size_t>(c % 3);
         result.select(1, c).sub_(backbone.mean[channel]).div_(backbone.std[channel]); // tensors of them would have to be sent to a device

@@ -1,4 +1,4 @@
-// What the program knows of a backbone: an interface, a handful of properties, and a list of families that make one from weights.
+// The backbone for the program: an interface, a handful of properties, and a list of families that make one from weights.
 // How to add a family: CONTRIBUTING.md.
 #pragma once
 
@@ -22,11 +22,11 @@
 namespace agpnet
 {
 
-/// Whose attention is the prior of a transformer. A convolutional network has none; see Cnn.
+/// Attention that is the prior of a transformer. A convolutional network has none; see Cnn.
 enum class AttentionAggregate
 {
-    ClassToken, ///< how much the class token looks at each patch
-    MeanQuery   ///< how much the patches look at each patch, on average
+    ClassToken, ///< attention of the class token to each patch
+    MeanQuery   ///< mean attention of all patches to each patch
 };
 
 struct ExtractorOptions
@@ -35,18 +35,18 @@ struct ExtractorOptions
     /// Lay weights out for oneDNN once, where the backbone and this LibTorch can. Costs a copy of the weights.
     bool prepack = true;
     at::Device device = at::kCPU;
-    int64_t depth = 0; ///< of a transformer's blocks, so many from the first will be asked for; 0: all. The others cost no memory
-    /// Of a transformer's blocks, for Int8, and for describe() in products of 8 bits. Another network computes, and is described, in float32.
+    int64_t depth = 0; ///< number of blocks of a transformer that are used, from the first; 0: all. The others cost no memory
+    /// Quantization ranges of a transformer's blocks, for Int8 in forward() and describe(). Other networks compute in float32.
     Ranges ranges = {};
     /// Called now and then: the weights read so far have been copied.
     std::function<void()> copied = [] {};
 };
 
-/// What can be said of a backbone without its weights.
+/// Properties of a backbone that follow without its weights.
 struct BackboneProperties
 {
     int64_t stride = 0;            ///< the image's sides are multiples of it; the token grid is the image's size divided by it
-    std::vector<int64_t> channels; ///< of each layer that can be asked for, from the first to the last
+    std::vector<int64_t> channels; ///< channels of each layer that can be requested, from the first to the last
     std::array<double, 3> mean = {0.485, 0.456, 0.406}; ///< the image is (pixel / 255 - mean) / std; by default as on ImageNet
     std::array<double, 3> std = {0.229, 0.224, 0.225};
     std::vector<int> defaultLayers; ///< 1-based, rising: what to ask for where nobody says
@@ -73,7 +73,7 @@ public:
     Output forward(const at::Tensor& image, const std::vector<int>& layers, bool attention = false,
                    AttentionAggregate aggregate = AttentionAggregate::ClassToken) const;
 
-    /// What forward() computes of one image [1, 3, H, W], as nodes of an ONNX graph: of each layer the tokens [1, L, channels]. Only of
+    /// Writes the computation of forward() for one image [1, 3, H, W] as nodes of an ONNX graph. Returns for each layer the tokens [1, L, channels]. Only of
     /// an extractor in float32 that is not laid out for oneDNN. A family that has no such description refuses.
     virtual std::vector<OnnxValue> describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const;
 
@@ -93,7 +93,7 @@ private:
 /// One way of making extractors.
 struct BackboneFamily
 {
-    std::string name; ///< in the model file
+    std::string name; ///< name in the model file
 
     /// Ends of tensors' names, at a dot, by which weights of this family are told.
     std::vector<std::string> keyNames;
@@ -129,7 +129,7 @@ BackboneFamily familyOf(std::string name, std::vector<std::string> keyNames, dec
 /// Adds a family to those of this library (vit, resnet, efficientnet). Its name must be new.
 void addBackboneFamily(BackboneFamily family);
 
-/// Which backbone: the family, what the family needs to make it again from its weights, and the properties that follow.
+/// Identity of a backbone: the family, what the family needs to make it again from its weights, and the properties that follow.
 struct BackboneConfig : BackboneProperties
 {
     std::string family;
@@ -147,9 +147,9 @@ std::pair<BackboneConfig, StateDict> recogniseBackbone(const StateDict& weights,
 struct Backbone
 {
     std::string name;   ///< for people: the file's stem
-    std::string path;   ///< where it was read from; empty if it was embedded
+    std::string path;   ///< file that it was read from; empty if it was embedded
     std::string hash;   ///< stateDictHash(weights): its identity
-    StateDict weights;  ///< in the family's own names
+    StateDict weights;  ///< weights, with the family's own names
     BackboneConfig config;
     Bytes mapped; ///< the file that the weights look into, where nothing was written to it; else empty
 };

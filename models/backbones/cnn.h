@@ -1,4 +1,4 @@
-// What convolutional backbones share: convolutions with their batch norm folded in, one token grid, and what stands for attention.
+// Shared parts of convolutional backbones: convolutions with their batch norm folded in, one token grid, and what stands for attention.
 #pragma once
 
 #include "models/backbones/backbone.h"
@@ -28,10 +28,10 @@ struct Convolution
     bool samePadding = false;
 
     at::Tensor operator()(const at::Tensor& input, Activation activation) const;
-    OnnxValue describe(OnnxWriter& onnx, const OnnxValue& input, Activation activation) const; ///< the same as nodes
+    OnnxValue describe(OnnxWriter& onnx, const OnnxValue& input, Activation activation) const; ///< the same as ONNX nodes
 
 private:
-    /// What is added at the top, left, bottom and right before the windows are laid.
+    /// Padding at the top, left, bottom and right.
     OnnxWriter::Padding padding(int64_t rows, int64_t columns) const;
 };
 
@@ -40,7 +40,7 @@ struct ConvolutionMaker
 {
     const StateDict& weights;
     const ExtractorOptions& options;
-    double eps = 1e-5; ///< of the batch norms
+    double eps = 1e-5; ///< epsilon of the batch norms
     bool samePadding = false;
 
     /// `name`.weight, with the batch norm `norm` folded into it: one multiplication and one addition less for each output.
@@ -72,7 +72,7 @@ protected:
     virtual at::Tensor stem(const at::Tensor& image) const = 0;
     virtual at::Tensor stage(size_t index, const at::Tensor& input) const = 0; ///< from 0; leaves its input as it is
 
-    /// The same as nodes.
+    /// The same as ONNX nodes.
     virtual OnnxValue describeStem(OnnxWriter& onnx, const OnnxValue& image) const = 0;
     virtual OnnxValue describeStage(OnnxWriter& onnx, size_t index, const OnnxValue& input) const = 0;
 

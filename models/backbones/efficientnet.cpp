@@ -13,7 +13,7 @@ namespace
 {
 
 constexpr size_t stageCount = 7;
-constexpr std::array<int64_t, stageCount> strides = {1, 2, 2, 2, 1, 2, 1}; // of a stage's first block
+constexpr std::array<int64_t, stageCount> strides = {1, 2, 2, 2, 1, 2, 1}; // stride of the first block of each stage
 constexpr std::array<int64_t, stageCount> kernels = {3, 3, 5, 3, 5, 5, 3};
 constexpr std::string_view what = "EfficientNet"; // for messages
 

@@ -22,11 +22,11 @@ namespace agpnet
 struct EfficientNetConfig
 {
     int64_t stem = 0;              ///< channels
-    std::vector<int64_t> blocks;   ///< of each stage
+    std::vector<int64_t> blocks;   ///< number of blocks of each stage
     std::vector<int64_t> channels; ///< out of each stage
     bool squeeze = true;           ///< squeeze-and-excitation, and SiLU; without it ReLU6
     bool samePadding = false;      ///< TensorFlow's
-    double eps = 1e-5;             ///< of the batch norms
+    double eps = 1e-5;             ///< epsilon of the batch norms
     std::array<double, 3> mean = {0.485, 0.456, 0.406};
     std::array<double, 3> std = {0.229, 0.224, 0.225};
 

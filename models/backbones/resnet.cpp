@@ -182,7 +182,7 @@ BackboneProperties propertiesOf(const ResNetConfig& config)
     properties.channels = config.channels;
     properties.mean = config.mean;
     properties.std = config.std;
-    properties.defaultLayers = {1, 2, 3}; // the last one is the classifier's more than the picture's
+    properties.defaultLayers = {1, 2, 3}; // the last layer serves the classifier more than the image
     return properties;
 }
 

@@ -11,7 +11,7 @@ namespace agpnet
 struct ResNetConfig
 {
     int64_t stem = 0;               ///< channels
-    std::vector<int64_t> blocks;    ///< of each stage
+    std::vector<int64_t> blocks;    ///< number of blocks of each stage
     std::vector<int64_t> channels;  ///< out of each stage
     std::array<double, 3> mean = {0.485, 0.456, 0.406};
     std::array<double, 3> std = {0.229, 0.224, 0.225};

@@ -37,7 +37,7 @@ struct Vit::Impl
     at::Tensor positions; // [1, C, gridH, gridW], float32
     std::optional<FrozenBlocks> frozen;
 
-    mutable std::mutex mutex; // of the cache
+    mutable std::mutex mutex; // protects the cache
     mutable std::map<std::pair<int64_t, int64_t>, at::Tensor> positionCache;
 
     int64_t tokens() const { return prefix.size(1) + config.gridH * config.gridW; }
@@ -59,7 +59,7 @@ Vit::Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& opt
     Impl& it = *impl_;
     it.config = std::move(config);
     it.options = options;
-    it.options.copied = {}; // of this call alone
+    it.options.copied = {}; // only for this call
     it.options.ranges.recorder = {}; // the blocks have it
     it.type = scalarType(options.compute);
     it.packed = options.prepack && options.device.is_cpu() && Linear::canPack();
@@ -225,7 +225,7 @@ Vit::Output Vit::run(const at::Tensor& given, const std::vector<int>& layers, bo
     const at::Tensor x = at::empty({batch, tokens, c.width}, it.prefix.options());
 
     Output output;
-    std::vector<at::Tensor> queriesKeys; // of the wanted layers
+    std::vector<at::Tensor> queriesKeys; // queries and keys of the requested layers
     for (size_t i = 0; i < layers.size(); i++)
     {
         output.tokens.push_back(at::empty({batch, rows * columns, c.width}, x.options()));

@@ -27,7 +27,7 @@ struct VitConfig
     bool layerScale = false;
     bool normPre = false;   ///< CLIP: a layer norm before the first block, and patches without a bias
     bool quickGelu = false; ///< CLIP: x sigmoid(1.702 x) for GELU
-    int64_t gridH = 0; ///< of the stored position embedding, in patches
+    int64_t gridH = 0; ///< rows of the stored position embedding, in patches
     int64_t gridW = 0;
     /// How many of the leading tokens (class token, then registers) have a position of their own: 0, 1 or 1 + registers.
     int64_t positionedPrefix = 1;
@@ -44,7 +44,7 @@ void to_json(nlohmann::json& json, const VitConfig& config);
 void from_json(const nlohmann::json& json, VitConfig& config); ///< Error where a field is missing, unknown or senseless
 BackboneProperties propertiesOf(const VitConfig& config);
 
-/// What names and shapes leave open, where the guess is wrong.
+/// Properties that names and shapes do not tell, for cases where the default is wrong.
 struct VitOverrides
 {
     std::optional<int64_t> heads; ///< guess: one per 64 channels, as most have it
@@ -79,7 +79,7 @@ private:
 };
 
 /// The configuration that names and shapes tell, and the weights in timm's names. Accepts the names of timm, DINO, DINOv2, DeiT,
-/// OpenAI's CLIP, and Hugging Face's ViT, DeiT, Dinov2 and CLIP, behind any prefix; of a whole CLIP it takes the picture half.
+/// OpenAI's CLIP, and Hugging Face's ViT, DeiT, Dinov2 and CLIP, behind any prefix; of a whole CLIP it uses the image half.
 /// An Error names the tensor that is missing, misshapen or of another architecture.
 std::pair<VitConfig, StateDict> recogniseVit(const StateDict& weights, const VitOverrides& overrides = {});
 

@@ -93,7 +93,7 @@ Names huggingNames(const NamedWeights& source)
     return names;
 }
 
-/// The picture half of CLIP, as OpenAI and open_clip name it, or Hugging Face.
+/// The image half of CLIP, as OpenAI and open_clip name it, or Hugging Face.
 Names clipNames(bool hugging)
 {
     Names names;

@@ -88,11 +88,11 @@ struct Shape
         Refused
     };
 
-    std::mutex mutex; // of all that follows
+    std::mutex mutex; // protects all members below
     State state = State::Counting;
     int calls = 0;
     at::Tensor input;                // the graph's own
-    std::vector<at::Tensor> outputs; // likewise
+    std::vector<at::Tensor> outputs; // the memory that a replay writes
     std::unique_ptr<DeviceGraph> graph;
     std::unique_ptr<c10::Event> done; // its outputs have been read: the next replay, perhaps in another stream, waits for that
 
@@ -158,7 +158,7 @@ struct CapturedGraph::Impl
     Computation computation;
 
 #ifdef AGPNET_GRAPHS
-    std::mutex mutex; // of the map
+    std::mutex mutex; // protects the map
     std::map<std::vector<int64_t>, Shape> shapes;
 
     /// Null where there is nothing to capture.

@@ -24,9 +24,9 @@ public:
     /// computation had given just before, and otherwise, and wherever graphs are not to be had, the computation is called as it stands.
     std::vector<at::Tensor> operator()(const at::Tensor& input) const;
 
-    static constexpr int64_t largestBatch = 8; ///< of more images the launches are hidden behind the arithmetic, and a graph keeps memory
+    static constexpr int64_t largestBatch = 8; ///< in larger batches, arithmetic hides the launches, and a graph keeps memory
     static constexpr size_t mostShapes = 4;    ///< further ones are computed as they stand
-    static constexpr int callsBefore = 2;      ///< with a shape, before it is worth capturing
+    static constexpr int callsBefore = 2;      ///< calls with a shape before it is worth capturing
 
 private:
     struct Impl;

@@ -16,11 +16,11 @@ public:
     static bool possible(at::DeviceType kind) { return at::has_graph_impl(kind); }
 
     explicit DeviceGraph(at::DeviceType kind) : graph_(at::create_graph_impl(kind)) {}
-    /// From here to end(), what is enqueued in the current stream, which may not be the default one, is written down instead of done. Other threads of the program
+    /// From here to end(), work in the current stream (not the default stream) is captured, not executed. Other threads of the program
     /// go on allocating and computing meanwhile.
     void begin() { graph_->capture_begin({0, 0}, at::GraphCaptureMode::ThreadLocal); }
     void end() { graph_->capture_end(); }
-    void replay() { graph_->replay(); } ///< in the current stream
+    void replay() { graph_->replay(); } ///< runs the graph in the current stream
 
 private:
     std::unique_ptr<at::GraphImplInterface> graph_;

@@ -1,4 +1,4 @@
-// Where a stage is to work on a tensor.
+// The device of a stage that works on a tensor.
 #pragma once
 
 #include "halide_generators/runtime/stages.h"

@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-// Of LibTorch's own OpenMP and MKL, whatever this file is compiled with. Weak: a LibTorch may have neither.
+// Functions of LibTorch's own OpenMP and MKL, whatever this file is compiled with. Weak: a LibTorch may have neither.
 extern "C"
 {
     int omp_get_max_threads() __attribute__((weak));
@@ -116,7 +116,7 @@ struct Loop
     void (*call)(const void* task, int64_t i);
     const void* task;
     int64_t tasks;
-    at::ThreadLocalState state; ///< of the calling thread: LibTorch's modes
+    at::ThreadLocalState state; ///< LibTorch's modes in the calling thread
     std::atomic<int64_t> next{0};
     std::atomic<int> inside{0}; ///< helpers that may still touch the loop; entered and, for the last time, left under the pool's mutex
     int wanted = 0;             ///< helpers that it may still get, under the pool's mutex

@@ -26,7 +26,7 @@ public:
         int previousSize_, openMp_, mkl_;
     };
 
-    /// What forEach() uses here and now.
+    /// Number of threads that forEach() uses in this thread.
     static int size();
 
     static constexpr int most = 256;

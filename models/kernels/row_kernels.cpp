@@ -68,7 +68,7 @@ const Kernels& kernels()
     return chosen;
 }
 
-constexpr int64_t mostLanes = 16; // of any kind
+constexpr int64_t mostLanes = 16; // of all kinds of registers
 
 int64_t rowsOfATask(int64_t columns)
 {

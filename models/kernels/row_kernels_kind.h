@@ -43,7 +43,7 @@ AGPNET_TARGET void softmax(uint16_t* row, float* scratch, int64_t columns, float
 {
     const int64_t whole = columns / lanes * lanes, end = (columns + lanes - 1) / lanes * lanes;
     uint16_t tail[lanes];
-    constexpr uint16_t leastBFloat16 = 0xFF7F; // of finite ones
+    constexpr uint16_t leastBFloat16 = 0xFF7F; // the minimum of the finite values
     std::fill(tail, tail + lanes, leastBFloat16);
     std::copy(row + whole, row + columns, tail);
 
@@ -68,7 +68,7 @@ AGPNET_TARGET void softmax(uint16_t* row, float* scratch, int64_t columns, float
     std::copy(tail, tail + (columns - whole), row + whole);
 }
 
-/// What an element of a row is in memory.
+/// Type of an element of a row in memory.
 struct AsFloat
 {
     using Element = float;

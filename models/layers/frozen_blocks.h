@@ -30,7 +30,7 @@ struct LearntBlock
 
 struct FrozenOptions
 {
-    ComputeType compute = ComputeType::Float32; ///< of the linear layers' products
+    ComputeType compute = ComputeType::Float32; ///< precision of the linear layers
     int64_t packedFor = 0;                      ///< rows of input to lay the weights out for; 0: they stay as they are
     Ranges ranges = {};
 };
@@ -51,11 +51,11 @@ public:
         at::Tensor x;      ///< [rows, C], float32: the residual stream, a view of the whole
     };
 
-    /// What a caller computes in between, in the same threads. Called for different parts by several at once.
+    /// Functions of the caller between the blocks, in the same threads. Called for different parts by several at once.
     struct Around
     {
         std::function<void(const Rows&)> before;                ///< fills x
-        std::function<void(const Rows&, int64_t blocks)> after; ///< so many blocks are in x
+        std::function<void(const Rows&, int64_t blocks)> after; ///< called when x is the output of this number of blocks
         /// In the block of this number, from 1. qkv: [rows, 3, heads, D]. Not in 8 bits
         std::function<void(const Rows&, const at::Tensor& qkv, int64_t block)> attends = nullptr;
     };
@@ -73,7 +73,7 @@ private:
     {
         FrozenNorm norm1, norm2;
         Linear qkv, projection, hidden, output;
-        BytesOfHeads bytes = {}; ///< of queries, keys and values; Int8
+        BytesOfHeads bytes = {}; ///< bytes of queries, keys and values; Int8
     };
 
     Block quantised(const LearntBlock& learnt) const; ///< the next one

@@ -54,7 +54,7 @@ private:
     {
         Quantisation input;
         std::optional<Quantisation> output;
-        at::Tensor scale, zero; ///< of the weight
+        at::Tensor scale, zero; ///< scale and zero point of the weight
     };
 
     at::Tensor weight_, bias_;

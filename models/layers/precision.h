@@ -1,4 +1,4 @@
-// In which type matrix products run: what is asked for, what the CPU has instructions for, and what is faster on it.
+// The type of matrix products: the requested one, the ones that the CPU has instructions for, and the fastest.
 #pragma once
 
 #include <string>
@@ -19,10 +19,10 @@ enum class ComputeType
 /// a CPU without such products, and "int8" of another device: they would be slower than float32, or LibTorch refuses them.
 ComputeType computeType(const std::string& precision, at::Device device = at::kCPU);
 
-/// In which all products are that have no 8 bits.
+/// The type of all products that have no int8.
 at::ScalarType scalarType(ComputeType compute);
 
-/// As one asks for it: "fp32", "bf16" or "int8".
+/// The requested precision: "fp32", "bf16" or "int8".
 const char* nameOf(ComputeType compute);
 
 /// BFloat16 where the CPU has products of it and they are faster than those of float32, which is measured at the first call and then known.

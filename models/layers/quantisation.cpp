@@ -15,7 +15,7 @@ namespace
 
 constexpr double mostByte = 255, zeroByte = 128, reachOfByte = 127;
 
-/// A channel that hardly varies, or is hardly heeded, must not rule the others' scale.
+/// A channel that hardly varies, or has small weights, must not set the scale of the others.
 at::Tensor noLess(const at::Tensor& values)
 {
     return values.clamp_min(std::max(1e-30, 1e-3 * values.max().item<double>()));

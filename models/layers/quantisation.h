@@ -38,7 +38,7 @@ struct QuantisedInput
     at::Tensor weight, bias;  ///< [out, in] and [out], float32: what the layer has to do with such an input
 };
 
-/// @param range   [2, in]: the least and the greatest value that each channel has taken
+/// @param range   [2, in]: the minimum and the maximum of each channel
 /// @param weight  [out, in], float32
 /// @param bias    [out], float32, or undefined
 QuantisedInput quantisedInput(const at::Tensor& range, const at::Tensor& weight, const at::Tensor& bias);
@@ -54,7 +54,7 @@ struct QuantisedAttention
 /// @param range  [2, 3 C]
 QuantisedAttention quantisedAttention(const at::Tensor& range, int64_t heads);
 
-/// Of what goes into a network's products of 8 bits, by name ("blocks.0.qkv"): [2, channels], float32, what each channel has been from least to greatest.
+/// Quantization ranges of the inputs of a network's int8 layers, by name ("blocks.0.qkv"): [2, channels], float32, minimum and maximum of each channel.
 using InputRanges = std::map<std::string, at::Tensor>;
 
 /// Refuses a name that is not there, and another number of channels.
@@ -72,7 +72,7 @@ private:
     InputRanges ranges_;
 };
 
-/// What a network is told of its inputs.
+/// Quantization ranges for the layers of a network.
 struct Ranges
 {
     std::shared_ptr<const InputRanges> known = nullptr; ///< wanted for products of 8 bits

@@ -12,7 +12,7 @@ namespace agpnet
 {
 
 constexpr int modelFormatVersion = 1;
-constexpr char headerKey[] = "agpnet"; ///< of the safetensors metadata
+constexpr char headerKey[] = "agpnet"; ///< key in the safetensors metadata
 
 /// The header, an object; an Error for a file that is not ours.
 nlohmann::json headerIn(const std::string& path, const std::map<std::string, std::string>& metadata);
@@ -20,7 +20,7 @@ nlohmann::json headerIn(const std::string& path, const std::map<std::string, std
 /// The same of a file of one kind, in a format version that this library reads.
 nlohmann::json headerOfKind(const std::string& path, const std::map<std::string, std::string>& metadata, const std::string& kind);
 
-/// The family that the file belongs to: the header's `method`. Files from before there were several have none: "agpnet".
+/// The family that the file belongs to: the header's `method`. Files of earlier versions have none: "agpnet".
 std::string methodIn(const std::string& path, const nlohmann::json& header);
 void requireMethod(const std::string& path, const nlohmann::json& header, const std::string& method);
 
@@ -31,7 +31,7 @@ Value headerMember(const std::string& path, const nlohmann::json& object, const 
     {
         return object.at(key).get<Value>();
     }
-    catch (const std::exception& error) // of JSON, or an Error of the value's own reader
+    catch (const std::exception& error) // from JSON, or an Error of the value's own reader
     {
         fail("{}: header member '{}': {}", path, key, error.what());
     }

@@ -26,7 +26,7 @@ struct OnnxBlock
     int64_t heads;
     bool silu; ///< instead of GELU
     const InputRanges* ranges = nullptr; ///< products of 8 bits, as Linear and FrozenBlocks have them; null: float32
-    std::string name = {};               ///< of the block in them: "blocks.0"
+    std::string name = {};               ///< name of the block in them: "blocks.0"
 };
 
 /// A layer norm and the linear layer behind it. What the norm multiplies and adds goes into the layer's weights: the same

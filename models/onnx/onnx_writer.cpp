@@ -303,7 +303,7 @@ OnnxValue OnnxWriter::normed(const OnnxValue& x, double eps)
 
 void OnnxWriter::write(const std::filesystem::path& path) const
 {
-    ProtobufMessage begin, end; // of the graph: what stands before the weights, and behind them
+    ProtobufMessage begin, end; // parts of the graph before and after the weights
     for (const std::string& node : nodes_)
         begin.bytes(1, node);
     begin.bytes(2, "agpnet");

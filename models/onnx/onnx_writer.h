@@ -34,7 +34,7 @@ public:
     void part(std::string name) { part_ = std::move(name); }
 
     OnnxValue constant(const at::Tensor& values); ///< made float32
-    OnnxValue constantToJoin(const at::Tensor& values); ///< likewise, for concatenate(): OpenCV's importer takes no constant into two of them
+    OnnxValue constantToJoin(const at::Tensor& values); ///< a constant for concatenate(): OpenCV's importer accepts one constant in only one of them
 
     /// b: of a's shape, or with extents of 1 at the end of it (a constant: of its whole shape, or of one element).
     OnnxValue add(const OnnxValue& a, const OnnxValue& b) { return binary("Add", a, b); }
@@ -61,12 +61,12 @@ public:
     std::vector<OnnxValue> split(const OnnxValue& x, int64_t axis, int64_t parts);
     OnnxValue concatenate(const std::vector<OnnxValue>& values, int64_t axis);
 
-    /// Mean, norm, greatest or least over axes, which stay with an extent of 1.
+    /// Mean, norm, maximum or minimum over axes, which stay with an extent of 1.
     OnnxValue reduce(const std::string& op, const OnnxValue& x,
                      const Shape& axes);   ///< ReduceMean, ReduceL2, ReduceMax, ReduceMin
     OnnxValue softmax(const OnnxValue& x); ///< over the last axis
 
-    OnnxValue product(const OnnxValue& a, const OnnxValue& b); ///< of matrices in the last two axes
+    OnnxValue product(const OnnxValue& a, const OnnxValue& b); ///< product of matrices in the last two axes
     OnnxValue product(const OnnxValue& a, const at::Tensor& matrix) { return product(a, constant(matrix)); }
 
     /// x: [N, C, h, w]; `vertical` [H, h] and `horizontal` [W, w] say what each new row and column takes of the old ones.
@@ -75,7 +75,7 @@ public:
     /// weight: [out, in]; bias: [out], or undefined.
     OnnxValue linear(const OnnxValue& x, const at::Tensor& weight, const at::Tensor& bias);
 
-    /// What is left of x as bytes: QuantizeLinear and DequantizeLinear.
+    /// x rounded to bytes and back: QuantizeLinear and DequantizeLinear.
     OnnxValue quantised(const OnnxValue& x, double scale, int64_t zero);
 
     /// linear() of a quantised x, with the weight as bytes that have a scale for each output. Engines make products of 8 bits of it; OpenCV's importer
@@ -104,7 +104,7 @@ private:
     OnnxValue spread(const at::Tensor& b, const Shape& shape);
     std::string integers(const Shape& values); ///< the name of a constant of int64
     OnnxValue keep(const at::Tensor& values);
-    OnnxValue shared(const at::Tensor& values); ///< the same values are kept once
+    OnnxValue shared(const at::Tensor& values); ///< stores equal values once
 
     struct Weight
     {

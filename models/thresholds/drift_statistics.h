@@ -9,7 +9,7 @@ namespace agpnet
 
 struct DriftStatistics
 {
-    at::Tensor mean, deviation; ///< of statistics() over normal images, [products, 2C], float32; undefined: not known
+    at::Tensor mean, deviation; ///< mean and deviation of statistics() over normal images, [products, 2C], float32; undefined: unknown
 
     bool known() const { return mean.defined(); }
 
@@ -19,7 +19,7 @@ struct DriftStatistics
     /// statistics: [2C] of one image → root of the mean square of their distance from those of the product, in deviations: 1 is usual.
     double distance(const at::Tensor& statistics, int64_t product) const;
 
-    static constexpr int64_t leastImages = 8; ///< of a product; fewer do not tell how they differ
+    static constexpr int64_t leastImages = 8; ///< minimum number of images of a product
     struct Measured
     {
         at::Tensor mean, deviation; ///< [2C]

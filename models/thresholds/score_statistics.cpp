@@ -9,7 +9,7 @@ using nlohmann::json;
 
 const char rangeMean[] = "range.mean", rangeDeviation[] = "range.deviation";
 
-/// How a threshold came to be; its value stands beside this, where files of before have it too.
+/// The rule of a threshold; its value is stored beside the rule, as in files of earlier versions.
 json ruleToJson(const Threshold& t)
 {
     json rule = {{"method", t.method}, {"normal", t.normal}, {"anomalous", t.anomalous}, {"false_alarms", t.rate < 0 ? json(nullptr) : json(t.rate)}};
@@ -50,7 +50,7 @@ void readRule(const std::string& path, const json& rule, Threshold& t)
         t.cost = finiteMember(path, rule, "cost");
 }
 
-/// `rule`: the member that says how it came to be; not in files of before there were several ways.
+/// `rule`: the member with the rule; absent in files of earlier versions, which had one rule.
 Threshold thresholdOf(const std::string& path, const json& entry, const char* key, const char* rule)
 {
     Threshold t;
@@ -85,7 +85,7 @@ ScoreStatistics scoresFrom(const std::string& path, const json& entry)
         *field = finiteMember(path, entry, key);
     s.threshold = thresholdOf(path, entry, "threshold", "threshold_rule");
     s.pixelThreshold = thresholdOf(path, entry, "pixel_threshold", "pixel_threshold_rule");
-    s.median = entry.contains("median") ? finiteMember(path, entry, "median") : s.mean; // which is all that files of before have
+    s.median = entry.contains("median") ? finiteMember(path, entry, "median") : s.mean; // files of earlier versions have only the mean
     return s;
 }
 

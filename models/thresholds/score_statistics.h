@@ -1,4 +1,4 @@
-// What normal images score, the thresholds that follow, and the limits of the drift check, with their part of a model file's header.
+// Statistics of the scores of normal images, their thresholds, and the limits of the drift check, with their part of a model file's header.
 #pragma once
 
 #include "models/model_file/container.h"
@@ -8,15 +8,15 @@
 namespace agpnet
 {
 
-/// What normal images score, and the decision that follows from it.
+/// Statistics of the scores of normal images, and the thresholds.
 struct ScoreStatistics
 {
     std::string from;     ///< "held-back" or "training" images, "augmented" copies of them that were not trained on, or "mixed"
     int64_t count = 0;
     double mean = 0, deviation = 0, least = 0, most = 0;
-    Threshold threshold;      ///< of image scores
-    Threshold pixelThreshold; ///< of the map
-    double median = 0;        ///< of image scores
+    Threshold threshold;      ///< threshold of the image score
+    Threshold pixelThreshold; ///< threshold of the map
+    double median = 0;        ///< median of the image scores
 };
 
 /// The same for one of several products.
@@ -26,11 +26,11 @@ struct ProductScores
     ScoreStatistics scores;
 };
 
-/// What normal images' features are like as a whole.
+/// Statistics of the features of normal images.
 struct DriftRange
 {
-    DriftStatistics features;         ///< of each product that the scale tells apart; unknown where images were too few
-    std::vector<Threshold> limits; ///< of each: distances that normal images rarely exceed
+    DriftStatistics features;         ///< statistics of each product that the scale distinguishes; unknown if it had too few images
+    std::vector<Threshold> limits; ///< limit of each product: a distance that normal images rarely exceed
 };
 
 /// The header's member `scores`.

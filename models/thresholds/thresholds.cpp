@@ -51,8 +51,8 @@ Threshold fromDeviations(const std::vector<double>& normal)
     return threshold;
 }
 
-/// Of all places between two scores, the one that `value` finds best, the highest of equals.
-/// value(missed, false alarms): greater is better.
+/// The point between two scores with the highest value(); the highest point of equals.
+/// value(missed, false positives): higher is better.
 template <typename Value>
 Threshold bestBetween(const std::vector<double>& normal, const std::vector<double>& anomalous, const char* method, Value value)
 {
@@ -140,7 +140,7 @@ Threshold thresholdFromQuantile(std::vector<double> normal, double rate)
 {
     Threshold threshold = ofNormal(normal, "quantile", rate);
     std::sort(normal.begin(), normal.end(), std::greater<>());
-    const double rank = rate * static_cast<double>(normal.size() + 1); // 1: the greatest
+    const double rank = rate * static_cast<double>(normal.size() + 1); // 1: the maximum
     const double whole = std::floor(rank);
     if (rank < 1)
     {

@@ -1,5 +1,5 @@
 // The processes that train one model together: LibTorch's c10d, over Gloo. One after the other they do what one process would have done with the
-// whole batch: each takes its share of the pictures, and what comes of them is averaged.
+// whole batch: each takes its part of the images, and the gradients are averaged.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,7 +15,7 @@ class ProcessGroup
 public:
     ProcessGroup() = default; ///< this process alone: nothing is sent, everything is given back as it is
 
-    /// As torchrun, an MPI or Slurm has started this process; alone where none did. Waits for the others.
+    /// Joins the processes that torchrun, an MPI or Slurm started; a process that none of them started is alone. Waits for the others.
     /// Read are RANK and WORLD_SIZE; or OMPI_COMM_WORLD_RANK and _SIZE; or PMI_RANK and PMI_SIZE; or SLURM_PROCID and SLURM_STEP_NUM_TASKS; and
     /// where process 0 is: MASTER_ADDR (needed if the processes are not known to be on one machine) and MASTER_PORT (default 29500).
     static ProcessGroup fromEnvironment();
@@ -23,13 +23,13 @@ public:
     int rank() const { return rank_; }
     int size() const { return size_; }
 
-    /// In place, the mean over all processes: the same bits everywhere.
+    /// Replaces the values by their mean over all processes: the same bits in each.
     void average(const std::vector<at::Tensor>& tensors) const;
 
-    /// In place, what process 0 has.
+    /// Replaces the values by those of process 0.
     void broadcast(const std::vector<at::Tensor>& tensors) const;
 
-    /// Of all processes, along the first dimension, in their order. Shapes must be equal.
+    /// Concatenates the tensors of all processes along the first dimension, in their order. Shapes must be equal.
     at::Tensor gathered(const at::Tensor& mine) const;
 
     bool any(bool mine) const;

@@ -17,7 +17,7 @@ struct Bytes
     std::shared_ptr<void> owner;
     uint8_t* data = nullptr; ///< not const only because tensors want it so
     size_t size = 0;
-    std::string name; ///< what errors call it
+    std::string name; ///< name for messages
 };
 
 /// Maps privately: writing to a tensor that looks into the file changes this process's copy of the page, never the file.

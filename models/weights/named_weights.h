@@ -16,7 +16,7 @@ namespace agpnet
 /// A tensor whose name ends, at a dot, with one of several key names.
 struct FoundKey
 {
-    std::string prefix; ///< what stands before the key name, with its dot
+    std::string prefix; ///< prefix of the key name, with its dot
     std::string key;
 };
 

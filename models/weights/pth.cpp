@@ -26,7 +26,7 @@ namespace
 
 struct ZipEntry
 {
-    size_t offset = 0; ///< of the data
+    size_t offset = 0; ///< offset of the data
     size_t size = 0;
 };
 
@@ -166,7 +166,7 @@ struct Value
     Kind kind = Kind::None;
     int64_t integer = 0;
     std::string text;
-    std::vector<Value*> items; // of a dict: key, value, key, value, ...
+    std::vector<Value*> items; // items; in a dict: key, value, key, value, ...
     Storage storage;
     at::Tensor tensor;
 };
@@ -183,8 +183,8 @@ constexpr const char* rebuildTensor = "torch._utils._rebuild_tensor_v2";
 constexpr const char* rebuildParameter = "torch._utils._rebuild_parameter";
 
 constexpr size_t largestRank = 16;
-constexpr size_t mostValues = 1 << 20; // of a whole pickle: an opcode of one byte makes a hundred
-constexpr size_t mostItems = 1 << 17;  // of a container, and of the stack; Python writes a thousand at a time
+constexpr size_t mostValues = 1 << 20; // in a pickle: an opcode of one byte makes a hundred
+constexpr size_t mostItems = 1 << 17;  // in a container, and on the stack; Python writes a thousand at a time
 
 /// The stack machine of Python's pickle, as far as state dicts need it. Values live in an arena until the end, so a list that
 /// holds itself is harmless; no opcode makes more than one value, so the pickle's size bounds the work.

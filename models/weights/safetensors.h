@@ -9,7 +9,7 @@
 namespace agpnet
 {
 
-/// What a safetensors file holds. Read tensors look into the mapped file and keep it mapped.
+/// The content of a safetensors file. Tensors that were read point into the mapped file and keep it mapped.
 struct TensorFile
 {
     std::map<std::string, std::string> metadata;

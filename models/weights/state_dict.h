@@ -17,7 +17,7 @@ using StateDict = std::map<std::string, at::Tensor>;
 /// Tensors by name in an order that matters, on any device.
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
-/// Reads a safetensors file or a .pth that torch.save() wrote, told apart by content, not by name.
+/// Reads a safetensors file or a .pth that torch.save() wrote, distinguished by content, not by name.
 StateDict readStateDict(const std::filesystem::path& path);
 
 /// SHA-256 over sorted names, types, shapes and bytes: the same for the same weights, whatever file format they came in.

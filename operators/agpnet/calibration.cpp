@@ -19,8 +19,8 @@ namespace
 {
 
 constexpr size_t pixelsOfImage = 4096; // the map is smooth: neighbours say the same
-constexpr double pixelShare = 0.2;     ///< of the rate of false alarms: of good pixels that may be marked
-constexpr double driftRate = 0.01;     ///< share of normal pictures beyond the limit of the range
+constexpr double pixelShare = 0.2;     ///< fraction of the false-positive rate: the rate of good pixels that may be marked
+constexpr double driftRate = 0.01;     ///< fraction of normal images beyond the limit of the range
 
 /// Every so-manyth pixel; `inside`, if given, of the map's size.
 void samplePixels(const cv::Mat& map, const cv::Mat& inside, bool wanted, std::vector<double>& pixels)
@@ -50,7 +50,7 @@ Threshold labelled(const std::vector<double>& normal, const std::vector<double>&
                                           : thresholdFromF1(normal, anomalous);
 }
 
-/// Among pictures that are called good there is now and then one that is not, and a tail would be stretched to reach it. Without
+/// Among images labelled good there is now and then one that is not, and a tail would be stretched to reach it. Without
 /// those whose logarithm lies more than 5 deviations, by the median's absolute deviation, above the median; unless they are many,
 /// and so no accident.
 std::vector<double> withoutOutliers(const std::vector<double>& scores)

@@ -1,4 +1,4 @@
-// What pictures score whose state is known, and the thresholds and the range of features that follow.
+// Scores of images with a known label, and the thresholds and the feature range that follow.
 #pragma once
 
 #include "agpnet/anomaly_calibration.hpp"
@@ -25,19 +25,19 @@ public:
     size_t normals() const { return normal_.scores.size(); }
     ScoreStatistics statistics(const CalibrationOptions& options) const;
 
-    /// Of normal pictures, of each of so many products that the scale tells apart. Unknown where one has too few.
+    /// Drift statistics of the normal images, for each of `products` that the scale distinguishes. Unknown if a product has too few images.
     DriftRange driftRange(int64_t products) const;
 
 private:
     struct Scores
     {
         std::vector<double> scores;
-        std::vector<double> pixels; ///< of the map, some of each picture
+        std::vector<double> pixels; ///< values of the map, some of each image
     };
 
     std::string from_;
     Scores normal_, anomalous_; ///< pixels of anomalous_: those inside masks
-    std::map<int64_t, std::vector<at::Tensor>> features_; ///< of normal pictures, by the product they were found to be of
+    std::map<int64_t, std::vector<at::Tensor>> features_; ///< features of normal images, by the product that was found
 };
 
 } // namespace agpnet

@@ -1,4 +1,4 @@
-// What DetectOptions hold.
+// Values of DetectOptions.
 #pragma once
 
 #include "agpnet/anomaly_detector.hpp"
@@ -13,7 +13,7 @@ struct DetectOptions::Impl
 {
     MapSize mapSize = MAP_IMAGE;
     int tileSide = -1;       ///< -1: as trained
-    double tileOverlap = -1; ///< likewise
+    double tileOverlap = -1; ///< -1: as trained
     std::optional<RegionOfInterest> region; ///< none: as trained
     ThresholdOptions thresholds;
     int minimumArea = 0, threads = 0;

@@ -33,7 +33,7 @@ public:
 private:
     DetectOptions ownOptions() const;
 
-    /// What a call of detect() or detectBatch() is made of: prepared images, what the options ask for, and where maps are made.
+    /// Parts of a call of detect() or detectBatch(): prepared images, the inspection that the options request, and the device of the maps.
     struct Call
     {
         std::vector<Frame> frames;
@@ -45,12 +45,12 @@ private:
     /// predict → decide → give, whatever the arrays are.
     std::vector<AnomalyResult> inspect(const Call& call, const Sink& maps, const Sink& masks) const;
 
-    /// Where maps of the call are made: on a CUDA device if all images are there, whole, and `wantedThere`.
+    /// Device that makes the maps of the call: a CUDA device if all images are there, whole, and `wantedThere`.
     Inference::Place placeOf(const Call& call, bool onCuda, bool wantedThere) const;
 
     std::shared_ptr<const Inference> inference_;
     std::string header_;
-    mutable std::mutex mutex_; ///< of options_
+    mutable std::mutex mutex_; ///< protects options_
     DetectOptions options_;
     mutable DriftWindow window_;
 };

@@ -257,7 +257,7 @@ private:
     const uint64_t forks_ = forksSoFar();
     BatchSize size_; ///< the worker's
 
-    mutable std::mutex mutex_; // of all that follows
+    mutable std::mutex mutex_; // protects all members below
     std::condition_variable frameCame_, roomCame_, resultCame_;
     std::deque<Frame> frames_;
     std::deque<AnomalyStreamResult> results_;

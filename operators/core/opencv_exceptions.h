@@ -11,7 +11,7 @@
 namespace agpnet
 {
 
-/// One sentence in place of an allocator's own: with the bytes that it could not have, where it says them.
+/// One message in place of an allocator's own: with the bytes that it could not have, where it says them.
 [[noreturn]] inline void outOfMemory(const std::string& text)
 {
     const size_t end = text.find(" bytes"), start = end == std::string::npos ? end : text.find_last_not_of("0123456789", end - 1);

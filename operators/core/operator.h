@@ -22,8 +22,8 @@ struct AttributeSchema
     std::string name;
     std::string doc;
     AttributeValue fallback;          ///< the default; its alternative is the attribute's type
-    double least, most;               ///< of a number
-    std::vector<std::string> choices; ///< of a text; empty: any
+    double least, most;               ///< range of a number
+    std::vector<std::string> choices; ///< values of a text; empty: any
     bool required;                    ///< a text that must be given and not be empty
 };
 

@@ -8,7 +8,7 @@
 namespace agpnet
 {
 
-/// Where LibTorch has what a stage works on; an Error for OpenCL's memory, which it does not know.
+/// The LibTorch device of a stage's device; an Error for OpenCL, which LibTorch does not support.
 inline at::Device torchDeviceOf(const char* name, const stages::Device& device)
 {
     require(device.api != stages::Api::OpenCL, "{}: takes arrays in host memory or on a CUDA device", name);

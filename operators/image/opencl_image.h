@@ -1,4 +1,4 @@
-// A picture on OpenCV's OpenCL device, to the model's input and from its residual to a map there: neither passes through the host.
+// An image on OpenCV's OpenCL device, to the model's input and from its residual to a map there: neither passes through the host.
 #pragma once
 
 #include "halide_generators/runtime/stages.h"
@@ -10,7 +10,7 @@
 namespace agpnet
 {
 
-/// What stages::Picture says of it, without its memory.
+/// The stages::Picture of it, without its memory.
 template <typename Image>
 stages::Picture pictureOf(const Image& image)
 {
@@ -27,7 +27,7 @@ stages::Picture pictureOf(const Image& image)
 }
 
 /// As stages::prepare(): [1, 3 or 6, size] on the host. The tensor is the device's memory mapped, which is no copy where host and device share it,
-/// and a transfer of the model's input, not of the picture, where they do not.
+/// and a transfer of the model's input, not of the image, if they do not.
 at::Tensor preparedOnDevice(const stages::Device& device, const cv::UMat& image, cv::Size size);
 
 /// As stages::heatmap(), without the scores: residual [1, 1, h, w] on the host → map, CV_32F. Enqueued; nothing waits for it.

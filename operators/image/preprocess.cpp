@@ -111,7 +111,7 @@ at::Tensor resized(const at::Tensor& images, cv::Size size)
     for (int64_t n = 0; n < from.size(0); n++)
         for (int64_t c = 0; c < from.size(1); c++)
         {
-            // the same stage as for pictures, so that both ways give the same score
+            // the same stage as for images, so that both ways give the same score
             stages::Picture plane;
             plane.data = from[n][c].const_data_ptr();
             plane.rows = height;
@@ -168,7 +168,7 @@ void checkBlob(const at::Tensor& images, const char* what)
     require(least >= -0.5f && most <= 1.5f,
             "{} holds values from {} to {}, expected 0 to 1, RGB, as blobFromImage(image, 1/255., size, Scalar(), true) makes", what, least,
             most);
-    // resizing may overshoot a little at edges; a mean that was subtracted takes a large part of a picture below 0
+    // resizing may overshoot a little at edges; a mean that was subtracted takes a large part of an image below 0
     constexpr float margin = 0.02f;
     constexpr double mostOutside = 0.05;
     if (least >= -margin && most <= 1 + margin)

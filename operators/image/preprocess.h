@@ -1,4 +1,4 @@
-// Pictures and blobs to what the model takes, the one way for every door: float32, RGB, 0 to 1, at the model's input size.
+// Images and blobs to the input of the model, the same way for every adapter: float32, RGB, 0 to 1, at the model's input size.
 #pragma once
 
 #include "operators/image/value_range.h"
@@ -39,7 +39,7 @@ public:
     at::Tensor at(cv::Size target) const { return at(cv::Rect({}, size()), target); }
 
 private:
-    at::Tensor inRange(at::Tensor prepared, int depth) const; ///< of 16 bits, their greatest value to 1
+    at::Tensor inRange(at::Tensor prepared, int depth) const; ///< scales the maximum of 16-bit values to 1
 
     ValueRange range_;
     std::string warning_;
@@ -47,12 +47,12 @@ private:
     cv::Mat image_;
     cv::UMat onDevice_;
     cv::cuda::GpuMat onCuda_;
-    at::Device cuda_ = at::kCPU; ///< where onCuda_ is
+    at::Device cuda_ = at::kCPU; ///< device of onCuda_
     at::Tensor blob_;
 };
 
 std::vector<Frame> framesOf(const std::vector<cv::Mat>& images, const ValueRange& range = {});
-std::vector<Frame> framesOf(const std::vector<cv::cuda::GpuMat>& images, at::Device device, const ValueRange& range = {}); ///< which they are on; refuses the CPU
+std::vector<Frame> framesOf(const std::vector<cv::cuda::GpuMat>& images, at::Device device, const ValueRange& range = {}); ///< images on `device`; refuses the CPU
 
 /// Images of any size, each resized, in one batch.
 at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size, const ValueRange& range = {});
@@ -60,7 +60,7 @@ at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size, cons
 /// [N, C, h, w] → [N, C, size], as Frame::at(), where the images are; unchanged if it fits.
 at::Tensor resized(const at::Tensor& images, cv::Size size);
 
-/// Refuses an OpenCV type that no picture has: 8 or 16 bits or float; 1, 3, 4 or 6 channels.
+/// Refuses an OpenCV type that no image has: 8 or 16 bits or float; 1, 3, 4 or 6 channels.
 void checkImageType(int type, const std::string& what);
 
 /// Refuses values that are not finite, or look like 0..255 where 0..1 is meant.

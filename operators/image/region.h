@@ -11,7 +11,7 @@ namespace agpnet
 
 struct RegionOfInterest
 {
-    std::vector<Polygon> polygons; ///< in shares of the image's sides; even-odd, so that a polygon within another is a hole
+    std::vector<Polygon> polygons; ///< in fractions of the image's sides; even-odd, so that a polygon within another is a hole
     cv::Mat mask;                  ///< CV_8UC1, non-zero inside, stretched to the image; where given, the polygons do not count
 
     bool empty() const { return polygons.empty() && mask.empty(); }

@@ -9,7 +9,7 @@ namespace agpnet
 
 struct Tiling
 {
-    int side = 0;          ///< of a tile, pixels of the image; 0: the whole image is one tile
+    int side = 0;          ///< side of a tile in pixels of the image; 0: the whole image is one tile
     double overlap = 0.25; ///< least share of a tile that it has in common with the next
 };
 

@@ -103,7 +103,7 @@ std::vector<fs::path> usualPlaces()
     else if (const fs::path home = variable("HOME"); home.is_absolute())
         places.push_back(home / ".cache" / "agpnet" / "tuning");
     if (const fs::path library = folderOfLibrary(); !library.empty())
-        for (const char* prefix : {"..", "../.."}) // of lib, and of lib/x86_64-linux-gnu
+        for (const char* prefix : {"..", "../.."}) // relative to lib, and to lib/x86_64-linux-gnu
             places.push_back(library / prefix / "share" / "agpnet" / "tuning");
     return places;
 }

@@ -11,7 +11,7 @@ namespace
 {
 
 constexpr double largestTilt = 5;         // degrees
-constexpr double largestShift = 0.05;     // of a side
+constexpr double largestShift = 0.05;     // fraction of a side
 constexpr double largestBrightness = 0.15;
 
 cv::Mat turned(const cv::Mat& image, int quarters)

@@ -1,4 +1,4 @@
-// Augmentations of training images. What comes in over the border is the image reflected.
+// Augmentations of training images. The image is reflected at its border.
 #pragma once
 
 #include "models/training/augmentation.h"
@@ -17,8 +17,8 @@ enum class AugmentFor
     Thresholds
 };
 
-/// The picture with every named change, drawn from (seed, use, step, place) alone. Type and, but for quarter turns of a square, layout
-/// stay; the input is not written to. 
+/// The image with every named change, drawn from (seed, use, step, place) alone. Type and, but for quarter turns of a square, layout
+/// stay; the input is not written to.
 cv::Mat augmented(const cv::Mat& image, const std::vector<Augmentation>& names, AugmentFor use, uint64_t seed, uint64_t step, uint64_t place);
 
 } // namespace agpnet

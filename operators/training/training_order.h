@@ -1,4 +1,4 @@
-// Which picture each place of each batch takes. A pure function of the counts, the seed and the place, so that a training that was
+// The image for each position of each batch. A pure function of the counts, the seed and the place, so that a training that was
 // stopped at any step goes on exactly.
 #pragma once
 
@@ -14,10 +14,10 @@ constexpr size_t mostCalibrated = 64; ///< images of a product that thresholds a
 /// A permutation of 0 .. count-1 that is the same with every standard library.
 std::vector<size_t> permutation(size_t count, uint64_t seed);
 
-/// Which pictures of a product are trained on, and which held back for its thresholds.
+/// The images of a product for training, and the held-out ones for its thresholds.
 struct Split
 {
-    /// @param shots  0: a tenth is held back where there are enough; else so many are chosen to train on, and none is held back
+    /// @param shots  0: a tenth is held out if there are enough images; otherwise the number of images to train on, and none is held out
     Split(size_t count, uint64_t seed, size_t shots);
     std::vector<size_t> trained, heldBack;
 };
@@ -25,14 +25,14 @@ struct Split
 class TrainingOrder
 {
 public:
-    /// @param counts  pictures of each product, at least one each
+    /// @param counts  number of images of each product, at least one
     /// @param shots   as in Split
     TrainingOrder(const std::vector<size_t>& counts, uint64_t seed, size_t shots);
 
     struct Place
     {
         size_t product, image;
-        size_t visit; ///< how often this picture came before
+        size_t visit; ///< how often this image occurred before
     };
 
     /// place = step · batch + number in the batch. Among as many places as there are products, each product comes once.

@@ -16,7 +16,7 @@ namespace agpnet
 
 struct DecoderShape
 {
-    int channels = 0; ///< of the tokens that come in and go out
+    int channels = 0; ///< channels of the input and output tokens
     int width = 0; ///< channels within
     int depth = 0; ///< pre-norm transformer blocks
     int heads = 0;

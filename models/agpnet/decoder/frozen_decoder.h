@@ -21,7 +21,7 @@ public:
 
 private:
     DecoderShape shape_;
-    at::ScalarType input_; ///< of the layers
+    at::ScalarType input_; ///< type of the layers
     Ranges ranges_;
     at::Tensor positions_;
     at::Tensor embedFactor_, embedShift_; ///< what makes bytes of tokens; undefined: nothing does

@@ -24,7 +24,7 @@ OnnxValue describeFeatures(OnnxWriter& onnx, const Config& config, const Extract
     const at::Tensor deviation = perChannel(extractor.properties().std);
     const std::vector<int> layers = allLayers(config.layers);
     std::vector<OnnxValue> groups;
-    for (int64_t channel = 0; channel < image.shape[1]; channel += 3) // geometry is shown to the backbone as one more picture
+    for (int64_t channel = 0; channel < image.shape[1]; channel += 3) // the backbone sees geometry as one more image
     {
         onnx.part("normalise");
         const OnnxValue scaled = onnx.multiplyConstant(onnx.slice(image, 1, channel, channel + 3), 1 / deviation);
@@ -91,7 +91,7 @@ at::Tensor smoothing(int64_t in, int64_t out, double sigma)
     return matrix / taps;
 }
 
-/// The mean of the `top` greatest of a map's values. TopK is not everywhere, so: for any t below the greatest value,
+/// The mean of the `top` highest values of a map. TopK is not everywhere, so: for any t below the greatest value,
 /// t + sum(max(value - t, 0)) / top is no less than that mean, and equal to it where t is the top-th value. Halving finds that t;
 /// where it stops a little beside it, the error is smaller still.
 OnnxValue describeTopMean(OnnxWriter& onnx, const OnnxValue& map, int64_t top)

@@ -10,19 +10,19 @@
 namespace agpnet
 {
 
-/// What a caller sets over the model's own thresholds, see DetectOptions.
+/// Settings that replace the model's own thresholds, see DetectOptions.
 struct ThresholdOptions
 {
     std::string product;
     double sensitivity = 1, threshold = 0, pixelThreshold = 0; ///< thresholds: 0 for the model's own
 };
 
-/// What images of one product are compared with, sensitivity included.
+/// Thresholds of one product, sensitivity included.
 struct Limits
 {
-    std::string product; ///< whose thresholds they are; "" of all products together
+    std::string product; ///< product of the thresholds; empty: all products together
     double threshold = 0, pixelThreshold = 0;
-    double steepness = 0; ///< of the calibrated score
+    double steepness = 0; ///< steepness of the calibrated score
 };
 
 /// @param product  the one that the image was found to be of
@@ -31,7 +31,7 @@ Limits limitsOf(const Inference& inference, const ThresholdOptions& options, int
 /// Everything but the regions.
 AnomalyResult decide(const Inference& inference, const ThresholdOptions& options, const Evidence& evidence);
 
-/// The connected components of a mask, greatest peak of the map first. Those that are too small are removed from the mask.
+/// The connected components of a mask, highest peak of the map first. Those that are too small are removed from the mask.
 std::vector<AnomalyRegion> regionsOf(const cv::Mat& map, cv::Mat& mask, int minimumArea);
 
 } // namespace agpnet

@@ -10,7 +10,7 @@ namespace agpnet
 namespace
 {
 
-// A normal picture is outside once in a hundred: four of sixteen are by chance less often than once in 50,000.
+// A normal image is outside once in a hundred: four of sixteen are by chance less often than once in 50,000.
 constexpr size_t leastOutside = 4;
 constexpr double shareOutside = 0.25;
 

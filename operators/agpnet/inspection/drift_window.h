@@ -1,4 +1,4 @@
-// The drift check over the last pictures.
+// The drift check over the last images.
 #pragma once
 
 #include "agpnet/anomaly_detector.hpp"
@@ -17,7 +17,7 @@ public:
     static constexpr int usual = 32;
 
     void add(double drift);
-    void resize(int pictures); ///< and forgets
+    void resize(int pictures); ///< drops the images seen so far
     DriftState state() const;
 
 private:

@@ -27,7 +27,7 @@ bool acceptable(double error, double most)
     return error >= 0 && error <= most;
 }
 
-/// Older files say nothing: all 16 bits, as they were trained.
+/// Files of earlier versions have no range: all 16 bits, as they were trained.
 ValueRange rangeOf(const ModelFile& file)
 {
     return {file.config.bits, file.record.values ? file.record.values->least : 0};

@@ -11,7 +11,7 @@
 namespace agpnet
 {
 
-/// What the model computes in where `precision` is asked for: "auto" takes what is fastest of what training found accurate.
+/// The precision in which the model computes if `precision` is requested: "auto" is the fastest that training found accurate.
 ComputeType chosenType(const FewerBits& known, const std::string& precision, at::Device device);
 
 /// A model ready to run. Immutable; its functions may be called from several threads.
@@ -23,7 +23,7 @@ public:
     /// images: [N, 3, H, W], RGB, 0 to 1, at the input size. On a device by one launch, where it can be.
     AnomalyMaps maps(const at::Tensor& images) const;
 
-    /// Where maps are made, and stay.
+    /// Device on which maps are made, and stay.
     enum class Place
     {
         Host,
@@ -39,7 +39,8 @@ public:
     const ScoreStatistics& scores(const std::string& product) const; ///< "": of all together; refuses an unknown name
     const std::vector<ProductScores>& products() const { return products_; }
 
-    /// Of the product named; of "" that which an image was found to be of. Its name in `found`, "" where the model does not tell products apart.
+    /// Statistics of the named product; for "" those of product number `found`, the nearest to the image. `name` gets the name of that product, or ""
+    /// if the model does not distinguish products.
     const ScoreStatistics& scores(const std::string& product, int64_t found, std::string* name = nullptr) const;
 
     const DriftRange& drift() const { return drift_; }
@@ -56,7 +57,7 @@ private:
     ScoreStatistics scores_;
     std::vector<ProductScores> products_;
     DriftRange drift_;
-    CapturedGraph graph_; ///< of anomalyMaps()
+    CapturedGraph graph_; ///< graph of anomalyMaps()
 };
 
 /// Reads a model, or gives the one that is in use already if the file has not changed since.

@@ -28,7 +28,7 @@ struct HostMaps
     cv::Mat shown, scored; ///< scored: needed only with a region
 };
 
-/// Of tiles, the product that most of them are of.
+/// The product of most of the tiles.
 int64_t mostFrequent(const at::Tensor& products)
 {
     return at::bincount(products).argmax().item<int64_t>();
@@ -42,7 +42,7 @@ HostMaps inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
     const cv::Size input(config.width, config.height);
     const std::vector<stages::Metric> metrics = config.metric == config.scoreMetric ? std::vector{config.metric} : std::vector{config.metric, config.scoreMetric};
     std::vector<at::Tensor> products, features;
-    std::vector<TileBlend> blends; // each made anew: copies of one would share its sums
+    std::vector<TileBlend> blends; // each constructed separately: copies would share sums
     for (size_t i = 0; i < metrics.size(); i++)
         blends.emplace_back(grid, input);
     for (size_t first = 0; first < grid.size(); first += atOnce)

@@ -13,7 +13,7 @@
 namespace agpnet
 {
 
-/// How an image is laid before the model, and where in it to look.
+/// How the model sees an image: tiles and region of interest.
 struct Inspection
 {
     Tiling tiling;
@@ -23,7 +23,7 @@ struct Inspection
     bool isWhole(cv::Size image) const { return region.empty() && TileGrid(image, tiling).size() <= 1; }
 };
 
-/// As the config asks.
+/// The inspection of the config.
 Inspection inspectionOf(const Config& config);
 
 /// Refuses what Config would.
@@ -32,12 +32,12 @@ void requireTiling(int side, double overlap);
 /// The values that decide about an image, on the host.
 struct Evidence
 {
-    double score = 0;    ///< of the map that is scored, at the model's input size; of an image in tiles, at their scale
-    int64_t product = 0; ///< whose scale its features were given; of tiles, most often
+    double score = 0;    ///< score of the map at the model's input size; for an image in tiles, at their scale
+    int64_t product = 0; ///< product whose scale the features got; for tiles, the most frequent one
     at::Tensor features; ///< [2C]: DriftStatistics::statistics(), of tiles their mean
 };
 
-/// Of each image of a batch, from AnomalyMaps::evidence: one copy to the host.
+/// Evidence of each image of a batch, from AnomalyMaps::evidence: one copy to the host.
 std::vector<Evidence> evidenceOnHost(const at::Tensor& evidence);
 
 struct Prediction
@@ -52,11 +52,11 @@ double keepInside(const RegionOfInterest& region, ImageScore score, cv::Mat& map
 /// A model's maps of images [N, 3, H, W] at its input size.
 using Mapping = std::function<AnomalyMaps(const at::Tensor&)>;
 
-/// Of images of any size, in tiles where the inspection says so; maps on the host.
+/// Predicts images of any size, in tiles if the inspection has tiles; maps are on the host.
 /// @param mapping  anomalyMaps(net, images), by the way of the caller
 std::vector<Prediction> predict(const AgpNet& net, const Mapping& mapping, const std::vector<Frame>& images, const Inspection& inspection);
 
-/// The same with a model that is still in training.
+/// The same for a model in training.
 std::vector<Prediction> predict(const AgpNet& net, const std::vector<Frame>& images, const Inspection& inspection);
 
 } // namespace agpnet

@@ -59,7 +59,7 @@ public:
 private:
     static constexpr int leastTile = 32;
 
-    /// Of all images, on the model's device or, with tiles or a region, on the host.
+    /// Predicts all images, on the model's device or, with tiles or a region, on the host.
     struct Batch
     {
         at::Tensor maps;   ///< [N, 1, H, W] at the images' size
