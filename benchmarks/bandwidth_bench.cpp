@@ -1,6 +1,6 @@
-// How near each stage on the CPU comes to copying the bytes that it has to move, in one run: its bandwidth beside that of a copy of as many bytes in as much memory, by
-// the same two threads. Where it stays below, what bounds it: an element takes as long where all of it lies in a core's own cache (a quarter of a megabyte), so that the time
-// is not spent on memory.
+// How near each stage on the CPU comes to copying the bytes that it has to move, in one run: its bandwidth beside that of a copy of as many
+// bytes in as much memory, by the same two threads. Where it stays below, what bounds it: an element takes as long where all of it lies in
+// a core's own cache (a quarter of a megabyte), so that the time is not spent on memory.
 #include "halide_generators/runtime/stages.h"
 
 #include <ATen/ATen.h>
@@ -63,14 +63,14 @@ double timed(const std::function<void()>& call)
 double copied(int64_t bytes)
 {
     const at::Tensor from = at::ones({bytes / 2}, at::kByte), to = at::empty({bytes / 2}, at::kByte);
-    return static_cast<double>(bytes) / timed([&] {
-               at::parallel_for(0, bytes / 2, 1 << 15, [&](int64_t begin, int64_t end) {
-                   std::memcpy(to.mutable_data_ptr<uint8_t>() + begin, from.const_data_ptr<uint8_t>() + begin, static_cast<size_t>(end - begin));
-               });
-           });
+    uint8_t* target = to.mutable_data_ptr<uint8_t>();
+    const uint8_t* source = from.const_data_ptr<uint8_t>();
+    const auto part = [=](int64_t begin, int64_t end) { std::memcpy(target + begin, source + begin, static_cast<size_t>(end - begin)); };
+    return static_cast<double>(bytes) / timed([&] { at::parallel_for(0, bytes / 2, 1 << 15, part); });
 }
 
-/// A stage on so many images of so many cells a side, as a call; `bytes`: what it must read and write; `elements`: what its work grows with.
+/// A stage on so many images of so many cells a side, as a call; `bytes`: what it must read and write; `elements`: what its work grows
+/// with.
 struct Work
 {
     std::function<void()> call;
@@ -87,19 +87,23 @@ at::Tensor tokens(int64_t n, int64_t side)
 Work perturbing(int64_t n, int64_t side)
 {
     const at::Tensor x = tokens(n, side), out = at::empty_like(x), cells = at::rand({n, 1, side, side});
-    return {[=] { perturb({}, viewOf(x), viewOf(cells), {}, viewOf(out)); }, static_cast<int64_t>(2 * x.nbytes() + cells.nbytes()), x.numel()};
+    return {[=] { perturb({}, viewOf(x), viewOf(cells), {}, viewOf(out)); }, static_cast<int64_t>(2 * x.nbytes() + cells.nbytes()),
+            x.numel()};
 }
 
 Work distance(Metric metric, int64_t n, int64_t side)
 {
     const at::Tensor f = tokens(n, side), g = tokens(n, side), out = at::empty({n, 1, side, side});
-    return {[=] { residual({}, viewOf(f), viewOf(g), metric, viewOf(out)); }, static_cast<int64_t>(2 * f.nbytes() + out.nbytes()), f.numel()};
+    return {[=] { residual({}, viewOf(f), viewOf(g), metric, viewOf(out)); }, static_cast<int64_t>(2 * f.nbytes() + out.nbytes()),
+            f.numel()};
 }
 
 Work heating(double sigma, int64_t n, int64_t side, int64_t to)
 {
-    const at::Tensor cells = at::rand({n, 1, side, side}), map = at::empty({n, 1, to, to}), maximum = at::empty({n, 1, 1, 1}), top1 = at::empty({n, 1, 1, 1});
-    return {[=] { heatmap({}, viewOf(cells), sigma, viewOf(map), viewOf(maximum), viewOf(top1)); }, static_cast<int64_t>(cells.nbytes() + map.nbytes()), map.numel()};
+    const at::Tensor cells = at::rand({n, 1, side, side}), map = at::empty({n, 1, to, to}), maximum = at::empty({n, 1, 1, 1}),
+                     top1 = at::empty({n, 1, 1, 1});
+    return {[=] { heatmap({}, viewOf(cells), sigma, viewOf(map), viewOf(maximum), viewOf(top1)); },
+            static_cast<int64_t>(cells.nbytes() + map.nbytes()), map.numel()};
 }
 
 Work preparing(int side, int64_t to)
@@ -110,7 +114,8 @@ Work preparing(int side, int64_t to)
     picture.rows = picture.columns = side;
     picture.channels = 3;
     picture.step = 3 * side;
-    return {[=, keep = pixels] { prepare({}, picture, viewOf(out)); }, static_cast<int64_t>(pixels.nbytes() + out.nbytes()), pixels.numel()};
+    return {[=, keep = pixels] { prepare({}, picture, viewOf(out)); }, static_cast<int64_t>(pixels.nbytes() + out.nbytes()),
+            pixels.numel()};
 }
 
 void row(const char* name, const Work& whole, const Work& small)
@@ -120,8 +125,10 @@ void row(const char* name, const Work& whole, const Work& small)
     const double seconds = timed(whole.call), share = static_cast<double>(whole.bytes) / seconds / copied(whole.bytes);
     at::set_num_threads(1);
     setParallelFor(nullptr);
-    const double here = timed(whole.call) / static_cast<double>(whole.elements), near = timed(small.call) / static_cast<double>(small.elements);
-    std::printf("| %s | %.0f | %.1f | %.2f | %.3f | %.3f |\n", name, seconds * 1e6, static_cast<double>(whole.bytes) / seconds / 1e9, share, here * 1e9, near * 1e9);
+    const double here = timed(whole.call) / static_cast<double>(whole.elements),
+                 near = timed(small.call) / static_cast<double>(small.elements);
+    std::printf("| %s | %.0f | %.1f | %.2f | %.3f | %.3f |\n", name, seconds * 1e6, static_cast<double>(whole.bytes) / seconds / 1e9, share,
+                here * 1e9, near * 1e9);
     std::fflush(stdout);
 }
 
@@ -131,8 +138,10 @@ int main()
 {
     at::manual_seed(1);
     at::set_num_threads(2);
-    std::printf("a copy of 4, 16 and 256 MiB read and written by two threads: %.0f, %.0f and %.0f GB/s\n\n", copied(4 << 20) / 1e9, copied(16 << 20) / 1e9, copied(256 << 20) / 1e9);
-    std::printf("| stage, 8 images | µs | GB/s | share of the copy's | one thread, ns an element | in the core's own cache |\n|---|---|---|---|---|---|\n");
+    std::printf("a copy of 4, 16 and 256 MiB read and written by two threads: %.0f, %.0f and %.0f GB/s\n\n", copied(4 << 20) / 1e9,
+                copied(16 << 20) / 1e9, copied(256 << 20) / 1e9);
+    std::printf("| stage, 8 images | µs | GB/s | share of the copy's | one thread, ns an element | in the core's own cache "
+                "|\n|---|---|---|---|---|---|\n");
     row("perturb, 384 channels of 18x18", perturbing(8, 18), perturbing(1, 9));
     row("residual l2", distance(Metric::L2, 8, 18), distance(Metric::L2, 1, 9));
     row("residual scaled", distance(Metric::Scaled, 8, 18), distance(Metric::Scaled, 1, 9));

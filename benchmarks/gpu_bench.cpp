@@ -67,17 +67,21 @@ int main()
         driver.copy(reinterpret_cast<uint64_t>(to->view.data), reinterpret_cast<uint64_t>(from->view.data), copied);
     });
     const double copyBandwidth = 2.0 * copied / copySeconds;
-    std::printf("%s: a copy on the device reaches %.0f GB/s\n\n| stage | batch | µs | GB/s | share of the copy's |\n|---|---|---|---|---|\n", name, copyBandwidth / 1e9);
+    std::printf(
+        "%s: a copy on the device reaches %.0f GB/s\n\n| stage | batch | µs | GB/s | share of the copy's |\n|---|---|---|---|---|\n", name,
+        copyBandwidth / 1e9);
     const auto row = [&](const char* stage, int batch, double bytes, const std::function<void()>& call) {
         const double seconds = timed(driver, call);
-        std::printf("| %s | %d | %.1f | %.0f | %.2f |\n", stage, batch, seconds * 1e6, bytes / seconds / 1e9, bytes / seconds / copyBandwidth);
+        std::printf("| %s | %d | %.1f | %.0f | %.2f |\n", stage, batch, seconds * 1e6, bytes / seconds / 1e9,
+                    bytes / seconds / copyBandwidth);
         std::fflush(stdout);
     };
     for (const int n : {1, 8, 32})
     {
         const Workload noise{"perturb", "", "tokens", {n, channels, grid, grid}, {grid, grid}}, heat{"heatmap", "", "any", {n, 1, grid, grid}, {side, side}};
         const auto f = place->make(reference::random(n, channels, grid, grid, 1, 0, 1), Order::Tokens),
-                   g = place->make(reference::random(n, channels, grid, grid, 2, 0, 1), Order::Tokens), out = place->make(n, channels, grid, grid, Order::Tokens);
+                   g = place->make(reference::random(n, channels, grid, grid, 2, 0, 1), Order::Tokens),
+                   out = place->make(n, channels, grid, grid, Order::Tokens);
         const auto attention = place->make(reference::random(n, 1, grid, grid, 3, 0, 1)), distance = place->make(n, 1, grid, grid);
         const auto map = place->make(n, 1, side, side), maximum = place->make(n, 1, 1, 1), top1 = place->make(n, 1, 1, 1);
         PerturbParams params;

@@ -1,5 +1,5 @@
-// Whole inference beside the bare backbone and decoder, batch 1 and 8, and training steps beside their parts. Real weights where the default backbone
-// is fetched, else the run says that it cannot.
+// Whole inference beside the bare backbone and decoder, batch 1 and 8, and training steps beside their parts. Real weights where the
+// default backbone is fetched, else the run says that it cannot.
 #include "models/agpnet/network.h"
 #include "models/attention/attention.h"
 #include "models/agpnet/file.h"
@@ -32,7 +32,8 @@ void timed(benchmark::State& state, const std::string& name, int64_t images, Fun
     {
         const auto start = std::chrono::steady_clock::now();
         function();
-        const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(images);
+        const double ms =
+            std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(images);
         state.SetIterationTime(ms * static_cast<double>(images) / 1e3);
         double& best = fastest.try_emplace(name, ms).first->second;
         best = std::min(best, ms);
@@ -67,7 +68,8 @@ void addBenchmarks(const Setting& s)
     };
     const auto inference = std::make_shared<Inference>(s.model, "auto");
     // what a LibTorch program would write: eager layers in the same precision
-    const auto eager = std::shared_ptr<Extractor>(makeExtractor(s.backbone.config, s.backbone.weights, {.compute = compute, .prepack = false}));
+    const auto eager =
+        std::shared_ptr<Extractor>(makeExtractor(s.backbone.config, s.backbone.weights, {.compute = compute, .prepack = false}));
     NamedTensors weights = Decoder(decoderShape(config, s.backbone.config), 0).parameters();
     for (auto& [name, tensor] : weights)
         tensor = tensor.dim() == 2 ? tensor.to(scalarType(compute)) : tensor;
@@ -137,7 +139,8 @@ void addTrainingBenchmarks(const Setting& s)
     const Features features = training->features(images);
     config.imageNoise = true;
     const auto withImages = std::make_shared<Training>(config, s.backbone);
-    const auto backbone = std::shared_ptr<Extractor>(makeExtractor(s.backbone.config, s.backbone.weights, {.compute = computeType(textOf(config.precision))}));
+    const auto backbone = std::shared_ptr<Extractor>(
+        makeExtractor(s.backbone.config, s.backbone.weights, {.compute = computeType(textOf(config.precision))}));
     add("step, features kept", [=] { training->step(features, {}); });
     add("step, features computed", [=] { training->step(images); });
     add("step, noise on images too, features kept", [=] { withImages->step(features, images); });

@@ -1,5 +1,5 @@
-// A whole inspection where its networks are: latency and throughput at batch 1, 8 and 32, what of it the stages take, and a step of training. ViT-S/14 of random
-// weights at 252x252, the decoder that training makes by itself.
+// A whole inspection where its networks are: latency and throughput at batch 1, 8 and 32, what of it the stages take, and a step of
+// training. ViT-S/14 of random weights at 252x252, the decoder that training makes by itself.
 //     inspection_bench [DEVICE] [SECONDS for each figure] [LARGEST batch]      by default cuda, 2, 32
 #include "common/error.h"
 #include "models/agpnet/anomaly_map.h"
@@ -88,7 +88,8 @@ private:
 void inspections(const Bench& bench, const Training& trained, at::Device device, const std::vector<int64_t>& batches)
 {
     const c10::InferenceMode inference;
-    std::printf("| precision | batch | way | median ms | p99 ms | images/s | of it networks | residual | heatmap |\n|---|---|---|---|---|---|---|---|---|\n");
+    std::printf("| precision | batch | way | median ms | p99 ms | images/s | of it networks | residual | heatmap "
+                "|\n|---|---|---|---|---|---|---|---|---|\n");
     for (const ComputeType compute : {ComputeType::BFloat16, ComputeType::Float32})
         for (const int64_t batch : batches)
         {
@@ -101,10 +102,12 @@ void inspections(const Bench& bench, const Training& trained, at::Device device,
             const double each = bench.throughput(whole);
             const Reconstruction made = net.reconstruct(images);
             const at::Tensor residual = residualOf(config.metric, made);
-            const double networks = bench.throughput([&] { net.reconstruct(images); }), residuals = bench.throughput([&] { residualOf(config.metric, made); }),
+            const double networks = bench.throughput([&] { net.reconstruct(images); }),
+                         residuals = bench.throughput([&] { residualOf(config.metric, made); }),
                          heatmaps = bench.throughput([&] { heatmapOf(config, residual, config.height, config.width, config.sigma); });
-            std::printf("| %s | %d | call by call | %.2f | %.2f | %.0f | %.2f | %.3f | %.3f |\n", precision, static_cast<int>(batch), eager.median * 1e3, eager.p99 * 1e3,
-                        static_cast<double>(batch) / each, networks / each, residuals / each, heatmaps / each);
+            std::printf("| %s | %d | call by call | %.2f | %.2f | %.0f | %.2f | %.3f | %.3f |\n", precision, static_cast<int>(batch),
+                        eager.median * 1e3, eager.p99 * 1e3, static_cast<double>(batch) / each, networks / each, residuals / each,
+                        heatmaps / each);
             std::fflush(stdout);
             if (device.is_cpu() || batch > CapturedGraph::largestBatch)
                 continue;
@@ -113,8 +116,8 @@ void inspections(const Bench& bench, const Training& trained, at::Device device,
                 return {maps.maps, maps.scores, maps.evidence};
             });
             const Bench::Latency replayed = bench.latency([&] { replay(images); });
-            std::printf("| %s | %d | replayed, as by Detector | %.2f | %.2f | %.0f | | | |\n", precision, static_cast<int>(batch), replayed.median * 1e3, replayed.p99 * 1e3,
-                        static_cast<double>(batch) / bench.throughput([&] { replay(images); }));
+            std::printf("| %s | %d | replayed, as by Detector | %.2f | %.2f | %.0f | | | |\n", precision, static_cast<int>(batch),
+                        replayed.median * 1e3, replayed.p99 * 1e3, static_cast<double>(batch) / bench.throughput([&] { replay(images); }));
             std::fflush(stdout);
         }
 }
@@ -128,7 +131,8 @@ void steps(const Bench& bench, const Config& config, const Backbone& backbone, a
         const at::Tensor images = at::rand({batch, 3, training.config().height, training.config().width}).to(device);
         const double backbones = bench.throughput([&] { training.features(images); });
         const Features features = training.features(images);
-        std::printf("| %d | %.1f | %.1f |\n", static_cast<int>(batch), backbones * 1e3, bench.throughput([&] { training.step(features, images); }) * 1e3);
+        std::printf("| %d | %.1f | %.1f |\n", static_cast<int>(batch), backbones * 1e3,
+                    bench.throughput([&] { training.step(features, images); }) * 1e3);
         std::fflush(stdout);
     }
 }
@@ -148,9 +152,10 @@ try
     config.steps = 1000000;
     Training trained(config, backbone, device);
     trained.step(at::rand({2, 3, trained.config().height, trained.config().width}));
-    std::printf("%s, LibTorch %s, %dx%d, %d tokens of %d channels, decoder of %d blocks, %d wide; random weights\n\n", device.str().c_str(), TORCH_VERSION,
-                trained.config().height, trained.config().width, trained.decoder().shape().rows * trained.decoder().shape().columns,
-                trained.decoder().shape().channels, trained.decoder().shape().depth, trained.decoder().shape().width);
+    std::printf("%s, LibTorch %s, %dx%d, %d tokens of %d channels, decoder of %d blocks, %d wide; random weights\n\n", device.str().c_str(),
+                TORCH_VERSION, trained.config().height, trained.config().width,
+                trained.decoder().shape().rows * trained.decoder().shape().columns, trained.decoder().shape().channels,
+                trained.decoder().shape().depth, trained.decoder().shape().width);
     std::vector<int64_t> batches = {1, 8, 32};
     std::erase_if(batches, [largest = argc > 3 ? std::atoi(argv[3]) : 32](int64_t batch) { return batch > largest; });
     inspections(bench, trained, device, batches);

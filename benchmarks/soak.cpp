@@ -1,5 +1,5 @@
-// AnomalyDetector and AnomalyStream for hours, with pictures of random size, kind and content, bad ones among them, and models that come and go: does memory grow, or the
-// number of open files or threads? The end prints the slope of the resident memory and its standard error.
+// AnomalyDetector and AnomalyStream for hours, with pictures of random size, kind and content, bad ones among them, and models that come
+// and go: does memory grow, or the number of open files or threads? The end prints the slope of the resident memory and its standard error.
 #include "agpnet/agpnet.hpp"
 #include "benchmarks/resident_memory.h"
 
@@ -152,7 +152,8 @@ int run(const std::string& model, double minutes, double warmUp, double pause)
 {
     Counts counts;
     std::atomic<bool> end{false};
-    std::thread detecting(detectUntil, model, std::cref(end), pause, std::ref(counts)), streaming(streamUntil, model, std::cref(end), pause, std::ref(counts));
+    std::thread detecting(detectUntil, model, std::cref(end), pause, std::ref(counts)),
+        streaming(streamUntil, model, std::cref(end), pause, std::ref(counts));
     std::vector<double> hours, memory;
     std::printf("%8s %10s %10s %8s %8s %8s\n", "min", "inspected", "refused", "MB", "files", "threads");
     const auto start = Clock::now();
@@ -166,18 +167,20 @@ int run(const std::string& model, double minutes, double warmUp, double pause)
             memory.push_back(residentMegabytes());
         }
         if (tick % 20 == 0)
-            std::printf("%8.1f %10llu %10llu %8.1f %8ld %8ld\n", since(start) / 60, static_cast<unsigned long long>(counts.inspected.load()),
-                        static_cast<unsigned long long>(counts.refused.load()), residentMegabytes(), entriesOf("/proc/self/fd"), entriesOf("/proc/self/task"));
+            std::printf("%8.1f %10llu %10llu %8.1f %8ld %8ld\n", since(start) / 60,
+                        static_cast<unsigned long long>(counts.inspected.load()), static_cast<unsigned long long>(counts.refused.load()),
+                        residentMegabytes(), entriesOf("/proc/self/fd"), entriesOf("/proc/self/task"));
         std::fflush(stdout);
     }
     end = true;
     detecting.join();
     streaming.join();
     const Line line = lineThrough(hours, memory);
-    std::printf("%llu inspected, %llu refused, %llu loads, %llu wrong; after %.0f min: %.1f MB; slope %+.2f +- %.2f MB/h; at the end %ld files, %ld threads\n",
+    std::printf("%llu inspected, %llu refused, %llu loads, %llu wrong; after %.0f min: %.1f MB; slope %+.2f +- %.2f MB/h; at the end %ld "
+                "files, %ld threads\n",
                 static_cast<unsigned long long>(counts.inspected.load()), static_cast<unsigned long long>(counts.refused.load()),
-                static_cast<unsigned long long>(counts.loads.load()), static_cast<unsigned long long>(counts.wrong.load()), warmUp, memory.front(), line.slope,
-                line.error, entriesOf("/proc/self/fd"), entriesOf("/proc/self/task"));
+                static_cast<unsigned long long>(counts.loads.load()), static_cast<unsigned long long>(counts.wrong.load()), warmUp,
+                memory.front(), line.slope, line.error, entriesOf("/proc/self/fd"), entriesOf("/proc/self/task"));
     return counts.wrong > 0;
 }
 

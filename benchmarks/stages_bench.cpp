@@ -336,7 +336,8 @@ int main(int argc, char** argv)
                 [=]
                 {
                     const at::Tensor pixels = at::from_blob(image.data, {1, image.rows, image.cols, 3}, at::kByte);
-                    benchmark::DoNotOptimize(at::adaptive_avg_pool2d(pixels.flip(3).permute({0, 3, 1, 2}).to(at::kFloat) / 255, {252, 252}).data_ptr());
+                    benchmark::DoNotOptimize(
+                        at::adaptive_avg_pool2d(pixels.flip(3).permute({0, 3, 1, 2}).to(at::kFloat) / 255, {252, 252}).data_ptr());
                 });
     }
 

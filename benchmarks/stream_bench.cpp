@@ -1,5 +1,5 @@
-// AnomalyStream for a long time: its throughput beside that of plain batches in turns, memory, and whether anything is lost, confused or out of order while
-// frames are bad and a producer stops.
+// AnomalyStream for a long time: its throughput beside that of plain batches in turns, memory, and whether anything is lost, confused or
+// out of order while frames are bad and a producer stops.
 #include "agpnet/agpnet.hpp"
 #include "benchmarks/resident_memory.h"
 
@@ -85,7 +85,8 @@ public:
                   disorder += found.number != taken;
                   taken++;
                   const double expected = scores[pictureOf(found.source, n)];
-                  confused += isBad(n) ? found.error.empty() : !found.error.empty() || std::abs(found.result.score - expected) > 0.02 * expected;
+                  confused +=
+                      isBad(n) ? found.error.empty() : !found.error.empty() || std::abs(found.result.score - expected) > 0.02 * expected;
               }
           })
     {
@@ -165,9 +166,11 @@ int run(const std::string& model, double minutes, int producerCount, cv::Size si
     for (int i = 0; i < producerCount; i++)
         lost += producers[static_cast<size_t>(i)]->sent() - consumer.received(i);
     std::sort(ratios.begin(), ratios.end());
-    std::printf("%llu frames, %llu lost, %llu out of order, %llu with another's result; stream over batches: median %.3f; memory %.1f MB after the first round, %.1f MB after the last\n",
-                static_cast<unsigned long long>(sent), static_cast<unsigned long long>(lost), static_cast<unsigned long long>(consumer.disorder.load()),
-                static_cast<unsigned long long>(consumer.confused.load()), ratios[ratios.size() / 2], memory.front(), memory.back());
+    std::printf("%llu frames, %llu lost, %llu out of order, %llu with another's result; stream over batches: median %.3f; memory %.1f MB "
+                "after the first round, %.1f MB after the last\n",
+                static_cast<unsigned long long>(sent), static_cast<unsigned long long>(lost),
+                static_cast<unsigned long long>(consumer.disorder.load()), static_cast<unsigned long long>(consumer.confused.load()),
+                ratios[ratios.size() / 2], memory.front(), memory.back());
     return lost + consumer.disorder + consumer.confused > 0;
 }
 

@@ -16,8 +16,8 @@ AtomicFile::AtomicFile(std::filesystem::path target) : target_(std::move(target)
 {
     struct stat there = {};
     if (::stat(target_.c_str(), &there) == 0) // the rename would put a file in the place of a device
-        require(S_ISREG(there.st_mode) || S_ISDIR(there.st_mode), "{}: is a device, a pipe or a socket, expected the name of a file to write",
-                target_.string());
+        require(S_ISREG(there.st_mode) || S_ISDIR(there.st_mode),
+                "{}: is a device, a pipe or a socket, expected the name of a file to write", target_.string());
     temporary_ = target_.string() + ".part-XXXXXX";
     descriptor_ = ::mkostemp(temporary_.data(), O_CLOEXEC);
     if (descriptor_ < 0)
@@ -65,7 +65,8 @@ void AtomicFile::commit()
         failed("cannot be put in place");
     ::close(descriptor_);
     descriptor_ = -1;
-    // the new name too, so that what happens next cannot reach the device before it. Where a folder cannot be flushed, nothing is lost but that
+    // the new name too, so that what happens next cannot reach the device before it. Where a folder cannot be flushed, nothing is lost but
+    // that
     const std::filesystem::path folder = target_.has_parent_path() ? target_.parent_path() : ".";
     if (const int opened = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); opened >= 0)
     {

@@ -57,8 +57,8 @@ CpuFeatures ofMachine()
 #ifdef __x86_64__
     __builtin_cpu_init(); // which also asks the operating system about registers
     has.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    has.avx512 = has.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    has.avx512 = has.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     has.avx512Vnni = has.avx512 && __builtin_cpu_supports("avx512vnni");
     has.avx512Bf16 = has.avx512 && __builtin_cpu_supports("avx512bf16");
     unsigned a = 0, b = 0, c = 0, d = 0;

@@ -31,9 +31,9 @@ std::string registersOf(const CpuFeatures& features);
 /// What a CPU of a level can do; an Error lists the levels where there is no such one.
 CpuFeatures featuresOf(const std::string& level);
 
-/// Of this machine, but no more than the level that the environment variable AGPNET_CPU names (a name that is none is ignored: what a variable
-/// says must not end a host's process). Read once. It limits the kernels of this library alone; LibTorch, oneDNN and OpenCV have switches of their
-/// own (docs/cpus.md).
+/// Of this machine, but no more than the level that the environment variable AGPNET_CPU names (a name that is none is ignored: what a
+/// variable says must not end a host's process). Read once. It limits the kernels of this library alone; LibTorch, oneDNN and OpenCV have
+/// switches of their own (docs/cpus.md).
 const CpuFeatures& cpuFeatures();
 
 } // namespace agpnet

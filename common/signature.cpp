@@ -47,10 +47,11 @@ std::vector<std::string> linesOf(const std::string& text)
 
 bool verified(const std::array<uint8_t, keyBytes>& key, const uint8_t* signature, const void* data, size_t size)
 {
-    const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> pkey(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.data(), key.size()),
-                                                                   EVP_PKEY_free);
+    const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> pkey(
+        EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.data(), key.size()), EVP_PKEY_free);
     const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-    require(pkey && context && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, pkey.get()) == 1, "Ed25519 is not available in libcrypto");
+    require(pkey && context && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, pkey.get()) == 1,
+            "Ed25519 is not available in libcrypto");
     return EVP_DigestVerify(context.get(), signature, signatureBytes, static_cast<const uint8_t*>(data), size) == 1;
 }
 
@@ -65,8 +66,8 @@ PublicKey PublicKey::parse(const std::string& keyOrFile)
         text = lines.size() == 1 ? lines[0] : lines.size() == 2 ? lines[1] : "";
     }
     const std::vector<uint8_t> bytes = decoded(text, 2 + idBytes + keyBytes);
-    require(!bytes.empty() && bytes[0] == 'E' && bytes[1] == 'd', "'{}': not a public key of minisign; 56 characters that begin with RW were expected, or a file of them",
-            keyOrFile);
+    require(!bytes.empty() && bytes[0] == 'E' && bytes[1] == 'd',
+            "'{}': not a public key of minisign; 56 characters that begin with RW were expected, or a file of them", keyOrFile);
     PublicKey key;
     std::copy_n(bytes.begin() + 2, idBytes, key.id_.begin());
     std::copy_n(bytes.begin() + 2 + idBytes, keyBytes, key.key_.begin());
@@ -81,14 +82,16 @@ std::string PublicKey::requireSigned(const fs::path& path, const void* data, siz
     return requireSigned(path.string(), data, size, name, readTextFile(name, "a signature of minisign", 16384));
 }
 
-std::string PublicKey::requireSigned(const std::string& name, const void* data, size_t size, const std::string& signatureName, const std::string& text) const
+std::string PublicKey::requireSigned(const std::string& name, const void* data, size_t size, const std::string& signatureName,
+                                     const std::string& text) const
 {
     const std::vector<std::string> lines = linesOf(text);
     constexpr std::string_view comment = "trusted comment: ";
     const bool whole = lines.size() == 4 && lines[0].starts_with("untrusted comment: ") && lines[2].starts_with(comment);
     const std::vector<uint8_t> first = whole ? decoded(lines[1], 2 + idBytes + signatureBytes) : std::vector<uint8_t>{},
                                second = whole ? decoded(lines[3], signatureBytes) : std::vector<uint8_t>{};
-    require(!first.empty() && !second.empty() && first[0] == 'E' && (first[1] == 'D' || first[1] == 'd'), "{}: not a signature of minisign", signatureName);
+    require(!first.empty() && !second.empty() && first[0] == 'E' && (first[1] == 'D' || first[1] == 'd'), "{}: not a signature of minisign",
+            signatureName);
     require(std::equal(id_.begin(), id_.end(), first.begin() + 2), "{}: made by another key than the one required", signatureName);
     const uint8_t* signature = first.data() + 2 + idBytes;
     std::array<uint8_t, 64> digest{};

@@ -1,4 +1,5 @@
-// Detached signatures in minisign's format (https://jedisct1.github.io/minisign/): FILE.minisig beside FILE. Ed25519 and BLAKE2b are libcrypto's.
+// Detached signatures in minisign's format (https://jedisct1.github.io/minisign/): FILE.minisig beside FILE. Ed25519 and BLAKE2b are
+// libcrypto's.
 #pragma once
 
 #include <array>
@@ -19,7 +20,8 @@ public:
     /// Returns the trusted comment.
     std::string requireSigned(const std::filesystem::path& path, const void* data, size_t size) const;
     /// The same for a signature in memory; `name` and `signatureName` are for messages.
-    std::string requireSigned(const std::string& name, const void* data, size_t size, const std::string& signatureName, const std::string& signature) const;
+    std::string requireSigned(const std::string& name, const void* data, size_t size, const std::string& signatureName,
+                              const std::string& signature) const;
 
 private:
     std::array<uint8_t, 8> id_{};

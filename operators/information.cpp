@@ -32,11 +32,15 @@ nlohmann::json cpuInformation()
             {"bf16", computeType("auto") == ComputeType::BFloat16},
             {"paths",
              {{"precision",
-               {{"auto", eightBitsAreFaster() ? "int8" : nameOf(computeType("auto"))}, {"bf16", nameOf(computeType("bf16"))}, {"int8", nameOf(computeType("int8"))}}},
+               {{"auto", eightBitsAreFaster() ? "int8" : nameOf(computeType("auto"))},
+                {"bf16", nameOf(computeType("bf16"))},
+                {"int8", nameOf(computeType("int8"))}}},
               {"attention",
                {{"fp32", registersOf(has)},
                 {"bf16", canAttendBf16(usualHead) ? "avx512-bf16" : "libtorch"},
-                {"int8", has.avx512Vnni ? "avx512-vnni" : has.avxVnni ? "avx2-vnni" : registersOf(has)}}},
+                {"int8", has.avx512Vnni ? "avx512-vnni"
+                         : has.avxVnni  ? "avx2-vnni"
+                                        : registersOf(has)}}},
               {"rows", registersOf(has)}}}};
 }
 

@@ -28,7 +28,8 @@ extern "C" AGPNET_EXPORT int agpnet_plugin_init_v1(uint32_t abi, const char* ope
             return agpnet::answer(AGPNET_E_ARGUMENT, "agpnet_plugin_init_v1: a null pointer where text is expected", message, messageSize);
         if (abi != AGPNET_PLUGIN_ABI)
         {
-            const std::string text = "the caller speaks plugin ABI " + std::to_string(abi) + ", this plugin " + std::to_string(AGPNET_PLUGIN_ABI);
+            const std::string text =
+                "the caller speaks plugin ABI " + std::to_string(abi) + ", this plugin " + std::to_string(AGPNET_PLUGIN_ABI);
             return agpnet::answer(AGPNET_E_ABI, text.c_str(), message, messageSize);
         }
         if (!sameMajorMinor(opencvVersion))
@@ -56,7 +57,8 @@ extern "C" AGPNET_EXPORT int agpnet_load_tuning_v1(const char* path, char* messa
             agpnet::loadTuning(path);
         else
             agpnet::clearTuning();
-        return agpnet::answer(AGPNET_OK, path ? "the tuning record is in use" : "every stage runs its default schedule", message, messageSize);
+        return agpnet::answer(AGPNET_OK, path ? "the tuning record is in use" : "every stage runs its default schedule", message,
+                              messageSize);
     }
     catch (const cv::Exception& error)
     {

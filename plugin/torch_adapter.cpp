@@ -86,7 +86,8 @@ std::vector<Shape> shapesOf(const Arguments& arguments)
     for (const at::Tensor& tensor : arguments.tensors)
     {
         for (int64_t extent : tensor.sizes())
-            require(extent <= INT32_MAX, "tensor of shape [{}], expected no dimension above {}", fmt::join(tensor.sizes(), ", "), INT32_MAX);
+            require(extent <= INT32_MAX, "tensor of shape [{}], expected no dimension above {}", fmt::join(tensor.sizes(), ", "),
+                    INT32_MAX);
         shapes.emplace_back(tensor.sizes().begin(), tensor.sizes().end());
     }
     return shapes;
@@ -165,8 +166,8 @@ void run(const c10::OperatorHandle& handle, c10::Stack* stack)
         {
             require(arguments.tensors[i].scalar_type() == at::kFloat, "{}: {} is of type {}, expected float32", entry.schema.name,
                     entry.schema.inputs[i].name, c10::toString(arguments.tensors[i].scalar_type()));
-            require(arguments.tensors[i].device() == where, "{}: {} is on {}, expected {} as {}", entry.schema.name, entry.schema.inputs[i].name,
-                    arguments.tensors[i].device().str(), where.str(), entry.schema.inputs[0].name);
+            require(arguments.tensors[i].device() == where, "{}: {} is on {}, expected {} as {}", entry.schema.name,
+                    entry.schema.inputs[i].name, arguments.tensors[i].device().str(), where.str(), entry.schema.inputs[0].name);
         }
         const c10::DeviceGuard onIt(where);
         const auto instance = instanceOf(entry, arguments.attributes);
@@ -186,7 +187,8 @@ void runInAutocast(const c10::OperatorHandle& handle, c10::Stack* stack)
     const c10::impl::ExcludeDispatchKeyGuard below(c10::autocast_dispatch_keyset);
     const size_t count = handle.schema().arguments().size();
     for (size_t i = stack->size() - count; i < stack->size(); i++)
-        if (c10::IValue& value = (*stack)[i]; value.isTensor() && value.toTensor().is_floating_point() && value.toTensor().scalar_type() != at::kDouble)
+        if (c10::IValue& value = (*stack)[i];
+            value.isTensor() && value.toTensor().is_floating_point() && value.toTensor().scalar_type() != at::kDouble)
             value = value.toTensor().to(at::kFloat);
     handle.callBoxed(stack);
 }

@@ -29,7 +29,8 @@ std::string findBackbone(const std::string& named)
     const std::string chosen = !named.empty() ? named : environment("AGPNET_BACKBONE");
     if (!chosen.empty())
     {
-        require(fs::is_regular_file(chosen, ignored), "{}: the backbone is not there, expected a safetensors file or a .pth state dict", chosen);
+        require(fs::is_regular_file(chosen, ignored), "{}: the backbone is not there, expected a safetensors file or a .pth state dict",
+                chosen);
         return chosen;
     }
     std::vector<fs::path> folders;

@@ -117,8 +117,8 @@ int calibrateModel(Options& options)
     const std::string out = options.out.empty() ? options.model : options.out;
     options.calibration.rule = !options.rule.empty() ? rules.at(options.rule) : (options.labelled ? THRESHOLD_F1 : THRESHOLD_TAIL);
     const bool needsLabels = options.calibration.rule == THRESHOLD_F1 || options.calibration.rule == THRESHOLD_COST;
-    require(needsLabels == options.labelled, "--rule {} takes thresholds from {} images; {}", options.rule, needsLabels ? "labelled" : "normal",
-            needsLabels ? "--labelled is missing" : "leave --labelled out");
+    require(needsLabels == options.labelled, "--rule {} takes thresholds from {} images; {}", options.rule,
+            needsLabels ? "labelled" : "normal", needsLabels ? "--labelled is missing" : "leave --labelled out");
     requireWritable(out);
     json header;
     std::vector<Pictures> list;
@@ -170,8 +170,10 @@ int calibrateModel(Options& options)
             throw Interrupted();
     }
     if (above > 0)
-        std::fprintf(stderr, "agpnet: note: %zu images of 16 bits hold values above %d, the maximum of the model's %d bits, up to %.0f: its thresholds are not valid for them\n", above, most,
-                     bits, greatest);
+        std::fprintf(stderr,
+                     "agpnet: note: %zu images of 16 bits hold values above %d, the maximum of the model's %d bits, up to %.0f: its "
+                     "thresholds are not valid for them\n",
+                     above, most, bits, greatest);
     for (const std::string& note : masks.notes())
         std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
     const json scores = json::parse(AnomalyDetector::create(out)->getHeader()).at("scores");
@@ -181,11 +183,13 @@ int calibrateModel(Options& options)
         std::printf("%s\n", jsonText({{"model", out}, {"images", total}, {"scores", scores}, {"before", before}}).c_str());
         return exitOk;
     }
-    for (const auto& [key, rule, what] : {std::tuple{"threshold", "threshold_rule", "score"}, {"pixel_threshold", "pixel_threshold_rule", "map"}})
+    for (const auto& [key, rule, what] :
+         {std::tuple{"threshold", "threshold_rule", "score"}, {"pixel_threshold", "pixel_threshold_rule", "map"}})
         std::printf("%s: threshold of the %s %.4f, was %.4f (%s; %zu %s images)\n", out.c_str(), what, scores.at(key).get<double>(),
                     before.at(key).get<double>(), ruleText(scores, rule).c_str(), total,
                     options.labelled ? "labelled" : originText(scores).c_str());
-    if (const auto left = scores.at("count").get<int64_t>() - scores.at("threshold_rule").at("normal").get<int64_t>(); left > 0 && !options.labelled)
+    if (const auto left = scores.at("count").get<int64_t>() - scores.at("threshold_rule").at("normal").get<int64_t>();
+        left > 0 && !options.labelled)
         std::printf("%lld of the images score far above the others and were left out: are they good?\n", static_cast<long long>(left));
     return exitOk;
 }
@@ -195,22 +199,28 @@ int calibrateModel(Options& options)
 void addCalibrate(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
-    CLI::App* command = app.add_subcommand("calibrate", "Compute new thresholds for a model, and the range of its features, without training");
+    CLI::App* command =
+        app.add_subcommand("calibrate", "Compute new thresholds for a model, and the range of its features, without training");
     command->add_option("model", options->model, "The .agp file")->required();
     command
-        ->add_option("--data", options->data,
-                     "Good images, as for train: of the images that it was trained on, the held-out ones are used; with --labelled: test images, as "
-                     "for evaluate. Once for each product, as FOLDER or NAME=FOLDER")
+        ->add_option(
+            "--data", options->data,
+            "Good images, as for train: of the images that it was trained on, the held-out ones are used; with --labelled: test images, as "
+            "for evaluate. Once for each product, as FOLDER or NAME=FOLDER")
         ->required()
         ->allow_extra_args(false);
     command->add_option("--category", options->category, "Class, where --data holds several");
     addSelection(*command, options->split, options->good);
-    command->add_flag("--labelled", options->labelled, "The images have labels, good and defective ones, and masks for the pixel threshold");
+    command->add_flag("--labelled", options->labelled,
+                      "The images have labels, good and defective ones, and masks for the pixel threshold");
     command->add_option("--rule", options->rule, "tail (default) or quantile; with --labelled: f1 (default) or cost")
         ->check(CLI::IsMember({"tail", "quantile", "f1", "cost"}));
-    command->add_option("--false-alarms", options->calibration.falseAlarms, "Fraction of good images that the thresholds may flag (default 0.01)")
+    command
+        ->add_option("--false-alarms", options->calibration.falseAlarms,
+                     "Fraction of good images that the thresholds may flag (default 0.01)")
         ->check(CLI::Range(1e-6, 0.5));
-    command->add_option("--cost", options->calibration.missCost, "Cost of a missed defect, in false positives (default 10), for --rule cost")
+    command
+        ->add_option("--cost", options->calibration.missCost, "Cost of a missed defect, in false positives (default 10), for --rule cost")
         ->check(positiveNumber());
     command->add_option("--out", options->out, "The .agp file to write (default: the model itself)");
     command->add_flag("--json", options->asJson, "One JSON object on stdout, no progress");

@@ -116,11 +116,13 @@ void configure(AnomalyDetector& detector, const Options& options, const fs::path
         .setMinimumArea(options.minimumArea);
     detector.setDriftWindow(options.driftWindow);
     require(!options.watchStatistics || detector.getDrift().known,
-            "--watch-stats: {} does not know the range of its training's features (an earlier version trained it, or there were fewer than 8 held-out images); "
+            "--watch-stats: {} does not know the range of its training's features (an earlier version trained it, or there were fewer than "
+            "8 held-out images); "
             "'agpnet calibrate' with good images adds it",
             options.model);
     if (options.tile >= 0 || options.tileOverlap >= 0)
-        wanted.setTiles(options.tile >= 0 ? options.tile : wanted.getTileSide(), options.tileOverlap >= 0 ? options.tileOverlap : wanted.getTileOverlap());
+        wanted.setTiles(options.tile >= 0 ? options.tile : wanted.getTileSide(),
+                        options.tileOverlap >= 0 ? options.tileOverlap : wanted.getTileOverlap());
     if (!options.region.empty())
         wanted.setRegionPolygons(readRegion(options.region, example));
     detector.setOptions(wanted);
@@ -346,23 +348,33 @@ void addDetect(CLI::App& app, Run& run)
     command->add_option("model", options->model, "The .agp file")->required();
     command->add_option("images", options->inputs, "Files, folders, or globs; - is standard input")->required();
     command->add_option("--out", options->out, "Folder for overlay (PNG), map (32-bit TIFF) and mask (PNG) of each image");
-    command->add_flag("--overlays", options->overlays, "Write overlays to --out. Without --overlays, --maps and --masks, all three are written");
+    command->add_flag("--overlays", options->overlays,
+                      "Write overlays to --out. Without --overlays, --maps and --masks, all three are written");
     command->add_flag("--maps", options->maps, "Write maps to --out");
     command->add_flag("--masks", options->masks, "Write masks to --out");
     command->add_option("--report", options->report, "Write one self-contained HTML page");
     addSensitivity(*command, options->sensitivity);
     command->add_option("--threshold", options->threshold, "Threshold of the score, instead of the model's")->check(positiveNumber());
-    command->add_option("--pixel-threshold", options->pixelThreshold, "Threshold of the map, instead of the model's")->check(positiveNumber());
-    command->add_option("--min-area", options->minimumArea, "Minimum size of a region in pixels; smaller regions are dropped")->check(nonNegativeNumber());
+    command->add_option("--pixel-threshold", options->pixelThreshold, "Threshold of the map, instead of the model's")
+        ->check(positiveNumber());
+    command->add_option("--min-area", options->minimumArea, "Minimum size of a region in pixels; smaller regions are dropped")
+        ->check(nonNegativeNumber());
     command->add_flag("--watch-stats", options->watchStatistics, "Report when the images' features leave the range of the training");
-    command->add_option("--drift-window", options->driftWindow, "Number of recent images that --watch-stats uses (default 32)")->check(CLI::Range(4, 65536));
-    command->add_option("--product", options->product, "Use the thresholds of one of the model's products (default: of the product that each image resembles)");
+    command->add_option("--drift-window", options->driftWindow, "Number of recent images that --watch-stats uses (default 32)")
+        ->check(CLI::Range(4, 65536));
+    command->add_option("--product", options->product,
+                        "Use the thresholds of one of the model's products (default: of the product that each image resembles)");
     command->add_option("--tile", options->tile, "Side in pixels of overlapping tiles; 0: none (default: as the model was trained)")
         ->check(nonNegativeNumber());
-    command->add_option("--tile-overlap", options->tileOverlap, "Overlap of neighbouring tiles, as a fraction of a tile (default: as the model was trained)")->check(CLI::Range(0.0, 0.9));
+    command
+        ->add_option("--tile-overlap", options->tileOverlap,
+                     "Overlap of neighbouring tiles, as a fraction of a tile (default: as the model was trained)")
+        ->check(CLI::Range(0.0, 0.9));
     addRegionOfInterest(*command, options->region);
     addCompute(*command, options->precision, options->device);
-    command->add_flag("--json", options->asJson, "One JSON object for each image on stdout, then one without \"image\": {\"files\": {\"used\", \"skipped\", \"unread\", ...}}");
+    command->add_flag(
+        "--json", options->asJson,
+        "One JSON object for each image on stdout, then one without \"image\": {\"files\": {\"used\", \"skipped\", \"unread\", ...}}");
     command->add_flag("--exit-code", options->exitCode, "Exit with 3 if an image is anomalous, with 4 if --watch-stats found drift");
     command->callback([options, &run] { run = [options] { return detect(*options); }; });
 }

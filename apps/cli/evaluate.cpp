@@ -50,8 +50,8 @@ struct Found
 
 std::vector<MeasuredClass> listClasses(const Options& options)
 {
-    require(options.categories.size() <= 1 || options.data.size() == 1, "--category names {} classes, but --data {} folders; one was expected",
-            options.categories.size(), options.data.size());
+    require(options.categories.size() <= 1 || options.data.size() == 1,
+            "--category names {} classes, but --data {} folders; one was expected", options.categories.size(), options.data.size());
     require(options.split.empty() || (options.data.size() == 1 && options.categories.size() <= 1),
             "--split is '{}', but there are several classes; a split file is for one", options.split);
     std::vector<MeasuredClass> classes;
@@ -75,7 +75,8 @@ std::vector<MeasuredClass> listClasses(const Options& options)
     return classes;
 }
 
-tools::ReportItem reportItem(const tools::Item& item, const std::string& group, const cv::Mat& image, const cv::Mat& mask, const Found& found)
+tools::ReportItem reportItem(const tools::Item& item, const std::string& group, const cv::Mat& image, const cv::Mat& mask,
+                             const Found& found)
 {
     tools::ReportItem entry;
     entry.name = group.empty() ? item.name : group + "/" + item.name;
@@ -102,14 +103,17 @@ public:
         if (!options.share.empty())
         {
             share_ = tools::Share::parse(options.share);
-            require(!options.saveMaps.empty(), "--share is {}: it requires --save-maps, the folder from which all shards are measured", options.share);
-            require(options.report.empty() && options.out.empty(), "--share is {}: metrics and the report require all shards; --maps measures them", options.share);
+            require(!options.saveMaps.empty(), "--share is {}: it requires --save-maps, the folder from which all shards are measured",
+                    options.share);
+            require(options.report.empty() && options.out.empty(),
+                    "--share is {}: metrics and the report require all shards; --maps measures them", options.share);
         }
         if (!options.model.empty())
         {
             detector_ = AnomalyDetector::create(options.model, options.precision, options.device);
             header_ = json::parse(detector_->getHeader());
-            detector_->setOptions(DetectOptions().setMapSize(MAP_MODEL).setSensitivity(options.sensitivity).setThreshold(options.threshold));
+            detector_->setOptions(
+                DetectOptions().setMapSize(MAP_MODEL).setSensitivity(options.sensitivity).setThreshold(options.threshold));
         }
         if (!options.report.empty())
             page_.emplace(options.report);
@@ -188,7 +192,8 @@ private:
     }
     std::string group(const tools::Dataset& data) const { return several_ ? data.name : ""; }
 
-    /// The thresholds of the product that the class is named after, if the model has several; else each picture is judged as what it looks like.
+    /// The thresholds of the product that the class is named after, if the model has several; else each picture is judged as what it looks
+    /// like.
     void chooseProduct(MeasuredClass& each, std::vector<std::string>& warnings)
     {
         const std::vector<std::string> products = detector_->getProducts();
@@ -225,7 +230,8 @@ private:
                 images.push_back(tools::readItem(*items[first + i], input));
             const auto start = std::chrono::steady_clock::now();
             const std::vector<AnomalyResult> results = detector_->detectBatch(images, maps);
-            const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(count);
+            const double seconds =
+                std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(count);
             for (size_t i = 0; i < count; i++)
                 if (!results[i].warning.empty() && doubtful_++ == 0)
                     firstDoubt_ = fmt::format("{}: {}", items[first + i]->name, results[i].warning);
@@ -252,7 +258,8 @@ private:
                         writer->add(item, found.map, found.score);
                     if (page_)
                     {
-                        tools::ReportItem entry = reportItem(item, group(data), tools::pictureOf(image, header_.at("config").value("bits", 0)), mask, found);
+                        tools::ReportItem entry =
+                            reportItem(item, group(data), tools::pictureOf(image, header_.at("config").value("bits", 0)), mask, found);
                         entry.threshold = found.result->threshold;
                         entry.mapThreshold = found.result->pixelThreshold;
                         entry.anomalous = found.result->anomalous;
@@ -315,14 +322,15 @@ private:
     json about() const
     {
         const json build = json::parse(buildInformation());
-        json result = {{"agpnet", version()},
-                       {"versions", {{"agpnet", version()}, {"opencv", build["opencv"]["found"]}, {"libtorch", build["libtorch"]["version"]}}},
-                       {"device",
-                        {{"kind", detector_ ? detector_->getDevice() : "cpu"},
-                         {"capability", build["cpu"]["capability"]},
-                         {"threads", build["libtorch"]["threads"]}}},
-                       {"bootstrap", {{"drawings", options_.drawings}, {"seed", options_.seed}, {"of", "images; pixel figures have no interval"}}},
-                       {"exact_pixels", static_cast<uint64_t>(options_.exactPixels)}};
+        json result = {
+            {"agpnet", version()},
+            {"versions", {{"agpnet", version()}, {"opencv", build["opencv"]["found"]}, {"libtorch", build["libtorch"]["version"]}}},
+            {"device",
+             {{"kind", detector_ ? detector_->getDevice() : "cpu"},
+              {"capability", build["cpu"]["capability"]},
+              {"threads", build["libtorch"]["threads"]}}},
+            {"bootstrap", {{"drawings", options_.drawings}, {"seed", options_.seed}, {"of", "images; pixel figures have no interval"}}},
+            {"exact_pixels", static_cast<uint64_t>(options_.exactPixels)}};
         if (detector_)
         {
             result["model"] = options_.model;
@@ -396,10 +404,12 @@ int evaluate(const Options& options)
     {
         const FileCount files = evaluator.saveShare();
         if (options.asJson)
-            std::printf("%s\n", jsonText({{"share", options.share}, {"images", files.used}, {"maps", options.saveMaps}, {"files", toJson(files)}}).c_str());
+            std::printf(
+                "%s\n",
+                jsonText({{"share", options.share}, {"images", files.used}, {"maps", options.saveMaps}, {"files", toJson(files)}}).c_str());
         else
-            std::printf("shard %s: %zu images, maps: %s\nwhen all shards are there: agpnet evaluate --maps %s --data ...\n%s\n", options.share.c_str(),
-                        files.used, options.saveMaps.c_str(), options.saveMaps.c_str(), text(files).c_str());
+            std::printf("shard %s: %zu images, maps: %s\nwhen all shards are there: agpnet evaluate --maps %s --data ...\n%s\n",
+                        options.share.c_str(), files.used, options.saveMaps.c_str(), options.saveMaps.c_str(), text(files).c_str());
         return exitOk;
     }
     const Measurement result = evaluator.run();
@@ -429,17 +439,25 @@ void addEvaluate(CLI::App& app, Run& run)
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("evaluate", "Measure a model, or anomaly maps of any tool, on labelled images");
     command->add_option("model", options->model, "The .agp file; not with --maps");
-    command->add_option("--data", options->data, "MVTec or VisA layout, folder with good/ and <defect>/, or CSV table; several: one class each, as FOLDER or NAME=FOLDER")
+    command
+        ->add_option(
+            "--data", options->data,
+            "MVTec or VisA layout, folder with good/ and <defect>/, or CSV table; several: one class each, as FOLDER or NAME=FOLDER")
         ->required()
         ->allow_extra_args(false); // or a model named after it would be taken for data
     command->add_option("--category", options->categories, "Class, where --data holds several; again for another")->allow_extra_args(false);
     addSelection(*command, options->split, options->good);
     command->add_option("--maps", options->maps, "Measure the maps in this folder: <defect>/<stem>.tiff, perhaps scores.csv");
     command->add_option("--save-maps", options->saveMaps, "Write the model's maps and scores in that layout");
-    command->add_option("--share", options->share, "K/N: inspect only shard K of N (every N-th image), for --save-maps; one process for each shard");
-    command->add_option("--exact-pixels", options->exactPixels, "Number of pixels above which pixel metrics have error bounds instead of exact values")
+    command->add_option("--share", options->share,
+                        "K/N: inspect only shard K of N (every N-th image), for --save-maps; one process for each shard");
+    command
+        ->add_option("--exact-pixels", options->exactPixels,
+                     "Number of pixels above which pixel metrics have error bounds instead of exact values")
         ->check(CLI::Range(0.0, 1e12));
-    command->add_option("--bootstrap", options->drawings, "Bootstrap samples of the test set, for the 95 % confidence intervals of image metrics")
+    command
+        ->add_option("--bootstrap", options->drawings,
+                     "Bootstrap samples of the test set, for the 95 % confidence intervals of image metrics")
         ->check(CLI::Range(0, 100000));
     command->add_option("--seed", options->seed, "Seed of the bootstrap samples")->check(seedNumber());
     command->add_option("--out", options->out, "Write the metrics as JSON");

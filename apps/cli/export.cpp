@@ -42,7 +42,8 @@ int exportGraph(const Options& options)
 void addExport(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
-    CLI::App* command = app.add_subcommand("export", "Write a model as ONNX: a graph of our operators for cv::dnn, or standard operators for any engine");
+    CLI::App* command =
+        app.add_subcommand("export", "Write a model as ONNX: a graph of our operators for cv::dnn, or standard operators for any engine");
     command->add_option("model", options->model, "The .agp file; its path goes into the graph as given")->required();
     CLI::Option_group* kind = command->add_option_group("kind");
     CLI::Option* graph = kind->add_option("--onnx-graph", options->graph, "The .onnx file to write: our operators, which name the model");
@@ -51,7 +52,8 @@ void addExport(CLI::App& app, Run& run)
     command->add_flag("--stages", options->stages, "Reconstruct, Residual and Heatmap as nodes instead of one Detect")->needs(graph);
     command->add_option("--size", options->size, "Input HEIGHTxWIDTH of the graph (default: the model's)")->needs(graph);
     command->add_option("--sensitivity", options->sensitivity, "Attribute sensitivity of Detect")->check(positiveNumber())->needs(graph);
-    command->add_option("--precision", options->precision, "With --onnx: fp32 (default) or int8; with --onnx-graph: attribute of its nodes")->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}));
+    command->add_option("--precision", options->precision, "With --onnx: fp32 (default) or int8; with --onnx-graph: attribute of its nodes")
+        ->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}));
     command->callback([options, &run] { run = [options] { return exportGraph(*options); }; });
 }
 

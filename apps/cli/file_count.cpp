@@ -22,8 +22,9 @@ std::string named(const tools::FileNames& files)
 
 std::string text(const FileCount& files)
 {
-    return fmt::format("{} {} used, {} {} skipped{}, {} could not be read{}", files.used, files.used == 1 ? "image" : "images", files.skipped.count,
-                       files.skipped.count == 1 ? "file" : "files", named(files.skipped), files.unread.count, named(files.unread));
+    return fmt::format("{} {} used, {} {} skipped{}, {} could not be read{}", files.used, files.used == 1 ? "image" : "images",
+                       files.skipped.count, files.skipped.count == 1 ? "file" : "files", named(files.skipped), files.unread.count,
+                       named(files.unread));
 }
 
 nlohmann::json toJson(const FileCount& files)

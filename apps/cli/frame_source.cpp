@@ -29,9 +29,9 @@ bool isNumber(const std::string& text)
 bool holdsPictures(const std::string& source)
 {
     std::error_code ignored;
-    return source == tools::standardInputName || fs::is_directory(source, ignored) || (fs::is_regular_file(source, ignored) && tools::probeSize(source)) ||
-           (!fs::exists(source, ignored) && source.find("://") == std::string::npos &&
-            source.find_first_of("*?[") != std::string::npos);
+    return source == tools::standardInputName || fs::is_directory(source, ignored) ||
+           (fs::is_regular_file(source, ignored) && tools::probeSize(source)) ||
+           (!fs::exists(source, ignored) && source.find("://") == std::string::npos && source.find_first_of("*?[") != std::string::npos);
 }
 
 bool timedOut(double seconds, const Patience& patience)
@@ -54,8 +54,10 @@ FrameSource::FrameSource(const std::string& source, const Patience& patience) : 
     require(file || camera_ || address, "{}: no such file, folder or camera", source);
     const bool opened = open();
     require(opened || !camera_, "camera {} cannot be opened", source);
-    require(opened || !address || !timedOut(waited_, patience_), "{}: no answer within {:g} s; --timeout SECONDS waits longer", source, patience_.timeout);
-    require(opened || !address, "{}: cannot be opened: nothing answers at this address, or what it sends is no video that OpenCV can read", source);
+    require(opened || !address || !timedOut(waited_, patience_), "{}: no answer within {:g} s; --timeout SECONDS waits longer", source,
+            patience_.timeout);
+    require(opened || !address, "{}: cannot be opened: nothing answers at this address, or what it sends is no video that OpenCV can read",
+            source);
     require(opened, "{}: is no image and no video that OpenCV can read", source);
     const double fps = video_.get(cv::CAP_PROP_FPS), frames = video_.get(cv::CAP_PROP_FRAME_COUNT);
     fps_ = fps > 0 && fps <= 1000 ? fps : 0;

@@ -21,13 +21,13 @@ struct Patience
 class FrameSource
 {
 public:
-    /// @param source  a camera's number, a folder or glob of pictures, a picture ("-" is standard input), a video file, or an address that OpenCV can
-    /// open
+    /// @param source  a camera's number, a folder or glob of pictures, a picture ("-" is standard input), a video file, or an address that
+    ///                OpenCV can open
     /// @throws Error naming it, where there is nothing to be had from it
     explicit FrameSource(const std::string& source, const Patience& patience = {});
 
-    /// BGR as tools::readImage() gives it, of a camera or video 8 bits; false when there are no more. A picture that cannot be read is an Error naming it; the next call gives the one
-    /// behind it.
+    /// BGR as tools::readImage() gives it, of a camera or video 8 bits; false when there are no more. A picture that cannot be read is an
+    /// Error naming it; the next call gives the one behind it.
     bool next(cv::Mat& frame);
 
     /// From another thread: next() is not to wait any longer for a source to come back. It may still wait for a frame, up to the time-out.

@@ -26,8 +26,9 @@ void printTuning(const json& tuning)
     for (const json& choice : tuning["decisions"])
     {
         const std::string why = choice["why"].get<std::string>();
-        std::printf("%-10s %-8s %-8s %-22s %-7s %-28s %s\n", choice["stage"].get<std::string>().c_str(), choice["kind"].get<std::string>().c_str(),
-                    choice["layout"].get<std::string>().c_str(), choice["shape"].get<std::string>().c_str(), choice["api"].get<std::string>().c_str(),
+        std::printf("%-10s %-8s %-8s %-22s %-7s %-28s %s\n", choice["stage"].get<std::string>().c_str(),
+                    choice["kind"].get<std::string>().c_str(), choice["layout"].get<std::string>().c_str(),
+                    choice["shape"].get<std::string>().c_str(), choice["api"].get<std::string>().c_str(),
                     choice["variant"].get<std::string>().c_str(),
                     why == "default" ? "default" : fmt::format("{}, {:.2f}x when measured", why, choice["speedup"].get<double>()).c_str());
     }
@@ -38,19 +39,21 @@ void printBuild(const json& info)
     std::printf("agpnet    %s\n", info.at("agpnet").get<std::string>().c_str());
     std::printf("opencv    %s (built for %s), %d threads\n", info["opencv"]["found"].get<std::string>().c_str(),
                 info["opencv"]["built_for"].get<std::string>().c_str(), info["opencv"]["threads"].get<int>());
-    std::printf("libtorch  %s, %d threads\n", info["libtorch"]["version"].get<std::string>().c_str(), info["libtorch"]["threads"].get<int>());
+    std::printf("libtorch  %s, %d threads\n", info["libtorch"]["version"].get<std::string>().c_str(),
+                info["libtorch"]["threads"].get<int>());
     const auto cpu = [&](const char* what) { return info["cpu"].at(json::json_pointer(what)).get<std::string>(); };
     std::printf("cpu       %s, LibTorch computes with %s\n", cpu("/level").c_str(), cpu("/capability").c_str());
-    std::printf("products  auto prefers %s; bf16 computes in %s, int8 in %s\n", cpu("/paths/precision/auto").c_str(), cpu("/paths/precision/bf16").c_str(),
-                cpu("/paths/precision/int8").c_str());
-    std::printf("attention fp32 %s, bf16 %s, int8 %s; rows %s\n", cpu("/paths/attention/fp32").c_str(), cpu("/paths/attention/bf16").c_str(),
-                cpu("/paths/attention/int8").c_str(), cpu("/paths/rows").c_str());
-    std::printf("opencl    %s\n\n", info["opencl"].contains("device") ? info["opencl"]["device"].get<std::string>().c_str() : "not used by OpenCV here");
+    std::printf("products  auto prefers %s; bf16 computes in %s, int8 in %s\n", cpu("/paths/precision/auto").c_str(),
+                cpu("/paths/precision/bf16").c_str(), cpu("/paths/precision/int8").c_str());
+    std::printf("attention fp32 %s, bf16 %s, int8 %s; rows %s\n", cpu("/paths/attention/fp32").c_str(),
+                cpu("/paths/attention/bf16").c_str(), cpu("/paths/attention/int8").c_str(), cpu("/paths/rows").c_str());
+    std::printf("opencl    %s\n\n",
+                info["opencl"].contains("device") ? info["opencl"]["device"].get<std::string>().c_str() : "not used by OpenCV here");
     std::printf("%-10s %-7s %-10s %-8s %-8s %s\n", "stage", "api", "schedule", "layout", "kind", "runs here");
     for (const json& row : info["schedules"])
         std::printf("%-10s %-7s %-10s %-8s %-8s %s\n", row["stage"].get<std::string>().c_str(), row["api"].get<std::string>().c_str(),
-                    row["name"].get<std::string>().c_str(), row["layout"].get<std::string>().c_str(), row["kind"].get<std::string>().c_str(),
-                    row["usable"].get<bool>() ? "yes" : "no");
+                    row["name"].get<std::string>().c_str(), row["layout"].get<std::string>().c_str(),
+                    row["kind"].get<std::string>().c_str(), row["usable"].get<bool>() ? "yes" : "no");
     printTuning(info.at("tuning"));
 }
 
@@ -64,7 +67,8 @@ struct Options
 int verify(const Options& options)
 {
     const std::string sum = verifyModel(options.model);
-    require(!sum.empty(), "{}: holds no checksum, because the AGPNet that wrote it knew none; training or saving it again adds one", options.model);
+    require(!sum.empty(), "{}: holds no checksum, because the AGPNet that wrote it knew none; training or saving it again adds one",
+            options.model);
     const json header = json::parse(AnomalyDetector::create(options.model)->getHeader());
     const json record = header.at("training");
     const json provenance = {{"sha256", sum},
@@ -115,7 +119,8 @@ void addInfo(CLI::App& app, Run& run)
     CLI::App* command = app.add_subcommand("info", "Show this build and machine, or a model");
     CLI::Option* model = command->add_option("model", options->model, "A .agp file; without one: versions, devices, schedules");
     command->add_flag("--json", options->asJson, "As JSON");
-    command->add_flag("--verify", options->verify, "Check the whole file against its SHA-256, and show where the model comes from")->needs(model);
+    command->add_flag("--verify", options->verify, "Check the whole file against its SHA-256, and show where the model comes from")
+        ->needs(model);
     command->callback([options, &run] { run = [options] { return info(*options); }; });
 }
 

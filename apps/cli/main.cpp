@@ -68,11 +68,14 @@ int guardedForShell(Function function)
 
 int main(int argc, char** argv)
 {
-    CLI::App app("AGPNet: unsupervised visual anomaly detection. Train on good images, get a score and an anomaly map for any image.", "agpnet");
+    CLI::App app("AGPNet: unsupervised visual anomaly detection. Train on good images, get a score and an anomaly map for any image.",
+                 "agpnet");
     app.set_version_flag("--version", agpnet::version());
     app.get_formatter()->column_width(34);
     std::string key;
-    app.add_option("--require-signature", key, "Use only models with a valid signature FILE.minisig by this minisign key, or by the key in this file")->envname("AGPNET_REQUIRE_SIGNATURE");
+    app.add_option("--require-signature", key,
+                   "Use only models with a valid signature FILE.minisig by this minisign key, or by the key in this file")
+        ->envname("AGPNET_REQUIRE_SIGNATURE");
     Run run;
     addTrain(app, run);
     addDetect(app, run);

@@ -26,12 +26,14 @@ std::string numberProblem(const std::string& text, const char* expected, Holds h
 
 inline CLI::Validator positiveNumber()
 {
-    return {[](std::string& text) { return numberProblem(text, "a number above 0", [](double number) { return number > 0; }); }, "POSITIVE"};
+    return {[](std::string& text) { return numberProblem(text, "a number above 0", [](double number) { return number > 0; }); },
+            "POSITIVE"};
 }
 
 inline CLI::Validator nonNegativeNumber()
 {
-    return {[](std::string& text) { return numberProblem(text, "a number of at least 0", [](double number) { return number >= 0; }); }, "NONNEGATIVE"};
+    return {[](std::string& text) { return numberProblem(text, "a number of at least 0", [](double number) { return number >= 0; }); },
+            "NONNEGATIVE"};
 }
 
 /// 0 to 2^64 - 1: what does not fit is refused and not bent to what does.
@@ -40,8 +42,9 @@ inline CLI::Validator seedNumber()
     return {[](std::string& text) {
                 uint64_t number = 0;
                 const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-                return error == std::errc() && end == text.data() + text.size() ? std::string()
-                                                                                 : "'" + text + "', expected a whole number from 0 to 18446744073709551615";
+                return error == std::errc() && end == text.data() + text.size()
+                           ? std::string()
+                           : "'" + text + "', expected a whole number from 0 to 18446744073709551615";
             },
             "NONNEGATIVE"};
 }
@@ -52,7 +55,8 @@ inline void requireFiniteNumbers(CLI::App& app)
     for (CLI::App* command : app.get_subcommands({}))
         for (CLI::Option* option : command->get_options())
             if (option->get_type_name().find("FLOAT") != std::string::npos)
-                option->check(CLI::Validator([](std::string& text) { return numberProblem(text, "a number", [](double) { return true; }); }, ""));
+                option->check(
+                    CLI::Validator([](std::string& text) { return numberProblem(text, "a number", [](double) { return true; }); }, ""));
 }
 
 /// "252" or "252x504" (height x width)
@@ -65,7 +69,8 @@ inline std::pair<int, int> parseSize(const std::string& text)
         width = height;
     else if (found.ec == std::errc() && *found.ptr == 'x')
         found = std::from_chars(found.ptr + 1, end, width);
-    require(found.ec == std::errc() && found.ptr == end && height > 0 && width > 0, "--size is '{}', expected HEIGHTxWIDTH, for instance 252x252", text);
+    require(found.ec == std::errc() && found.ptr == end && height > 0 && width > 0,
+            "--size is '{}', expected HEIGHTxWIDTH, for instance 252x252", text);
     return {height, width};
 }
 

@@ -33,8 +33,9 @@ void printOperators(const json& list)
                 range = fmt::format("{}", fmt::join(attribute["choices"].get<std::vector<std::string>>(), "|"));
             else if (attribute.contains("minimum"))
                 range = fmt::format("{:g} to {:g}", attribute["minimum"].get<double>(), attribute["maximum"].get<double>());
-            std::printf("    %-12s %-6s %s%s%s\n", attribute.at("name").get<std::string>().c_str(), attribute.at("type").get<std::string>().c_str(),
-                        attribute.at("doc").get<std::string>().c_str(), range.empty() ? "" : fmt::format("  [{}]", range).c_str(),
+            std::printf("    %-12s %-6s %s%s%s\n", attribute.at("name").get<std::string>().c_str(),
+                        attribute.at("type").get<std::string>().c_str(), attribute.at("doc").get<std::string>().c_str(),
+                        range.empty() ? "" : fmt::format("  [{}]", range).c_str(),
                         attribute.contains("default") ? fmt::format("  = {}", attribute["default"].dump()).c_str() : "  (required)");
         }
         std::printf("\n");

@@ -29,7 +29,8 @@ void requireWritable(const std::filesystem::path& target)
     require(fs::is_directory(folder, ignored), "{}: the folder {} does not exist", target.string(), folder.string());
     const fs::file_status there = fs::status(target, ignored);
     require(!fs::is_directory(there), "{}: is a folder, expected the name of a file to write", target.string());
-    require(!fs::exists(there) || fs::is_regular_file(there), "{}: is a device, a pipe or a socket, expected the name of a file to write", target.string());
+    require(!fs::exists(there) || fs::is_regular_file(there), "{}: is a device, a pipe or a socket, expected the name of a file to write",
+            target.string());
     const fs::path probe = target.string() + ".part-probe";
     const bool written = std::ofstream(probe).put(' ').flush().good();
     fs::remove(probe, ignored);

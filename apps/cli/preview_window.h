@@ -1,5 +1,5 @@
-// What `agpnet watch` needs of HighGUI. It is in a module that is loaded when a window is wanted: windows bring a hundred libraries with them,
-// which every other start of the program would pay for.
+// What `agpnet watch` needs of HighGUI. It is in a module that is loaded when a window is wanted: windows bring a hundred libraries with
+// them, which every other start of the program would pay for.
 #pragma once
 
 #include <opencv2/core.hpp>

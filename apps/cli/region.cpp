@@ -16,7 +16,8 @@ namespace
 namespace fs = std::filesystem;
 using Polygons = std::vector<std::vector<cv::Point2f>>;
 
-/// Along the middles of pixels a line of one pixel would have no inside: the outlines are those of the mask at twice its size, a quarter of a pixel within its edge.
+/// Along the middles of pixels a line of one pixel would have no inside: the outlines are those of the mask at twice its size, a quarter of
+/// a pixel within its edge.
 Polygons outlines(const cv::Mat& mask)
 {
     cv::Mat twice;

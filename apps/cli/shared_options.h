@@ -29,7 +29,9 @@ inline void addCompute(CLI::App& command, std::string& precision, std::string& d
 
 inline void addRegionOfInterest(CLI::App& command, std::string& region)
 {
-    command.add_option("--roi", region, "Region of interest: a mask image, or points \"x,y x,y x,y\" (fractions of the sides, or pixels; ; separates polygons)");
+    command.add_option(
+        "--roi", region,
+        "Region of interest: a mask image, or points \"x,y x,y x,y\" (fractions of the sides, or pixels; ; separates polygons)");
 }
 
 inline void addSensitivity(CLI::App& command, double& sensitivity)

@@ -64,8 +64,8 @@ std::vector<Product> readProducts(const Options& options)
         if (product.name.empty() && options.data.size() > 1)
             product.name = fs::weakly_canonical(product.path).filename().string();
         for (const Product& other : products)
-            require(other.name != product.name, "two products are called '{}' ({} and {}); name them with --data NAME=FOLDER", product.name, other.path,
-                    product.path);
+            require(other.name != product.name, "two products are called '{}' ({} and {}); name them with --data NAME=FOLDER", product.name,
+                    other.path, product.path);
         product.data = tools::listTraining(product.path, {options.category, options.split, options.good});
         for (const std::string& warning : product.data.warnings)
             std::fprintf(stderr, "agpnet: note: %s\n", warning.c_str());
@@ -108,7 +108,8 @@ json shotsNote(const std::vector<Product>& products, const json& record)
     json files = json::array();
     for (size_t i = 0; i < products.size(); i++)
         for (const json& chosen : record.at("sets").at(i).at("chosen"))
-            files.push_back((products[i].name.empty() ? "" : products[i].name + ": ") + products[i].data.items.at(chosen.get<size_t>()).name);
+            files.push_back((products[i].name.empty() ? "" : products[i].name + ": ") +
+                            products[i].data.items.at(chosen.get<size_t>()).name);
     return files;
 }
 
@@ -121,8 +122,8 @@ void requireSameData(const json& record, const json& data, const std::string& st
             list.push_back(entry.at("sha256").get<std::string>());
         return list;
     };
-    require(!record.contains("data") || hashes(record["data"]) == hashes(data), "{}: was begun with other images than {}, and cannot go on with them",
-            state, jsonText(data));
+    require(!record.contains("data") || hashes(record["data"]) == hashes(data),
+            "{}: was begun with other images than {}, and cannot go on with them", state, jsonText(data));
 }
 
 /// Saves the state now and then, so that a power cut costs little. What it costs itself stays below a twentieth of the time.
@@ -263,9 +264,13 @@ void sayValues(const json& values, bool asJson)
         std::fprintf(stderr, "%d images of 16 bits hold values up to %d: taken as %d bits, 0 to %d%s\n", images, greatest, bits, most,
                      values.at("given").get<bool>() ? ", as given" : ", as found; --bits says otherwise");
     if (above > 0)
-        std::fprintf(stderr, "agpnet: note: %d of %d images of 16 bits hold values above %d, the maximum of %d bits: up to %d\n", above, images, most, bits, greatest);
+        std::fprintf(stderr, "agpnet: note: %d of %d images of 16 bits hold values above %d, the maximum of %d bits: up to %d\n", above,
+                     images, most, bits, greatest);
     else if (values.at("given").get<bool>() && greatest <= most / 4)
-        std::fprintf(stderr, "agpnet: note: the images of 16 bits hold values up to %d only, and %d bits are 0 to %d: they are dark, or of fewer bits\n", greatest, bits, most);
+        std::fprintf(
+            stderr,
+            "agpnet: note: the images of 16 bits hold values up to %d only, and %d bits are 0 to %d: they are dark, or of fewer bits\n",
+            greatest, bits, most);
 }
 
 /// Writes the model. Where that fails, the training is not lost.
@@ -298,7 +303,8 @@ bool restarted()
     return count && std::atoi(count) > 0;
 }
 
-cv::Ptr<AnomalyTrainer> createOrResume(const Options& options, const std::vector<Product>& products, const json& data, const std::string& state)
+cv::Ptr<AnomalyTrainer> createOrResume(const Options& options, const std::vector<Product>& products, const json& data,
+                                       const std::string& state)
 {
     const std::string config = configText(options, products[0].data.items[0].path);
     if (!options.resume && !(restarted() && fs::exists(state)))
@@ -314,22 +320,23 @@ std::vector<ImageSet> imageSets(const std::vector<Product>& products, const Anom
     const tools::Input input = tools::inputOf(json::parse(trainer.getConfig()).at("input"));
     std::vector<ImageSet> sets;
     for (const Product& product : products)
-        sets.push_back({product.name, product.data.items.size(), [&product, input](size_t i) { return tools::readItem(product.data.items[i], input); }});
+        sets.push_back({product.name, product.data.items.size(),
+                        [&product, input](size_t i) { return tools::readItem(product.data.items[i], input); }});
     return sets;
 }
 
 void sayPlan(const std::vector<Product>& products, const AnomalyTrainer& trainer, int processes)
 {
     for (const Product& product : products)
-        std::fprintf(stderr, "%s%zu good images (%s)\n", product.name.empty() ? "" : (product.name + ": ").c_str(), product.data.items.size(),
-                     product.data.layout.c_str());
+        std::fprintf(stderr, "%s%zu good images (%s)\n", product.name.empty() ? "" : (product.name + ": ").c_str(),
+                     product.data.items.size(), product.data.layout.c_str());
     std::fprintf(stderr, "%d steps of %d at %dx%d%s\n", trainer.getSteps(), trainer.getBatchSize(), trainer.getInputSize().height,
                  trainer.getInputSize().width, processes > 1 ? fmt::format(" in {} processes", processes).c_str() : "");
 }
 
 /// Trains to the end, or until it is interrupted: whether it came to the end, and the last loss.
-std::pair<bool, double> fit(AnomalyTrainer& trainer, const std::vector<Product>& products, const TrainingProcess& process, const Options& options,
-                            const std::string& state)
+std::pair<bool, double> fit(AnomalyTrainer& trainer, const std::vector<Product>& products, const TrainingProcess& process,
+                            const Options& options, const std::string& state)
 {
     const bool speaks = process.rank == 0;
     double loss = 0;
@@ -467,7 +474,8 @@ void addTrain(CLI::App& app, Run& run)
     CLI::App* command = app.add_subcommand("train", "Train a model on images of good parts");
     command
         ->add_option("--data", options->data,
-                     "Folder of good images, one with good/, an MVTec or VisA layout, or a CSV table; once for each product, as FOLDER or NAME=FOLDER")
+                     "Folder of good images, one with good/, an MVTec or VisA layout, or a CSV table; once for each product, as FOLDER or "
+                     "NAME=FOLDER")
         ->required()
         ->allow_extra_args(false);
     command->add_option("--category", options->category, "Class, where --data holds several");
@@ -475,9 +483,16 @@ void addTrain(CLI::App& app, Run& run)
     command->add_option("--out", options->out, "The .agp file to write")->required();
     command->add_option("--backbone", options->backbone, "Weights: safetensors or .pth (default: AGPNET_BACKBONE, or the fetched one)");
     command->add_option("--config", options->config, "JSON file or text; see 'agpnet operators --config'");
-    command->add_option("--preset", options->preset, "default, paper (as published), or fast (168 pixels and fewer layers: a third of the time, a little less accurate)")->check(CLI::IsMember({"default", "paper", "fast"}));
-    command->add_option("--input", options->input, "rgb, rgb+depth or rgb+normals (MVTec 3D-AD)")->check(CLI::IsMember({"rgb", "rgb+depth", "rgb+normals"}));
-    command->add_option("--bits", options->bits, "Bits of the values in 16-bit images, 8 to 16: 12 means 0 to 4095 (default: found in the images)")->check(CLI::Range(8, 16));
+    command
+        ->add_option("--preset", options->preset,
+                     "default, paper (as published), or fast (168 pixels and fewer layers: a third of the time, a little less accurate)")
+        ->check(CLI::IsMember({"default", "paper", "fast"}));
+    command->add_option("--input", options->input, "rgb, rgb+depth or rgb+normals (MVTec 3D-AD)")
+        ->check(CLI::IsMember({"rgb", "rgb+depth", "rgb+normals"}));
+    command
+        ->add_option("--bits", options->bits,
+                     "Bits of the values in 16-bit images, 8 to 16: 12 means 0 to 4095 (default: found in the images)")
+        ->check(CLI::Range(8, 16));
     command->add_option("--steps", options->steps, "Optimisation steps")->check(positiveNumber());
     command->add_option("--batch", options->batch, "Images in each step")->check(positiveNumber());
     command->add_option("--size", options->size, "Input HEIGHTxWIDTH, multiples of the backbone's patch");
@@ -488,18 +503,24 @@ void addTrain(CLI::App& app, Run& run)
     command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");
     command->add_option("--tile", options->tile, "Side in pixels of overlapping tiles that large images are cut into; 0: none")
         ->check(nonNegativeNumber());
-    command->add_option("--tile-overlap", options->tileOverlap, "Overlap of neighbouring tiles, as a fraction of a tile (default 0.25)")->check(CLI::Range(0.0, 0.9));
+    command->add_option("--tile-overlap", options->tileOverlap, "Overlap of neighbouring tiles, as a fraction of a tile (default 0.25)")
+        ->check(CLI::Range(0.0, 0.9));
     addRegionOfInterest(*command, options->region);
-    command->add_option("--augment", options->augment, "Changes that leave a part normal: names separated by commas, see docs/training.md; or none")
+    command
+        ->add_option("--augment", options->augment,
+                     "Changes that leave a part normal: names separated by commas, see docs/training.md; or none")
         ->delimiter(',')
         ->allow_extra_args(false);
-    command->add_option("--shots", options->shots, "Number of training images of each product, chosen by the seed (default: all)")->check(positiveNumber());
-    command->add_flag("--early-stop", options->earlyStop, "End when the detection of synthetic defects stops improving; --steps is then the maximum");
+    command->add_option("--shots", options->shots, "Number of training images of each product, chosen by the seed (default: all)")
+        ->check(positiveNumber());
+    command->add_flag("--early-stop", options->earlyStop,
+                      "End when the detection of synthetic defects stops improving; --steps is then the maximum");
     command->add_option("--false-alarms", options->falseAlarms, "Fraction of good images that the thresholds may flag (default 0.01)")
         ->check(CLI::Range(1e-6, 0.5));
     command->add_option("--checkpoint", options->checkpoint, "Seconds between saved states (default 60; 0: after each step)")
         ->check(nonNegativeNumber());
-    command->add_flag("--no-image-noise", options->noImageNoise, "No noise on images, only on features (the default); halves the time of --preset paper");
+    command->add_flag("--no-image-noise", options->noImageNoise,
+                      "No noise on images, only on features (the default); halves the time of --preset paper");
     command->add_flag("--reference-backbone", options->reference, "Refer to the backbone by its hash instead of embedding it");
     command->add_flag("--resume", options->resume, "Continue from OUT.state, which an interrupted or killed training left");
     command->add_flag("--profile", options->profile, "Print where the time went");

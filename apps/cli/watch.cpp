@@ -115,7 +115,8 @@ public:
     {
         stop_ = true;
         source_.stop();
-        for (const Clock::time_point start = Clock::now(); !ended_ && std::chrono::duration<double>(Clock::now() - start).count() < seconds;)
+        for (const Clock::time_point start = Clock::now();
+             !ended_ && std::chrono::duration<double>(Clock::now() - start).count() < seconds;)
         {
             AnomalyStreamResult ignored;
             stream_->pop(ignored, 0.01); // push() may be waiting for room
@@ -418,9 +419,13 @@ void addWatch(CLI::App& app, Run& run)
         ->check(CLI::Range(0.01, 1000.0));
     command->add_option("--frames", options->frames, "Number of frames after which to stop (default: the end of the source)")
         ->check(positiveNumber());
-    command->add_option("--timeout", options->patience.timeout, "Maximum seconds to wait for an address to answer, and for each frame (default 10)")
+    command
+        ->add_option("--timeout", options->patience.timeout,
+                     "Maximum seconds to wait for an address to answer, and for each frame (default 10)")
         ->check(CLI::Range(0.1, 1e6));
-    command->add_option("--reconnect", options->patience.reconnect, "How often in a row to reopen a camera or address that ended or stalled (default 0)")
+    command
+        ->add_option("--reconnect", options->patience.reconnect,
+                     "How often in a row to reopen a camera or address that ended or stalled (default 0)")
         ->check(nonNegativeNumber());
     addSensitivity(*command, options->sensitivity);
     command->add_option("--product", options->product, "Use the thresholds of one of the model's products");

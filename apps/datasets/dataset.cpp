@@ -69,7 +69,8 @@ void noteSizes(Dataset& dataset)
     }
 }
 
-/// What lies beside and below the pictures that were listed, and is none of them. `good`: pictures that a split file may have given to the other part.
+/// What lies beside and below the pictures that were listed, and is none of them. `good`: pictures that a split file may have given to the
+/// other part.
 void noteLeftOut(const fs::path& path, Dataset& dataset, const std::vector<Item>& good)
 {
     if (findTable(path))
@@ -86,7 +87,8 @@ void noteLeftOut(const fs::path& path, Dataset& dataset, const std::vector<Item>
         for (const fs::path& mask : maskFiles(item))
             taken.insert(mask.lexically_normal());
         if (item.mask) // read too: the folder of masks, or of one image's
-            for (fs::path at = item.mask->lexically_normal(); at.has_relative_path() && at != path.lexically_normal(); at = at.parent_path())
+            for (fs::path at = item.mask->lexically_normal(); at.has_relative_path() && at != path.lexically_normal();
+                 at = at.parent_path())
                 known.insert(at);
     }
     for (const fs::path& folder : folders)
@@ -125,7 +127,8 @@ void notePages(Dataset& dataset)
             names.push_back(item.name);
         }
     if (!names.empty())
-        dataset.warnings.push_back(fmt::format("{} {} ({} of {} files are such: {}).", names.front(), first, names.size(), dataset.items.size(), joinNames(names)));
+        dataset.warnings.push_back(fmt::format("{} {} ({} of {} files are such: {}).", names.front(), first, names.size(),
+                                               dataset.items.size(), joinNames(names)));
 }
 
 void hashNumber(Sha256& hash, uint64_t value)
@@ -196,8 +199,10 @@ Dataset listTraining(const fs::path& path, const ListOptions& options)
     if (dataset.items.empty())
     {
         const std::string folders = isFolder(dataset.root) ? foldersOfUnknownMeaning(dataset.root) : "";
-        fail("{}: holds no good images ({}); a folder of images, one with good/, one with train/good/, or a table was expected{}{}", dataset.root.string(),
-             imageExtensionList, folders.empty() ? "" : fmt::format("; --good NAME says which of its folders is good: {}", folders), insteadIn(dataset.folders));
+        fail("{}: holds no good images ({}); a folder of images, one with good/, one with train/good/, or a table was expected{}{}",
+             dataset.root.string(), imageExtensionList,
+             folders.empty() ? "" : fmt::format("; --good NAME says which of its folders is good: {}", folders),
+             insteadIn(dataset.folders));
     }
     noteSizes(dataset);
     notePages(dataset);
@@ -236,9 +241,10 @@ Dataset listTest(const fs::path& path, const ListOptions& options)
     if (anomalous == 0)
         dataset.warnings.push_back("The test set holds no anomalies: ranking metrics such as AUROC do not exist for it.");
     if (anomalous == dataset.items.size())
-        dataset.warnings.push_back(fmt::format("The test set holds no good images: ranking metrics such as AUROC do not exist for it; --good NAME says "
-                                               "which folder or label is good where it is none of {}.",
-                                               goodWords()));
+        dataset.warnings.push_back(
+            fmt::format("The test set holds no good images: ranking metrics such as AUROC do not exist for it; --good NAME says "
+                        "which folder or label is good where it is none of {}.",
+                        goodWords()));
     if (options.split.empty() && sharesGood(path, options, dataset))
         dataset.warnings.push_back(
             "The good test images are those that training takes from the same folder: the metrics will be too good.");
@@ -314,7 +320,8 @@ std::vector<fs::path> expandInputs(std::span<const std::string> arguments, LeftO
         if (status.type() == fs::file_type::directory)
         {
             const auto images = imagesIn(argument);
-            require(!images.empty(), "{}: the folder holds no images ({}){}", argument, imageExtensionList, images.empty() ? insteadIn({argument}) : "");
+            require(!images.empty(), "{}: the folder holds no images ({}){}", argument, imageExtensionList,
+                    images.empty() ? insteadIn({argument}) : "");
             for (const fs::path& image : images)
                 add(image);
             if (beside)

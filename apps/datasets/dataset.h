@@ -32,7 +32,8 @@ struct Item
     std::string name; ///< relative to the data set's root, with '/'
     Label label = Label::Good;
     std::string defect;                        ///< the folder's name; "good" for good ones
-    std::optional<std::filesystem::path> mask; ///< ground truth, a folder for the union of its pictures; absent for good ones and where none was found
+    /// Ground truth, a folder for the union of its pictures; absent for good ones and where none was found.
+    std::optional<std::filesystem::path> mask;
     std::optional<std::filesystem::path> xyz;  ///< organised point cloud of the same view, where there is one
 };
 
@@ -61,7 +62,8 @@ struct ListOptions
 /// The files of an item's mask: none, one, or several in a folder.
 std::vector<std::filesystem::path> maskFiles(const Item& item);
 
-/// The good pictures to train on. Folders are known by their names, case aside: "good" stands for every word of label_words.h. `path` may be
+/// The good pictures to train on. Folders are known by their names, case aside: "good" stands for every word of label_words.h. `path` may
+/// be:
 ///   a folder of pictures                           all of them are good
 ///   a folder with good/                            those below it
 ///   a folder with train/good/ (MVTec AD; MVTec 3D-AD has rgb/ and xyz/ below that)

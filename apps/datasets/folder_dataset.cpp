@@ -20,7 +20,9 @@ namespace
 constexpr std::array trainNames = {"train", "training"};
 constexpr std::array validationNames = {"validation", "val", "valid"};
 constexpr std::array testNames = {"test", "testing"};
-constexpr std::array truthNames = {"groundtruth", "masks", "mask", "gt", "groundtruths", "segmentation", "segmentations", "annotation", "annotations"}; ///< of masks
+/// Names of folders with masks.
+constexpr std::array truthNames = {"groundtruth",  "masks",         "mask",       "gt",         "groundtruths",
+                                   "segmentation", "segmentations", "annotation", "annotations"};
 constexpr std::array truthBeside = {"labels", "label"}; ///< too, but beside test/ only: in it they are a kind of defect
 
 // Behind or before the name of what a mask is of.
@@ -42,7 +44,8 @@ std::vector<fs::path> foldersNamed(const fs::path& folder, const Names& names)
         return found;
     const std::vector<fs::path> all = foldersIn(folder);
     for (const char* name : names)
-        std::copy_if(all.begin(), all.end(), std::back_inserter(found), [name](const fs::path& path) { return bareWord(path.filename().string()) == name; });
+        std::copy_if(all.begin(), all.end(), std::back_inserter(found),
+                     [name](const fs::path& path) { return bareWord(path.filename().string()) == name; });
     return found;
 }
 
@@ -92,7 +95,8 @@ public:
             add(path);
         for (auto* masks : {&named_, &alike_})
             for (auto& [stem, paths] : *masks) // PNG and BMP before what loses: a JPEG mask has a halo
-                std::stable_sort(paths.begin(), paths.end(), [](const fs::path& a, const fs::path& b) { return imageExtensionRank(a) < imageExtensionRank(b); });
+                std::stable_sort(paths.begin(), paths.end(),
+                                 [](const fs::path& a, const fs::path& b) { return imageExtensionRank(a) < imageExtensionRank(b); });
         for (const fs::path& path : foldersIn(folder)) // MVTec LOCO AD: one mask for each thing that is wrong
             if (!imagesIn(path).empty())
                 add(path, path.filename().string());
@@ -196,8 +200,8 @@ void leaveOutLoose(Dataset& dataset, const fs::path& folder)
     for (const fs::path& path : loose)
         names.push_back(path.filename().string());
     if (!names.empty())
-        dataset.warnings.push_back(fmt::format("{}: {} images lie beside the folders of good and defective ones, and were left out: {}.", folder.string(), names.size(),
-                                               joinNames(names)));
+        dataset.warnings.push_back(fmt::format("{}: {} images lie beside the folders of good and defective ones, and were left out: {}.",
+                                               folder.string(), names.size(), joinNames(names)));
 }
 
 void addGood(Dataset& dataset, const fs::path& folder)
@@ -208,7 +212,8 @@ void addGood(Dataset& dataset, const fs::path& folder)
     dataset.folders.insert(folder);
     leaveOut(dataset, pictures.maskFiles);
     if (!pictures.maskFiles.empty())
-        dataset.warnings.push_back(fmt::format("{}: {} images are named as masks of others, and were left out.", folder.string(), pictures.maskFiles.size()));
+        dataset.warnings.push_back(
+            fmt::format("{}: {} images are named as masks of others, and were left out.", folder.string(), pictures.maskFiles.size()));
 }
 
 std::vector<fs::path> goodFolders(const fs::path& folder, const GoodNames& good)
@@ -227,8 +232,9 @@ void noteUnclear(Dataset& dataset, const fs::path& folder, const GoodNames& good
         if (!good.given() && meaningOf(path.filename().string()) == Meaning::Unclear && !imagesIn(path).empty())
             names.push_back(path.filename().string());
     if (!names.empty())
-        dataset.warnings.push_back(fmt::format("{}: these folders may hold good images too, which are not trained on: {}; --good NAME, again for each, says which do.",
-                                               folder.string(), joinNames(names)));
+        dataset.warnings.push_back(fmt::format(
+            "{}: these folders may hold good images too, which are not trained on: {}; --good NAME, again for each, says which do.",
+            folder.string(), joinNames(names)));
 }
 
 void readTraining(Dataset& dataset, const GoodNames& good)
@@ -365,9 +371,10 @@ std::vector<MaskSource> maskSources(Class& one, std::vector<Truth>& truths, std:
     return sources;
 }
 
-/// Adds the class's pictures with their masks. `stems`: how many defective pictures of all classes have a name. Returns how many of the class have a
-/// mask by their name that another picture may own.
-size_t addClass(Dataset& dataset, Class& one, std::vector<Truth>& truths, std::map<fs::path, Truth>& besides, const std::map<std::string, int>& stems)
+/// Adds the class's pictures with their masks. `stems`: how many defective pictures of all classes have a name. Returns how many of the
+/// class have a mask by their name that another picture may own.
+size_t addClass(Dataset& dataset, Class& one, std::vector<Truth>& truths, std::map<fs::path, Truth>& besides,
+                const std::map<std::string, int>& stems)
 {
     size_t ambiguous = 0;
     std::vector<MaskSource> sources = maskSources(one, truths, besides);
@@ -444,9 +451,10 @@ void readTest(Dataset& dataset, const GoodNames& good)
     for (Truth& truth : truths)
         leaveOutUnused(dataset, truth, !stems.empty());
     if (ambiguous > 0)
-        dataset.warnings.push_back(fmt::format("{} images of several folders have names in common, and masks of these names fit more than one of them; a "
-                                               "folder of masks for each folder of images was expected.",
-                                               ambiguous));
+        dataset.warnings.push_back(
+            fmt::format("{} images of several folders have names in common, and masks of these names fit more than one of them; a "
+                        "folder of masks for each folder of images was expected.",
+                        ambiguous));
 }
 
 } // namespace

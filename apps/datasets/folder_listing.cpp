@@ -18,8 +18,9 @@ constexpr std::array imageExtensions = {".png", ".bmp", ".dib",  ".tif", ".tiff"
                                         ".pam", ".jp2", ".j2k", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp"};
 
 /// Pictures that are not read, of which some have no first bytes to be known by.
-constexpr std::array otherPictures = {".gif", ".heic", ".heif", ".avif", ".tga", ".exr", ".hdr", ".pfm", ".raw", ".dng", ".cr2", ".cr3", ".nef",
-                                      ".arw", ".orf", ".rw2", ".psd", ".svg", ".ico", ".jxl", ".jxr", ".j2c", ".jpx", ".ras", ".pcx", ".dcm"};
+constexpr std::array otherPictures = {".gif", ".heic", ".heif", ".avif", ".tga", ".exr", ".hdr", ".pfm", ".raw",
+                                      ".dng", ".cr2",  ".cr3",  ".nef",  ".arw", ".orf", ".rw2", ".psd", ".svg",
+                                      ".ico", ".jxl",  ".jxr",  ".j2c",  ".jpx", ".ras", ".pcx", ".dcm"};
 
 /// Visible entries in natural order; files with a picture's extension, or folders.
 std::vector<fs::path> entries(const fs::path& folder, bool folders)
@@ -120,8 +121,8 @@ std::vector<fs::path> picturesBelow(const fs::path& folder)
 {
     std::vector<fs::path> found;
     std::error_code error;
-    for (fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, error); !error && at != fs::recursive_directory_iterator();
-         at.increment(error))
+    for (fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, error);
+         !error && at != fs::recursive_directory_iterator(); at.increment(error))
     {
         std::error_code ignored;
         if (hasImageExtension(at->path()) && !at->path().filename().string().starts_with('.') && at->is_regular_file(ignored))
@@ -159,7 +160,8 @@ LeftOut leftOut(const fs::path& folder, const std::set<fs::path>& taken, const s
     for (fs::directory_iterator at(folder, error); !error && at != fs::directory_iterator(); at.increment(error))
     {
         std::error_code ignored;
-        if (!at->path().filename().string().starts_with('.') && !taken.contains(at->path().lexically_normal()) && at->is_regular_file(ignored))
+        if (!at->path().filename().string().starts_with('.') && !taken.contains(at->path().lexically_normal()) &&
+            at->is_regular_file(ignored))
             files.push_back(at->path());
     }
     std::sort(files.begin(), files.end());
@@ -172,13 +174,14 @@ LeftOut leftOut(const fs::path& folder, const std::set<fs::path>& taken, const s
             others.push_back(path.filename().string());
     }
     if (!others.empty())
-        left.notes.push_back(fmt::format("{}: {} images of formats that are not read are left out: {}; {} are read.", folder.string(), others.size(), joinNames(others),
-                                         imageExtensionList));
+        left.notes.push_back(fmt::format("{}: {} images of formats that are not read are left out: {}; {} are read.", folder.string(),
+                                         others.size(), joinNames(others), imageExtensionList));
     size_t below = 0;
     std::vector<std::string> names;
     const std::string here = fs::weakly_canonical(folder, error).string() + "/";
     for (const fs::path& each : foldersIn(folder))
-        if (!known.contains(each.lexically_normal()) && !here.starts_with(fs::weakly_canonical(each, error).string() + "/")) // a link may lead round
+        // a link may lead round
+        if (!known.contains(each.lexically_normal()) && !here.starts_with(fs::weakly_canonical(each, error).string() + "/"))
             if (const std::vector<fs::path> pictures = picturesBelow(each); !pictures.empty())
             {
                 below += pictures.size();
@@ -187,8 +190,9 @@ LeftOut leftOut(const fs::path& folder, const std::set<fs::path>& taken, const s
                     left.files.add(picture.string());
             }
     if (below > 0)
-        left.notes.push_back(fmt::format("{}: {} images in folders below it are left out: {}; only the images right in the folder are read.",
-                                         folder.string(), below, joinNames(names)));
+        left.notes.push_back(
+            fmt::format("{}: {} images in folders below it are left out: {}; only the images right in the folder are read.",
+                        folder.string(), below, joinNames(names)));
     return left;
 }
 

@@ -23,7 +23,8 @@ size_t imageExtensionRank(const std::filesystem::path& path);
 std::vector<std::filesystem::path> imagesIn(const std::filesystem::path& folder);  ///< visible, not below; Error if unreadable
 std::vector<std::filesystem::path> foldersIn(const std::filesystem::path& folder); ///< the same for folders
 
-std::vector<std::filesystem::path> picturesBelow(const std::filesystem::path& folder); ///< in it and in all folders below; links to folders are not followed, as they may lead round
+/// In it and in all folders below; links to folders are not followed, as they may lead round.
+std::vector<std::filesystem::path> picturesBelow(const std::filesystem::path& folder);
 
 /// Files by name: how many they are, and as many of the names as a record has room for.
 struct FileNames
@@ -45,9 +46,10 @@ struct LeftOut
     void add(LeftOut more);
 };
 
-/// What lies in a folder and is not `taken`: pictures of kinds that are not read, other files, and pictures in folders below it, but for those that are
-/// accounted for (`known`). What is hidden does not count.
-LeftOut leftOut(const std::filesystem::path& folder, const std::set<std::filesystem::path>& taken, const std::set<std::filesystem::path>& known = {});
+/// What lies in a folder and is not `taken`: pictures of kinds that are not read, other files, and pictures in folders below it, but for
+/// those that are accounted for (`known`). What is hidden does not count.
+LeftOut leftOut(const std::filesystem::path& folder, const std::set<std::filesystem::path>& taken,
+                const std::set<std::filesystem::path>& known = {});
 
 bool isFolder(const std::filesystem::path& path);
 void requireFolder(const std::filesystem::path& path); ///< Error unless it is one

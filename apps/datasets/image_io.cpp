@@ -384,12 +384,14 @@ struct Header
 
 void checkExtent(const fs::path& path, Format format, const Extent& extent, const ReadOptions& options)
 {
-    require(extent.width > 0 && extent.height > 0, "{}: damaged {}: its size is {}x{}", path.string(), nameOf(format), extent.width, extent.height);
+    require(extent.width > 0 && extent.height > 0, "{}: damaged {}: its size is {}x{}", path.string(), nameOf(format), extent.width,
+            extent.height);
     // divided, not multiplied: the product of two claims may not fit
-    require(extent.width <= options.maxPixels / extent.height, "{}: {}x{} pixels are more than the limit of {}; OPENCV_IO_MAX_IMAGE_PIXELS raises it", path.string(),
-            extent.width, extent.height, options.maxPixels);
-    require(std::min(extent.width, extent.height) >= options.minSide, "{}: {}x{} pixels are too small, at least {} on each side expected", path.string(),
-            extent.width, extent.height, options.minSide);
+    require(extent.width <= options.maxPixels / extent.height,
+            "{}: {}x{} pixels are more than the limit of {}; OPENCV_IO_MAX_IMAGE_PIXELS raises it", path.string(), extent.width,
+            extent.height, options.maxPixels);
+    require(std::min(extent.width, extent.height) >= options.minSide, "{}: {}x{} pixels are too small, at least {} on each side expected",
+            path.string(), extent.width, extent.height, options.minSide);
 }
 
 /// What no decoder makes a picture of, told here as they tell it on the standard error stream.
@@ -397,8 +399,10 @@ void checkTiff(const fs::path& path, const TiffPage& page)
 {
     constexpr std::array known = {0u, 1u, 2u, 3u, 5u, 6u, 8u}; // grey of two kinds, RGB, palette, CMYK, YCbCr, Lab
     require(std::find(known.begin(), known.end(), page.photometric) != known.end(),
-            "{}: its photometric interpretation is {}, as of a camera's raw samples; grey, RGB, a palette, CMYK or YCbCr expected", path.string(), page.photometric);
-    require(page.photometric == 3 || (page.bits <= 16 && page.bits != 2 && page.bits != 4), "{}: holds samples of {} bits; 1, 8, 10, 12, 14 or 16 expected", path.string(), page.bits);
+            "{}: its photometric interpretation is {}, as of a camera's raw samples; grey, RGB, a palette, CMYK or YCbCr expected",
+            path.string(), page.photometric);
+    require(page.photometric == 3 || (page.bits <= 16 && page.bits != 2 && page.bits != 4),
+            "{}: holds samples of {} bits; 1, 8, 10, 12, 14 or 16 expected", path.string(), page.bits);
 }
 
 Header check(const fs::path& path, const Bytes& bytes, const ReadOptions& options)
@@ -514,8 +518,8 @@ cv::Mat decodeValues(const fs::path& path, bool png)
     options.floats = true;
     Bytes bytes = readBytes(path, options.maxFileBytes);
     const Header header = check(path, bytes, options);
-    require(header.format == Format::Tiff || (png && header.format == Format::Png), "{}: is {}; TIFF{} expected", path.string(), nameOf(header.format),
-            png ? " of 32-bit floats or grey PNG" : "");
+    require(header.format == Format::Tiff || (png && header.format == Format::Png), "{}: is {}; TIFF{} expected", path.string(),
+            nameOf(header.format), png ? " of 32-bit floats or grey PNG" : "");
     present(bytes, header);
     return decodeAs(path, bytes, header.format, cv::IMREAD_UNCHANGED);
 }
@@ -565,8 +569,8 @@ int64_t pixelLimit()
 cv::Mat readImage(const fs::path& path, const ReadOptions& options)
 {
     cv::Mat image = decode(path, options);
-    require(image.depth() == CV_8U || image.depth() == CV_16U || image.depth() == CV_32F, "{}: holds {} values, 8 or 16 bits without sign expected",
-            path.string(), cv::depthToString(image.depth()));
+    require(image.depth() == CV_8U || image.depth() == CV_16U || image.depth() == CV_32F,
+            "{}: holds {} values, 8 or 16 bits without sign expected", path.string(), cv::depthToString(image.depth()));
     return image;
 }
 
@@ -630,7 +634,8 @@ std::string pagesNote(const fs::path& path)
     {
     case Format::Tiff:
         if (const auto tiff = readTiff(in); tiff && tiff->largest() && (tiff->pictures() > 1 || tiff->largest() != tiff->pages.data()))
-            return fmt::format("holds {} pages; the largest, page {}, is read", tiff->pages.size(), tiff->largest() - tiff->pages.data() + 1);
+            return fmt::format("holds {} pages; the largest, page {}, is read", tiff->pages.size(),
+                               tiff->largest() - tiff->pages.data() + 1);
         break;
     case Format::Png:
         for (size_t at = 8; at + 12 <= in.size() && !in.has(at + 4, "IDAT"); at += 12 + size_t{in.be32(at)})

@@ -21,14 +21,16 @@ struct ReadOptions
 {
     int minSide = 8;                     ///< a picture with a shorter side is refused
     int64_t maxPixels = pixelLimit();    ///< width × height, checked in the header, before anything is decoded
-    int64_t maxFileBytes = std::max<int64_t>(1LL << 30, 8 * std::min<int64_t>(maxPixels, 1LL << 50)); ///< a larger file is not read into memory
+    /// a larger file is not read into memory.
+    int64_t maxFileBytes = std::max<int64_t>(1LL << 30, 8 * std::min<int64_t>(maxPixels, 1LL << 50));
     bool floats = false;                 ///< let floating-point values pass
 };
 
 /// 3 channels, BGR, whatever the file holds:
 /// - 8 bits: as they are; never stretched, because brightness must compare between pictures
 /// - 16 bits: CV_16U, as they are: what their greatest value is, the file does not say (it may hold the 12 bits of a camera)
-/// - where the header says a greatest value (maxval of PNM, packed TIFF, precision of JPEG 2000): 8 bits from 0 to 255, or CV_32F from 0 to 1
+/// - where the header says a greatest value (maxval of PNM, packed TIFF, precision of JPEG 2000): 8 bits from 0 to 255, or CV_32F from 0 to
+///   1
 /// - TIFF with white as zero: as one with black as zero
 /// - grey: the same value in B, G and R
 /// - alpha: dropped, colours are taken as stored
@@ -40,8 +42,8 @@ struct ReadOptions
 /// hold all their rows.
 cv::Mat readImage(const std::filesystem::path& path, const ReadOptions& options = {});
 
-/// 8-bit, one channel, 255 where any colour channel of the file is above 0 (in JPEG and lossy WebP: above a quarter of the greatest value, or the halo would
-/// be marked too), else 0; alpha does not count. The size must be that of the picture it belongs to.
+/// 8-bit, one channel, 255 where any colour channel of the file is above 0 (in JPEG and lossy WebP: above a quarter of the greatest value,
+/// or the halo would be marked too), else 0; alpha does not count. The size must be that of the picture it belongs to.
 cv::Mat readMask(const std::filesystem::path& path, cv::Size expected);
 
 /// Width and height as stored (EXIF rotation not applied) of what readImage() reads, from the header; nothing where it does not tell.

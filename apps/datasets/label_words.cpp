@@ -13,12 +13,16 @@ namespace agpnet::tools
 namespace
 {
 
-constexpr std::array good = {"good", "ok", "okay", "normal", "pass", "passed", "nominal", "healthy", "intact", "flawless", "false",
-                             "defectfree", "nodefect", "nodefects", "nondefect", "nondefective", "notdefective", "anomalyfree", "noanomaly", "noanomalies",
-                             "nonanomalous", "undamaged", "acceptable", "io", "inordnung", "gut"};
-constexpr std::array goodParts = {"good", "ok", "okay", "normal", "pass", "passed", "nominal", "healthy", "intact", "flawless", "undamaged", "gut"}; ///< of a longer name
+constexpr std::array good = {"good",      "ok",           "okay",         "normal",      "pass",       "passed",      "nominal",
+                             "healthy",   "intact",       "flawless",     "false",       "defectfree", "nodefect",    "nodefects",
+                             "nondefect", "nondefective", "notdefective", "anomalyfree", "noanomaly",  "noanomalies", "nonanomalous",
+                             "undamaged", "acceptable",   "io",           "inordnung",   "gut"};
+/// Words that mean good as part of a longer name.
+constexpr std::array goodParts = {"good",    "ok",      "okay",   "normal",   "pass",      "passed",
+                                  "nominal", "healthy", "intact", "flawless", "undamaged", "gut"};
 constexpr std::array negations = {"no", "not", "non", "un", "nicht"};
-constexpr std::array unclear = {"positive", "negative", "pos", "neg", "yes", "no", "none", "null", "nan", "na", "unknown", "unlabeled", "unlabelled", "unsure"};
+constexpr std::array unclear = {"positive", "negative", "pos", "neg",     "yes",       "no",         "none",
+                                "null",     "nan",      "na",  "unknown", "unlabeled", "unlabelled", "unsure"};
 
 template <typename List>
 bool holds(const List& list, const std::string& word)
@@ -42,7 +46,8 @@ std::vector<std::string> partsOf(const std::string& name)
 bool isPartlyGood(const std::string& name)
 {
     const std::vector<std::string> parts = partsOf(name);
-    const auto any = [&](const auto& list) { return std::any_of(parts.begin(), parts.end(), [&](const std::string& part) { return holds(list, part); }); };
+    const auto any = [&](const auto& list)
+    { return std::any_of(parts.begin(), parts.end(), [&](const std::string& part) { return holds(list, part); }); };
     return any(goodParts) && !any(negations);
 }
 
@@ -60,7 +65,8 @@ Meaning meaningOf(const std::string& word)
     double number = 0;
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
     if (error == std::errc() && end == word.data() + word.size() && number == number)
-        return number == 0 ? Meaning::Good : (number < 0 ? Meaning::Unclear : Meaning::Anomalous); // some write 1 and -1, and mean good by 1
+        // some write 1 and -1, and mean good by 1
+        return number == 0 ? Meaning::Good : (number < 0 ? Meaning::Unclear : Meaning::Anomalous);
     const std::string text = bareWord(word);
     return holds(good, text) ? Meaning::Good : (holds(unclear, text) || isPartlyGood(word) ? Meaning::Unclear : Meaning::Anomalous);
 }
@@ -77,8 +83,8 @@ GoodNames::GoodNames(std::vector<std::string> named) : named_(std::move(named))
 
 bool GoodNames::isGood(const std::string& name, const std::string& where) const
 {
-    require(given() || meaningOf(name) != Meaning::Unclear, "{}: '{}' may mean good or defective; --good NAME says which name is that of good images",
-            where, name);
+    require(given() || meaningOf(name) != Meaning::Unclear,
+            "{}: '{}' may mean good or defective; --good NAME says which name is that of good images", where, name);
     return isSurelyGood(name);
 }
 

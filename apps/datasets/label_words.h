@@ -11,7 +11,9 @@ enum class Meaning
 {
     Good,
     Anomalous,
-    Unclear ///< words such as "positive", which one takes for good and another for defective, and names with a word for good in them, such as "ok_parts"
+    /// Words such as "positive", which one takes for good and another for defective, and names with a word for good in them, such as
+    /// "ok_parts".
+    Unclear
 };
 
 /// Case, and what stands between the parts of a word, aside: "Non_Defective" is "nondefective".

@@ -90,8 +90,8 @@ std::vector<std::string> MaskCheck::notes() const
     std::vector<std::string> notes;
     if (!likeMasks_.empty())
         notes.push_back(fmt::format("{} two values only, as masks do, and {} inspected: {}.",
-                                    likeMasks_.size() == 1 ? "1 image holds" : fmt::format("{} images hold", likeMasks_.size()), likeMasks_.size() == 1 ? "was" : "were",
-                                    joinNames(likeMasks_)));
+                                    likeMasks_.size() == 1 ? "1 image holds" : fmt::format("{} images hold", likeMasks_.size()),
+                                    likeMasks_.size() == 1 ? "was" : "were", joinNames(likeMasks_)));
     note(notes, blank_, "mark no pixel of an anomalous image, so that all of it counts as good");
     note(notes, full_, "mark every pixel, as where a mask is inverted or has lost its colours");
     note(notes, mostly_, "mark more than half of the image, as where black and white are exchanged");

@@ -8,8 +8,8 @@
 namespace agpnet::tools
 {
 
-/// 8-bit, one channel, 255 where the file marks a pixel: where a colour channel is above 0; of a mask with transparent pixels only where it is seen,
-/// and if it has no colour but black, wherever it is seen. The size must be that of the picture it belongs to.
+/// 8-bit, one channel, 255 where the file marks a pixel: where a colour channel is above 0; of a mask with transparent pixels only where it
+/// is seen, and if it has no colour but black, wherever it is seen. The size must be that of the picture it belongs to.
 cv::Mat readMaskFile(const std::filesystem::path& path, cv::Size expected);
 
 /// The item's mask, or the union of those in its folder; empty where it has none.

@@ -84,8 +84,8 @@ PnmHeader readPnmHeader(const ByteReader& in)
         header.most = header.bits() ? 1 : numberAt(in, at, "maxval");
     }
     require(header.most >= 1 && header.most <= 65535, "its maxval is {}, 1 to 65535 expected", header.most);
-    require(header.extent.width > 0 && header.extent.height > 0 && header.extent.width <= INT32_MAX && header.extent.height <= INT32_MAX, "its size is {}x{}",
-            header.extent.width, header.extent.height);
+    require(header.extent.width > 0 && header.extent.height > 0 && header.extent.width <= INT32_MAX && header.extent.height <= INT32_MAX,
+            "its size is {}x{}", header.extent.width, header.extent.height);
     header.pixels = at + 1; // one blank
     return header;
 }
@@ -99,7 +99,8 @@ size_t picturesInPnm(const ByteReader& in)
         return 1;
     // each of the size of the first, as a sequence has it; what else stands there does not count
     size_t count = 1;
-    for (uint64_t at = one; count < most && at + 1 < in.size() && in.byte(at) == 'P' && in.byte(at + 1) == static_cast<unsigned char>(header.kind); at += one)
+    for (uint64_t at = one;
+         count < most && at + 1 < in.size() && in.byte(at) == 'P' && in.byte(at + 1) == static_cast<unsigned char>(header.kind); at += one)
         count++;
     return count;
 }

@@ -1,4 +1,5 @@
-// The headers of PBM, PGM, PPM and PAM (P1 to P7): what they say of the samples, and the same picture in a form that leaves a decoder nothing to get wrong.
+// The headers of PBM, PGM, PPM and PAM (P1 to P7): what they say of the samples, and the same picture in a form that leaves a decoder
+// nothing to get wrong.
 #pragma once
 
 #include "apps/datasets/byte_reader.h"
@@ -28,8 +29,8 @@ PnmHeader readPnmHeader(const ByteReader& in);
 /// Pictures that stand one behind the other in the file; of text 1.
 size_t picturesInPnm(const ByteReader& in);
 
-/// A PGM or PPM (a bitmap stays one) with a maxval of 255 or 65535, which every decoder leaves alone: samples are as stored, to be scaled by 255 or 65535 over
-/// PnmHeader::most. Alpha is gone.
+/// A PGM or PPM (a bitmap stays one) with a maxval of 255 or 65535, which every decoder leaves alone: samples are as stored, to be scaled
+/// by 255 or 65535 over PnmHeader::most. Alpha is gone.
 std::vector<unsigned char> plainPnm(const std::vector<unsigned char>& bytes, const PnmHeader& header);
 
 } // namespace agpnet::tools

@@ -38,8 +38,9 @@ cv::Mat depthImage(const cv::Mat& cloud);
 /// Holes get the normals around them; (0, 0, -1), a plane seen straight on, where there is no surface at all.
 cv::Mat surfaceNormals(const cv::Mat& cloud, double sigma = 2);
 
-/// CV_32FC6, 0 to 1, at the picture's size: BGR, then three channels of geometry (depth three times, or the normals n as
-/// (n + 1) / 2). CV_16UC6 where readImage() gives 16 bits: BGR as it is, geometry from 0 to 65535. Error where the cloud has another size than the picture.
+/// CV_32FC6, 0 to 1, at the picture's size: BGR, then three channels of geometry (depth three times, or the normals n as (n + 1) / 2).
+/// CV_16UC6 where readImage() gives 16 bits: BGR as it is, geometry from 0 to 65535. Error where the cloud has another size than the
+/// picture.
 cv::Mat readRgbAndGeometry(const std::filesystem::path& rgb, const std::filesystem::path& xyz, Geometry geometry);
 
 /// By its name in a model's config: rgb, rgb+depth or rgb+normals.

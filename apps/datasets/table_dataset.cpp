@@ -42,7 +42,8 @@ Part partOf(const CsvTable& table, size_t row, const std::string& text)
 std::string defectOf(const CsvTable& table, size_t row, const std::string& label, const GoodNames& good)
 {
     require(!label.empty() && label != "." && label != ".." && label.find_first_of("/\\") == std::string::npos,
-            "{}: the label is '{}'; a word for good ({}), or a defect's name without slashes expected", table.where(row), label, goodWords());
+            "{}: the label is '{}'; a word for good ({}), or a defect's name without slashes expected", table.where(row), label,
+            goodWords());
     if (good.isGood(label, table.where(row)))
         return "good";
     const std::string name = lowerCase(label);

@@ -141,7 +141,8 @@ const TiffPage* Tiff::largest() const
 
 size_t Tiff::pictures() const
 {
-    const auto count = std::count_if(pages.begin(), pages.end(), [](const TiffPage& page) { return !page.mask && !page.reduced && pixels(page) > 0; });
+    const auto count =
+        std::count_if(pages.begin(), pages.end(), [](const TiffPage& page) { return !page.mask && !page.reduced && pixels(page) > 0; });
     return static_cast<size_t>(count);
 }
 

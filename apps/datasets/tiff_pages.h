@@ -39,7 +39,8 @@ std::optional<Tiff> readTiff(const ByteReader& in, size_t at = 0);
 /// Whether white is zero in the page's samples where decoders leave them so: those of more than 8 bits.
 bool negative(const TiffPage& page);
 
-/// Makes the page the file's first, which is the one that decoders read. A negative() one is said to be none, so that every decoder leaves its samples as they are.
+/// Makes the page the file's first, which is the one that decoders read. A negative() one is said to be none, so that every decoder leaves
+/// its samples as they are.
 void presentTiffPage(std::vector<unsigned char>& bytes, const Tiff& tiff, const TiffPage& page);
 
 } // namespace agpnet::tools

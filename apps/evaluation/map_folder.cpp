@@ -57,7 +57,8 @@ std::vector<fs::path> findScores(const fs::path& folder)
     for (size_t index = 1; index <= count && missing.size() < 10; index++)
         if (std::error_code error; !fs::exists(folder / scoresName({index, count}), error))
             missing.push_back(scoresName({index, count}));
-    require(missing.empty(), "{}: has {} of {} shards of the scores; missing: {}", folder.string(), found.size(), count, joinNames(missing));
+    require(missing.empty(), "{}: has {} of {} shards of the scores; missing: {}", folder.string(), found.size(), count,
+            joinNames(missing));
     return found;
 }
 

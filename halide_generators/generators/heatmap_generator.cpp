@@ -132,8 +132,8 @@ private:
     struct Round
     {
         explicit Round(const std::string& shift)
-            : rowCount("rowCount" + shift), laneCount("laneCount" + shift), groupCount("groupCount" + shift), partCount("partCount" + shift), count("count" + shift),
-              threshold("threshold" + shift)
+            : rowCount("rowCount" + shift), laneCount("laneCount" + shift), groupCount("groupCount" + shift),
+              partCount("partCount" + shift), count("count" + shift), threshold("threshold" + shift)
         {
         }
         Folded rowCount, laneCount, groupCount, partCount, count;
@@ -316,7 +316,8 @@ private:
 
     Var x{"x"}, y{"y"}, c{"c"}, n{"n"}, j{"j"}, b{"b"}, t{"t"}, lane{"lane"}, group{"group"}, part{"part"}, one{"one"};
     Func tap{"tap"}, rowSum{"rowSum"}, rows{"rows"}, smooth{"smooth"}, keys{"keys"};
-    Folded laneTop{"laneTop"}, rowTop{"rowTop"}, columnTop{"columnTop"}, imageTop{"imageTop"}, laneSum{"laneSum"}, groupSum{"groupSum"}, imageSum{"imageSum"};
+    Folded laneTop{"laneTop"}, rowTop{"rowTop"}, columnTop{"columnTop"}, imageTop{"imageTop"}, laneSum{"laneSum"}, groupSum{"groupSum"},
+        imageSum{"imageSum"};
     RDom column, above;
     std::vector<Round> rounds;
     Axis along[2];

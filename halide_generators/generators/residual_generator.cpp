@@ -21,7 +21,8 @@ public:
     GeneratorParam<Layout> layout{"layout", Layout::Any, layoutNames()};
     GeneratorParam<Metric> metric{"metric", Metric::L2, {{"l2", Metric::L2}, {"scaled", Metric::Scaled}, {"cosine", Metric::Cosine}}};
     GeneratorParam<int> lanes{"lanes", 8};   // vector width; GPU, tokens: threads of a pixel
-    GeneratorParam<int> sums{"sums", 4};     // tokens: vectors of running sums, GPU: channels of a thread's round; planar: vectors of pixels
+    // tokens: vectors of running sums, GPU: channels of a thread's round; planar: vectors of pixels
+    GeneratorParam<int> sums{"sums", 4};
     GeneratorParam<int> strip{"strip", 32};  // pixels of one task, tokens; GPU: threads of a block along x
     GeneratorParam<int> pixels{"pixels", 8}; // GPU, tokens: pixels of a block
 

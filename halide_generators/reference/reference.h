@@ -152,7 +152,8 @@ inline Array prepare(const std::vector<double>& image, int h, int w, int channel
                     if (const double weight = down[static_cast<size_t>(y)][static_cast<size_t>(j)]; weight > 0)
                         for (int i = 0; i < w; i++)
                             sum += weight * across[static_cast<size_t>(x)][static_cast<size_t>(i)] *
-                                   image[(static_cast<size_t>(j) * static_cast<size_t>(w) + static_cast<size_t>(i)) * static_cast<size_t>(channels) +
+                                   image[(static_cast<size_t>(j) * static_cast<size_t>(w) + static_cast<size_t>(i)) *
+                                             static_cast<size_t>(channels) +
                                          static_cast<size_t>(from)];
                 out.at(0, c, y, x) = static_cast<float>(sum);
             }

@@ -23,7 +23,8 @@ AnomalyMaps heatmapOf(const Config& config, const at::Tensor& residual, int heig
 /// At the model's input size. On a device nothing waits for the results.
 AnomalyMaps anomalyMaps(const Config& config, const Reconstruction& reconstruction);
 
-/// What images are decided by, in one tensor so that a device is waited for once: [N, 2 + 2C] of each its score, the number of its product, DriftStatistics::statistics().
+/// What images are decided by, in one tensor so that a device is waited for once: [N, 2 + 2C] of each its score, the number of its product,
+/// DriftStatistics::statistics().
 at::Tensor evidenceOf(const at::Tensor& scores, const Reconstruction& reconstruction);
 
 /// All that one pass of a model gives, evidence included.

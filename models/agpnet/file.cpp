@@ -20,7 +20,8 @@ json headerOf(const std::string& path, const std::map<std::string, std::string>&
     json header = headerOfKind(path, metadata, kind);
     requireMethod(path, header, method);
     // Written before score and map could have distances of their own: thresholds and scores are those of the map's.
-    if (header.contains("config") && header["config"].is_object() && header["config"].contains("metric") && !header["config"].contains("score_metric"))
+    if (header.contains("config") && header["config"].is_object() && header["config"].contains("metric") &&
+        !header["config"].contains("score_metric"))
         header["config"]["score_metric"] = header["config"]["metric"];
     return header;
 }

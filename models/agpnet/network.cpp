@@ -29,8 +29,8 @@ int64_t channelsOf(const BackboneProperties& backbone, const LayerGroups& groups
         const int64_t channels = channelsOf(backbone, group[0]);
         for (int layer : group)
             require(channelsOf(backbone, layer) == channels,
-                    "config: 'layers' {} and {} stand in one group but have {} and {} channels; only the same number can be summed", group[0],
-                    layer, channels, channelsOf(backbone, layer));
+                    "config: 'layers' {} and {} stand in one group but have {} and {} channels; only the same number can be summed",
+                    group[0], layer, channels, channelsOf(backbone, layer));
         sum += channels;
     }
     return sum;
@@ -56,7 +56,8 @@ Config completed(Config config, const BackboneProperties& backbone)
     if (config.decoderWidth == 0)
     {
         constexpr int64_t most = 384, multiple = 4; // which the positions want
-        config.decoderWidth = static_cast<int>(std::max(multiple, std::min(most, channelsOf(backbone, config.layers)) / multiple * multiple));
+        config.decoderWidth =
+            static_cast<int>(std::max(multiple, std::min(most, channelsOf(backbone, config.layers)) / multiple * multiple));
     }
     return config;
 }
@@ -65,7 +66,8 @@ DecoderShape decoderShape(const Config& config, const BackboneProperties& backbo
 {
     require(config.height > 0 && config.width > 0 && config.height % backbone.stride == 0 && config.width % backbone.stride == 0,
             "config: the input size {}x{} is no multiple of the backbone's patch, {}", config.height, config.width, backbone.stride);
-    require(!config.layers.empty() && config.decoderWidth > 0, "config: 'layers' or 'decoder_width' is left open, expected a completed config");
+    require(!config.layers.empty() && config.decoderWidth > 0,
+            "config: 'layers' or 'decoder_width' is left open, expected a completed config");
     DecoderShape shape;
     shape.channels = static_cast<int>(channelsOf(backbone, config.layers) * inputChannels(config) / 3);
     shape.width = config.decoderWidth;
@@ -126,11 +128,13 @@ at::Tensor asGrid(const at::Tensor& tokens, int rows, int columns)
 
 AgpNet::AgpNet(const Config& config, const Backbone& backbone, const Standardizer& scale, const Decoder& decoder, ComputeType compute,
                at::Device device, const NetRanges& ranges)
-    : config_(config), compute_(compute), device_(device),
-      extractor_(makeExtractor(backbone.config, backbone.weights,
-                               {.compute = compute, .device = device, .depth = allLayers(config.layers).back(), .ranges = ranges.backbone, .copied = [&] { forgetPages(backbone.mapped); }})),
-      scale_(scale.on(device)),
-      decoder_(decoder, compute, device, ranges.decoder)
+    : config_(config), compute_(compute), device_(device), extractor_(makeExtractor(backbone.config, backbone.weights,
+                                                                                    {.compute = compute,
+                                                                                     .device = device,
+                                                                                     .depth = allLayers(config.layers).back(),
+                                                                                     .ranges = ranges.backbone,
+                                                                                     .copied = [&] { forgetPages(backbone.mapped); }})),
+      scale_(scale.on(device)), decoder_(decoder, compute, device, ranges.decoder)
 {
     forgetPages(backbone.mapped); // which the decoder's weights lie in, too
 }

@@ -10,8 +10,8 @@ namespace agpnet
 
 Standardizer Standardizer::measured(const at::Tensor& tokens, const std::vector<int64_t>& products)
 {
-    require(products.empty() || static_cast<int64_t>(products.size()) == tokens.size(0), "{} images, but the products of {}", tokens.size(0),
-            products.size());
+    require(products.empty() || static_cast<int64_t>(products.size()) == tokens.size(0), "{} images, but the products of {}",
+            tokens.size(0), products.size());
     const int64_t count = products.empty() ? 1 : *std::max_element(products.begin(), products.end()) + 1;
     const at::Tensor owner = products.empty() ? at::zeros({tokens.size(0)}, at::kLong) : at::tensor(products, at::kLong);
     std::vector<at::Tensor> means, deviations;
@@ -89,7 +89,8 @@ Standardizer Standardizer::checked(at::Tensor mean, at::Tensor deviation, int64_
                 "the feature scale has shape [{}], expected [products, {}] of float32", fmt::join(tensor->sizes(), ", "), channels);
         *tensor = tensor->view({-1, channels});
     }
-    require(mean.sizes() == deviation.sizes(), "the feature scale has means of {} products and deviations of {}", mean.size(0), deviation.size(0));
+    require(mean.sizes() == deviation.sizes(), "the feature scale has means of {} products and deviations of {}", mean.size(0),
+            deviation.size(0));
     require(at::isfinite(mean).all().item<bool>() && at::isfinite(deviation).all().item<bool>() && deviation.min().item<double>() > 0,
             "the feature scale holds values that are not finite, or a deviation that is not above 0");
     return {std::move(mean), std::move(deviation)};

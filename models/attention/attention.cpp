@@ -95,14 +95,14 @@ void KeysValues::put(const at::Tensor& qkv, int64_t image, int64_t first)
         if (kind_ == Kind::Float)
         {
             const float* const keys = qkv.const_data_ptr<float>() + channels + head * width_;
-            putFloat({tokens_, width_, keys_.mutable_data_ptr<float>() + at, values_.mutable_data_ptr<float>() + valuesAt}, keys, keys + channels,
-                     stride, first, rows);
+            putFloat({tokens_, width_, keys_.mutable_data_ptr<float>() + at, values_.mutable_data_ptr<float>() + valuesAt}, keys,
+                     keys + channels, stride, first, rows);
         }
         else if (kind_ == Kind::Bytes)
         {
             const uint8_t* const keys = qkv.const_data_ptr<uint8_t>() + channels + head * width_;
-            putBytes({tokens_, width_, keys_.mutable_data_ptr<uint8_t>() + at, values_.mutable_data_ptr<uint8_t>() + valuesAt}, keys, keys + channels,
-                     stride, first, rows);
+            putBytes({tokens_, width_, keys_.mutable_data_ptr<uint8_t>() + at, values_.mutable_data_ptr<uint8_t>() + valuesAt}, keys,
+                     keys + channels, stride, first, rows);
         }
         else
         {
@@ -139,8 +139,8 @@ at::Tensor KeysValues::attend(const at::Tensor& qkv, int64_t image, const BytesO
                          meaning.shift.const_data_ptr<float>() + head * width_},
                         out.mutable_data_ptr<uint8_t>() + head * width_, channels);
         else
-            attendBf16({tokens_, bits(keys_) + at, bits(values_) + valuesAt}, bits(qkv) + head * width_, stride, rows, bits(out) + head * width_,
-                       channels);
+            attendBf16({tokens_, bits(keys_) + at, bits(values_) + valuesAt}, bits(qkv) + head * width_, stride, rows,
+                       bits(out) + head * width_, channels);
     }
     return out;
 }
@@ -172,7 +172,8 @@ at::Tensor attentionReceived(const at::Tensor& qk)
 {
     const at::Tensor parts = qk.narrow(2, 0, 2).permute({2, 0, 3, 1, 4}); // [2, N, heads, T, D]
     if (!qk.is_cpu() || qk.scalar_type() != at::kBFloat16)
-        return at::softmax(at::matmul(parts[0] * scaleOf(qk.size(4)), parts[1].transpose(-2, -1)), -1).mean(at::IntArrayRef{1, 2}, false, at::kFloat);
+        return at::softmax(at::matmul(parts[0] * scaleOf(qk.size(4)), parts[1].transpose(-2, -1)), -1)
+            .mean(at::IntArrayRef{1, 2}, false, at::kFloat);
 
     const at::Tensor packed = parts.contiguous();
     at::Tensor received = at::empty({qk.size(0), qk.size(1)}, qk.options().dtype(at::kFloat));

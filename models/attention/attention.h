@@ -13,9 +13,10 @@ struct BytesOfHeads
     at::Tensor factor, shift; ///< [heads * width], float32
 };
 
-/// Keys and values of a batch of images, laid out for products by the rows that several threads compute, then read by all of them. Inference only. On the
-/// CPU, in float32, bfloat16 and bytes, these are kernels of this library: at a few hundred tokens LibTorch's are bound by the passes between two products, and
-/// divide their work by themselves. Elsewhere it is at::scaled_dot_product_attention, of a whole batch.
+/// Keys and values of a batch of images, laid out for products by the rows that several threads compute, then read by all of them.
+/// Inference only. On the CPU, in float32, bfloat16 and bytes, these are kernels of this library: at a few hundred tokens LibTorch's are
+/// bound by the passes between two products, and divide their work by themselves. Elsewhere it is at::scaled_dot_product_attention, of a
+/// whole batch.
 class KeysValues
 {
 public:

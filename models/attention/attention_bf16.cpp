@@ -42,8 +42,8 @@ AGPNET_AVX512_INLINE void storeBFloat16(uint16_t* to, __m512 value)
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)));
 }
 
-/// `count` keys of one head, from `first` (a whole register) on, as multiply() reads them: panels of 64 keys, [pairs][64], the last of them narrower by
-/// whole registers. What is beyond the last key is that key again.
+/// `count` keys of one head, from `first` (a whole register) on, as multiply() reads them: panels of 64 keys, [pairs][64], the last of them
+/// narrower by whole registers. What is beyond the last key is that key again.
 AGPNET_AVX512 void packKeys(const uint16_t* keys, int64_t stride, int64_t first, int64_t count, int64_t tokens, uint16_t* packed)
 {
     const int64_t registers = (tokens + lanes - 1) / lanes;
@@ -213,7 +213,8 @@ void attendBf16(const Bf16Head& head, const uint16_t* queries, int64_t stride, i
     const float scale = log2e / std::sqrt(static_cast<float>(width));
     Scratch scratch(padded);
     for (int64_t row = 0; row < rows; row += rowsOfABlock)
-        attendBlock(queries + row * stride, stride, std::min(rowsOfABlock, rows - row), head, padded, scale, scratch, out + row * outStride, outStride);
+        attendBlock(queries + row * stride, stride, std::min(rowsOfABlock, rows - row), head, padded, scale, scratch, out + row * outStride,
+                    outStride);
 }
 
 } // namespace agpnet
@@ -233,9 +234,15 @@ int64_t bf16HeadSize(int64_t /*tokens*/)
     return 0;
 }
 
-void putBf16(const Bf16Head& /*head*/, const uint16_t* /*keys*/, const uint16_t* /*values*/, int64_t /*stride*/, int64_t /*first*/, int64_t /*count*/) {}
+void putBf16(const Bf16Head& /*head*/, const uint16_t* /*keys*/, const uint16_t* /*values*/, int64_t /*stride*/, int64_t /*first*/,
+             int64_t /*count*/)
+{
+}
 
-void attendBf16(const Bf16Head& /*head*/, const uint16_t* /*queries*/, int64_t /*stride*/, int64_t /*rows*/, uint16_t* /*out*/, int64_t /*outStride*/) {}
+void attendBf16(const Bf16Head& /*head*/, const uint16_t* /*queries*/, int64_t /*stride*/, int64_t /*rows*/, uint16_t* /*out*/,
+                int64_t /*outStride*/)
+{
+}
 
 } // namespace agpnet
 

@@ -1,5 +1,6 @@
-// softmax(q k^T / sqrt(64)) v in bfloat16 by AVX-512's bfloat16 products, for heads of 64 channels. At a few hundred tokens LibTorch's products are bound by the
-// passes between them; here the logits of twelve queries stay in the first cache. As attention_float.h: laid out first, then read.
+// softmax(q k^T / sqrt(64)) v in bfloat16 by AVX-512's bfloat16 products, for heads of 64 channels. At a few hundred tokens LibTorch's
+// products are bound by the passes between them; here the logits of twelve queries stay in the first cache. As attention_float.h: laid out
+// first, then read.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@ struct Bf16Head
 
 int64_t bf16HeadSize(int64_t tokens);
 
-/// Tokens `first`, a multiple of 16, to `first + count`, where count is such a multiple too or reaches the last token. Rows are `stride` apart. Different
-/// tokens may be put by several threads.
+/// Tokens `first`, a multiple of 16, to `first + count`, where count is such a multiple too or reaches the last token. Rows are `stride`
+/// apart. Different tokens may be put by several threads.
 void putBf16(const Bf16Head& head, const uint16_t* keys, const uint16_t* values, int64_t stride, int64_t first, int64_t count);
 
 /// `rows` queries, `stride` apart, to as many rows of results, `outStride` apart. All tokens have been put.

@@ -31,9 +31,11 @@ struct Scratch
 #ifdef __x86_64__
 // Where there are no products of four bytes, those of two numbers of 16 bits: exact, unlike vpmaddubsw, whose sums stop at 32767.
 #define AGPNET_DOT_OF_16_BITS(sums, bytes, signedBytes, vector, madd, shiftLeft, shiftRight, shiftRightSigned) \
-    ((sums) + reinterpret_cast<Numbers>(madd(shiftRight(shiftLeft(reinterpret_cast<vector>(bytes), 8), 8), \
-                                             shiftRightSigned(shiftLeft(reinterpret_cast<vector>(signedBytes), 8), 8))) + \
-     reinterpret_cast<Numbers>(madd(shiftRight(reinterpret_cast<vector>(bytes), 8), shiftRightSigned(reinterpret_cast<vector>(signedBytes), 8))))
+    ((sums) + \
+     reinterpret_cast<Numbers>(madd(shiftRight(shiftLeft(reinterpret_cast<vector>(bytes), 8), 8), \
+                                    shiftRightSigned(shiftLeft(reinterpret_cast<vector>(signedBytes), 8), 8))) + \
+     reinterpret_cast<Numbers>( \
+         madd(shiftRight(reinterpret_cast<vector>(bytes), 8), shiftRightSigned(reinterpret_cast<vector>(signedBytes), 8))))
 #define AGPNET_KIND plain // 16 registers
 #define AGPNET_TARGET
 #define AGPNET_LANES 4
@@ -59,7 +61,8 @@ struct Scratch
 #define AGPNET_PANEL 2
 #define AGPNET_ROWS 6
 #define AGPNET_DOT(sums, bytes, signedBytes) \
-    reinterpret_cast<Numbers>(_mm256_dpbusd_avx_epi32(reinterpret_cast<__m256i>(sums), reinterpret_cast<__m256i>(bytes), reinterpret_cast<__m256i>(signedBytes)))
+    reinterpret_cast<Numbers>(_mm256_dpbusd_avx_epi32(reinterpret_cast<__m256i>(sums), reinterpret_cast<__m256i>(bytes), \
+                                                      reinterpret_cast<__m256i>(signedBytes)))
 #include "models/attention/attention_bytes_kind.h"
 #define AGPNET_KIND avx512Vnni // 32
 #define AGPNET_TARGET __attribute__((target("avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
@@ -68,7 +71,8 @@ struct Scratch
 #define AGPNET_PANEL 4
 #define AGPNET_ROWS 6
 #define AGPNET_DOT(sums, bytes, signedBytes) \
-    reinterpret_cast<Numbers>(_mm512_dpbusd_epi32(reinterpret_cast<__m512i>(sums), reinterpret_cast<__m512i>(bytes), reinterpret_cast<__m512i>(signedBytes)))
+    reinterpret_cast<Numbers>( \
+        _mm512_dpbusd_epi32(reinterpret_cast<__m512i>(sums), reinterpret_cast<__m512i>(bytes), reinterpret_cast<__m512i>(signedBytes)))
 #include "models/attention/attention_bytes_kind.h"
 #else
 #define AGPNET_KIND plain
@@ -138,7 +142,8 @@ void putBytes(const ByteHead& head, const uint8_t* keys, const uint8_t* values, 
     kernels().put(head, keys, values, stride, first, count);
 }
 
-void attendBytes(const ByteHead& head, const uint8_t* queries, int64_t stride, int64_t rows, const ByteMeaning& meaning, uint8_t* out, int64_t outStride)
+void attendBytes(const ByteHead& head, const uint8_t* queries, int64_t stride, int64_t rows, const ByteMeaning& meaning, uint8_t* out,
+                 int64_t outStride)
 {
     const int64_t tokens = padded(head.tokens), width = padded(head.width), fours = inWhole(head.width, 4) * 4;
     std::vector<float> floats(static_cast<size_t>(rowsOfABlock * (tokens + 2 * width) + 2 * width));

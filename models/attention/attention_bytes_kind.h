@@ -90,7 +90,8 @@ AGPNET_INLINE void multiply(const uint8_t* left, int64_t leftStride, const uint8
 
 /// The same for any number of registers, panel by panel.
 template <bool LeftSigned>
-AGPNET_INLINE void product(const uint8_t* left, int64_t leftStride, const uint8_t* right, int64_t depth, int64_t registers, float* out, int64_t outStride)
+AGPNET_INLINE void product(const uint8_t* left, int64_t leftStride, const uint8_t* right, int64_t depth, int64_t registers, float* out,
+                           int64_t outStride)
 {
     for (; registers >= panelWidth; registers -= panelWidth, right += depth * panelWidth * lanes * 4, out += panelWidth * lanes)
         multiply<LeftSigned, panelWidth>(left, leftStride, right, depth, out, outStride);
@@ -105,7 +106,8 @@ AGPNET_INLINE void product(const uint8_t* left, int64_t leftStride, const uint8_
         multiply<LeftSigned, 1>(left, leftStride, right, depth, out, outStride);
 }
 
-/// Computes the weights 2^(scale (logit - maximum)) of one row of logits, in units of 1 / 65535, high and low bytes apart. Returns their sum.
+/// Computes the weights 2^(scale (logit - maximum)) of one row of logits, in units of 1 / 65535, high and low bytes apart. Returns their
+/// sum.
 AGPNET_INLINE float weigh(float* logits, int64_t tokens, int64_t padded, float scale, uint8_t* high, uint8_t* low)
 {
     std::fill(logits + tokens, logits + padded, -INFINITY); // no token
@@ -129,8 +131,8 @@ AGPNET_INLINE float weigh(float* logits, int64_t tokens, int64_t padded, float s
     return reduced(sums, [](Floats a, Floats b) AGPNET_TARGET { return a + b; });
 }
 
-AGPNET_TARGET void attend(const ByteHead& head, const uint8_t* queries, int64_t stride, int64_t rows, const ByteMeaning& meaning, const Scratch& scratch,
-                          uint8_t* out, int64_t outStride)
+AGPNET_TARGET void attend(const ByteHead& head, const uint8_t* queries, int64_t stride, int64_t rows, const ByteMeaning& meaning,
+                          const Scratch& scratch, uint8_t* out, int64_t outStride)
 {
     const int64_t width = head.width, tokens = inWhole(head.tokens, lanes), padded = tokens * lanes;
     const int64_t channels = inWhole(width, lanes), wide = channels * lanes, depth = inWhole(width, 4);
@@ -150,7 +152,8 @@ AGPNET_TARGET void attend(const ByteHead& head, const uint8_t* queries, int64_t 
             product<true>(scratch.block + row * depth * 4, depth * 4, head.keys, depth, tokens, scratch.logits + row * padded, padded);
         float totals[rowsOfABlock];
         for (int64_t row = 0; row < inWhole(left, rowsAtOnce) * rowsAtOnce; row++)
-            totals[row] = weigh(scratch.logits + row * padded, head.tokens, padded, meaning.scale, scratch.high + row * padded, scratch.low + row * padded);
+            totals[row] = weigh(scratch.logits + row * padded, head.tokens, padded, meaning.scale, scratch.high + row * padded,
+                                scratch.low + row * padded);
         for (int64_t row = 0; row < left; row += rowsAtOnce)
         {
             product<false>(scratch.high + row * padded, padded, head.values, padded / 4, channels, scratch.sums + row * wide, wide);
@@ -162,7 +165,8 @@ AGPNET_TARGET void attend(const ByteHead& head, const uint8_t* queries, int64_t 
             uint8_t* const to = out + (first + row) * outStride;
             for (int64_t channel = 0; channel < wide; channel += lanes)
             {
-                const Floats high = loadFloats(scratch.sums + row * wide + channel), low = loadFloats(scratch.lowSums + row * wide + channel);
+                const Floats high = loadFloats(scratch.sums + row * wide + channel),
+                             low = loadFloats(scratch.lowSums + row * wide + channel);
                 const Floats factor = loadFloats(scratch.factor + channel), shift = loadFloats(scratch.shift + channel);
                 uint8_t bytes[lanes];
                 storeByte(bytes, (high * 256.0F + low) * each * factor + shift);

@@ -1,7 +1,7 @@
 // The kernels of attention_float.cpp in one width of registers; included once for each. What it is given:
 //   AGPNET_KIND    its namespace          AGPNET_TARGET  the attribute of its functions, and so the instructions they use
-//   AGPNET_LANES   floats of a register   AGPNET_PANEL, AGPNET_ROWS  registers of columns that are multiplied at once, by so many rows: their sums, with
-//                                         a panel and a factor, fit into the registers there are
+//   AGPNET_LANES   floats of a register   AGPNET_PANEL, AGPNET_ROWS  registers of columns that are multiplied at once, by so many rows:
+//                                         their sums, with a panel and a factor, fit into the registers there are
 // Not templates over the width: GCC makes poor code of vectors whose type depends on a parameter.
 #define AGPNET_INLINE AGPNET_TARGET inline __attribute__((always_inline))
 

@@ -1,5 +1,5 @@
-// How attention's own kernels lay out the right factors of their products. Keys (depth: the head's channels) and values (depth: the tokens) stand in panels
-// of some registers of columns, the last of them as narrow as it can be: [panels][depth][columns of the panel].
+// How attention's own kernels lay out the right factors of their products. Keys (depth: the head's channels) and values (depth: the tokens)
+// stand in panels of some registers of columns, the last of them as narrow as it can be: [panels][depth][columns of the panel].
 #pragma once
 
 #include <algorithm>

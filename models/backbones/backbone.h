@@ -73,8 +73,8 @@ public:
     Output forward(const at::Tensor& image, const std::vector<int>& layers, bool attention = false,
                    AttentionAggregate aggregate = AttentionAggregate::ClassToken) const;
 
-    /// Writes the computation of forward() for one image [1, 3, H, W] as nodes of an ONNX graph. Returns for each layer the tokens [1, L, channels]. Only of
-    /// an extractor in float32 that is not laid out for oneDNN. A family that has no such description refuses.
+    /// Writes the computation of forward() for one image [1, 3, H, W] as nodes of an ONNX graph. Returns for each layer the tokens [1, L,
+    /// channels]. Only of an extractor in float32 that is not laid out for oneDNN. A family that has no such description refuses.
     virtual std::vector<OnnxValue> describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const;
 
     const BackboneProperties& properties() const { return properties_; }

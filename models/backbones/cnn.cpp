@@ -191,8 +191,8 @@ std::vector<OnnxValue> Cnn::describe(OnnxWriter& onnx, const OnnxValue& image, c
         const int64_t h = x.shape[2], w = x.shape[3];
         if (h >= rows && w >= columns)
         {
-            require(h % rows == 0 && w % columns == 0, "a layer of {}x{} is no multiple of the grid of {}x{}, which averaging in ONNX needs", h, w,
-                    rows, columns);
+            require(h % rows == 0 && w % columns == 0,
+                    "a layer of {}x{} is no multiple of the grid of {}x{}, which averaging in ONNX needs", h, w, rows, columns);
             grid = h == rows && w == columns ? x : onnx.averagePool(x, h / rows, w / columns);
         }
         else

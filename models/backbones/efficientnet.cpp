@@ -299,7 +299,8 @@ std::pair<EfficientNetConfig, StateDict> recogniseEfficientNet(const StateDict& 
         blocks += count;
     const bool largeTorchvision = names.isTorchvision() && config.stem >= stemOfB5 && blocks >= blocksOfB5;
     config.eps = tensorflow || largeTorchvision ? 1e-3 : 1e-5;
-    const bool adversarial = tensorflow && (says("_ap-") || says("_ap_") || says(".ap_") || file.ends_with("_ap") || file.starts_with("adv-"));
+    const bool adversarial =
+        tensorflow && (says("_ap-") || says("_ap_") || says(".ap_") || file.ends_with("_ap") || file.starts_with("adv-"));
     if (tensorflow && (lite || adversarial))
         config.mean = config.std = {0.5, 0.5, 0.5};
     return {config, std::move(ours)};

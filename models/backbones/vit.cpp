@@ -100,19 +100,22 @@ Vit::Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& opt
     it.frozen.emplace(c.heads, c.quickGelu ? Linear::Then::Silu : Linear::Then::Gelu,
                       FrozenOptions{options.compute, it.packed ? it.tokens() : 0, options.ranges});
     // what is known of a network that was only ever asked for its first blocks does for these
-    const auto known = [&](int64_t block) { return options.ranges.known && options.ranges.known->contains(fmt::format("blocks.{}.qkv", block)); };
+    const auto known = [&](int64_t block)
+    { return options.ranges.known && options.ranges.known->contains(fmt::format("blocks.{}.qkv", block)); };
     const int64_t depth = options.depth > 0 ? std::min(options.depth, c.depth) : c.depth;
     for (int64_t i = 0; i < depth && (options.compute != ComputeType::Int8 || known(i)); i++)
     {
         const std::string name = fmt::format("blocks.{}.", i);
         const auto norm = [&](const std::string& which) {
-            return FrozenNorm{get(name + which + ".weight", {c.width}).clone(), get(name + which + ".bias", {c.width}).clone(), c.layerNormEps};
+            return FrozenNorm{get(name + which + ".weight", {c.width}).clone(), get(name + which + ".bias", {c.width}).clone(),
+                              c.layerNormEps};
         };
         LearntBlock block;
         // Layer scale multiplies what comes out of a linear layer: the same as scaling its rows, once. And x sigmoid(1.702 x) is
         // silu(1.702 x) / 1.702, two factors that go into the layers around it.
         const double inside = c.quickGelu ? 1.702 : 1.0;
-        const auto scaled = [&](const std::string& layer, const std::string& scale, int64_t inputs, double before, at::Tensor& weight, at::Tensor& bias)
+        const auto scaled =
+            [&](const std::string& layer, const std::string& scale, int64_t inputs, double before, at::Tensor& weight, at::Tensor& bias)
         {
             weight = get(name + layer + ".weight", {c.width, inputs});
             if (before != 1)
@@ -246,7 +249,8 @@ Vit::Output Vit::run(const at::Tensor& given, const std::vector<int>& layers, bo
             const int64_t first = (part.first + row) % tokens, count = std::min(part.x.size(0) - row, tokens - first);
             const int64_t leading = std::clamp<int64_t>(skip - first, 0, count);
             const at::Tensor own = part.x.narrow(0, row, count);
-            use((part.first + row) / tokens, std::max<int64_t>(first - skip, 0), own.narrow(0, 0, leading), own.narrow(0, leading, count - leading), first);
+            use((part.first + row) / tokens, std::max<int64_t>(first - skip, 0), own.narrow(0, 0, leading),
+                own.narrow(0, leading, count - leading), first);
             row += count;
         }
     };
@@ -267,15 +271,17 @@ Vit::Output Vit::run(const at::Tensor& given, const std::vector<int>& layers, bo
     around.after = [&](const FrozenBlocks::Rows& part, int64_t blocks)
     {
         if (const auto layer = layerOf(blocks))
-            forEachImage(part, [&](int64_t image, int64_t patch, const at::Tensor& /*leading*/, const at::Tensor& patches, int64_t /*first*/) {
-                output.tokens[*layer][image].narrow(0, patch, patches.size(0)).copy_(patches);
-            });
+            forEachImage(part, [&](int64_t image, int64_t patch, const at::Tensor& /*leading*/, const at::Tensor& patches,
+                                   int64_t /*first*/) { output.tokens[*layer][image].narrow(0, patch, patches.size(0)).copy_(patches); });
     };
     if (attention)
         around.attends = [&](const FrozenBlocks::Rows& part, const at::Tensor& qkv, int64_t block)
         {
             if (const auto layer = layerOf(block))
-                queriesKeys[*layer].view({batch * tokens, 2, c.heads, headWidth}).narrow(0, part.first, qkv.size(0)).copy_(qkv.narrow(1, 0, 2));
+                queriesKeys[*layer]
+                    .view({batch * tokens, 2, c.heads, headWidth})
+                    .narrow(0, part.first, qkv.size(0))
+                    .copy_(qkv.narrow(1, 0, 2));
         };
     it.frozen->forward(x, layers.back(), around);
 
@@ -312,9 +318,16 @@ std::vector<OnnxValue> Vit::describe(OnnxWriter& onnx, const OnnxValue& image, c
         onnx.part(fmt::format("backbone/block{}", i + 1));
         const LearntBlock block = it.frozen->learnt(i);
         x = transformerBlock(onnx, x,
-                             {scaled(block.norm1), scaled(block.norm2), {block.qkvWeight, block.qkvBias}, {block.projectionWeight, block.projectionBias},
-                              {block.hiddenWeight, block.hiddenBias}, {block.outputWeight, block.outputBias}, c.heads, c.quickGelu,
-                              it.options.ranges.known.get(), fmt::format("blocks.{}", i)});
+                             {scaled(block.norm1),
+                              scaled(block.norm2),
+                              {block.qkvWeight, block.qkvBias},
+                              {block.projectionWeight, block.projectionBias},
+                              {block.hiddenWeight, block.hiddenBias},
+                              {block.outputWeight, block.outputBias},
+                              c.heads,
+                              c.quickGelu,
+                              it.options.ranges.known.get(),
+                              fmt::format("blocks.{}", i)});
         if (i + 1 == layers[kept.size()])
             kept.push_back(onnx.slice(x, 1, skip, tokens));
     }

@@ -142,7 +142,8 @@ int64_t squareRoot(int64_t value)
     return root * root == value ? root : 0;
 }
 
-void findGrid(VitConfig& config, const NamedWeights& source, bool distilled, const std::string& name, int64_t positions, const VitOverrides& overrides)
+void findGrid(VitConfig& config, const NamedWeights& source, bool distilled, const std::string& name, int64_t positions,
+              const VitOverrides& overrides)
 {
     // Positions of the patches, and perhaps of the class token, and perhaps of the registers
     for (const int64_t prefix : {int64_t{1}, int64_t{0}, 1 + config.registers})

@@ -1,5 +1,5 @@
-// A computation on a device as one launch instead of hundreds: captured once for a shape of its input, replayed from then on. Of a small batch the launches,
-// and not the arithmetic, are what takes the time.
+// A computation on a device as one launch instead of hundreds: captured once for a shape of its input, replayed from then on. Of a small
+// batch the launches, and not the arithmetic, are what takes the time.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,8 +20,9 @@ public:
     explicit CapturedGraph(Computation computation);
     ~CapturedGraph();
 
-    /// The computation of `input`, in LibTorch's current stream. The third call with a shape captures; it is replayed only if its first replay gave what the
-    /// computation had given just before, and otherwise, and wherever graphs are not to be had, the computation is called as it stands.
+    /// The computation of `input`, in LibTorch's current stream. The third call with a shape captures; it is replayed only if its first
+    /// replay gave what the computation had given just before, and otherwise, and wherever graphs are not to be had, the computation is
+    /// called as it stands.
     std::vector<at::Tensor> operator()(const at::Tensor& input) const;
 
     static constexpr int64_t largestBatch = 8; ///< in larger batches, arithmetic hides the launches, and a graph keeps memory

@@ -1,5 +1,5 @@
-// A captured graph of a device, as this LibTorch has it; AGPNET_GRAPHS says whether it has: since 2.12 of any device that registers one and without CUDA's
-// headers, before of CUDA, where the build found those headers and is linked to LibTorch's part for CUDA.
+// A captured graph of a device, as this LibTorch has it; AGPNET_GRAPHS says whether it has: since 2.12 of any device that registers one and
+// without CUDA's headers, before of CUDA, where the build found those headers and is linked to LibTorch's part for CUDA.
 #pragma once
 
 #if __has_include(<ATen/core/GraphImplInterface.h>)

@@ -19,7 +19,8 @@ void* handleOf(const Stream& stream)
 {
     if constexpr (requires { stream.native_handle(); })
         return stream.native_handle();
-    require(stream.id() == 0, "this LibTorch does not give the handle of CUDA stream {}; use the default stream, or LibTorch 2.11 or later", stream.id());
+    require(stream.id() == 0, "this LibTorch does not give the handle of CUDA stream {}; use the default stream, or LibTorch 2.11 or later",
+            stream.id());
     return nullptr; // the default stream
 }
 
@@ -49,7 +50,8 @@ private:
     {
         try
         {
-            const at::Tensor tensor = at::empty({static_cast<int64_t>(bytes)}, at::TensorOptions(at::kByte).device(at::kCUDA, static_cast<at::DeviceIndex>(device)));
+            const at::Tensor tensor = at::empty({static_cast<int64_t>(bytes)},
+                                                at::TensorOptions(at::kByte).device(at::kCUDA, static_cast<at::DeviceIndex>(device)));
             const std::lock_guard lock(taken().mutex);
             taken().tensors.emplace(tensor.mutable_data_ptr(), tensor);
             return tensor.mutable_data_ptr();

@@ -8,8 +8,8 @@
 namespace agpnet
 {
 
-/// The CPU, or LibTorch's current stream on the tensor's CUDA device, in the primary context that both use: nothing is copied and nothing waits.
-/// An Error for a tensor elsewhere.
+/// The CPU, or LibTorch's current stream on the tensor's CUDA device, in the primary context that both use: nothing is copied and nothing
+/// waits. An Error for a tensor elsewhere.
 stages::Device stageDeviceOf(const at::Tensor& tensor);
 
 } // namespace agpnet

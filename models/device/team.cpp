@@ -88,8 +88,8 @@ bool coreIsWanted()
     return wanted || interruptions >= often;
 }
 
-/// Waits a little until ready() holds: to fall asleep and be woken takes longer than most waits are, which end when another thread has done its part.
-/// Where others want the core, next to nothing.
+/// Waits a little until ready() holds: to fall asleep and be woken takes longer than most waits are, which end when another thread has done
+/// its part. Where others want the core, next to nothing.
 template <typename Ready>
 bool spinUntil(const Ready& ready)
 {

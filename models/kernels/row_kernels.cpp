@@ -127,7 +127,8 @@ void normRows(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& b
     auto* const to = static_cast<char*>(out.mutable_data_ptr());
     const int64_t step = columns * static_cast<int64_t>(out.element_size());
     for (int64_t row = 0; row < rows; row++)
-        norm(from + row * columns, weight.const_data_ptr<float>(), bias.const_data_ptr<float>(), to + row * step, columns, static_cast<float>(eps));
+        norm(from + row * columns, weight.const_data_ptr<float>(), bias.const_data_ptr<float>(), to + row * step, columns,
+             static_cast<float>(eps));
 }
 
 at::Tensor roundedRows(const at::Tensor& x)

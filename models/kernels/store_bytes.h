@@ -30,7 +30,8 @@ AGPNET_ALWAYS void storeBytes4(uint8_t* to, Numbers numbers)
 template <typename Numbers>
 __attribute__((target("avx2"))) AGPNET_ALWAYS void storeBytes8(uint8_t* to, Numbers numbers)
 {
-    const __m256i halves = _mm256_packus_epi32(reinterpret_cast<__m256i>(numbers), reinterpret_cast<__m256i>(numbers)); // within each half of the register
+    // within each half of the register
+    const __m256i halves = _mm256_packus_epi32(reinterpret_cast<__m256i>(numbers), reinterpret_cast<__m256i>(numbers));
     const __m256i bytes = _mm256_packus_epi16(halves, halves);
     _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1)));
 }

@@ -1,5 +1,5 @@
-// Registers of floats, for kernels that are compiled once for each width of them; included in the namespace of each, where `lanes` is how many floats a
-// register has, and AGPNET_INLINE makes a function of its instructions.
+// Registers of floats, for kernels that are compiled once for each width of them; included in the namespace of each, where `lanes` is how
+// many floats a register has, and AGPNET_INLINE makes a function of its instructions.
 
 using Floats = float __attribute__((vector_size(4 * lanes)));
 using Words = uint32_t __attribute__((vector_size(4 * lanes)));
@@ -65,7 +65,8 @@ AGPNET_INLINE Floats powerOfTwo(Floats x)
 #ifdef AGPNET_STORE_BYTES // numbers of a register, up to 255, as bytes
 AGPNET_INLINE void storeByte(uint8_t* to, Floats value) // the nearest from 0 to 255; of a NaN 0
 {
-    const Floats least = all(0.0F), most = all(255.0F), round = all(8388608.0F); // 2^23: adding it leaves the nearest integer in the low bits
+    // 2^23: adding it leaves the nearest integer in the low bits
+    const Floats least = all(0.0F), most = all(255.0F), round = all(8388608.0F);
     value = value > least ? value : least;
     value = value < most ? value : most;
     AGPNET_STORE_BYTES(to, reinterpret_cast<Words>(value + round) & 255U);

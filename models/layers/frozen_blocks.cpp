@@ -39,7 +39,8 @@ std::vector<Part> partsOf(const at::Tensor& x, int64_t firstRow, at::ScalarType 
         for (int64_t token = 0; token < tokens; token += each)
         {
             const int64_t row = image * tokens + token, count = divides ? std::min(each, tokens - token) : each;
-            parts.push_back({image, token, firstRow + row, rows.narrow(0, row, count), at::empty({count, x.size(2)}, x.options().dtype(type)), {}});
+            parts.push_back(
+                {image, token, firstRow + row, rows.narrow(0, row, count), at::empty({count, x.size(2)}, x.options().dtype(type)), {}});
         }
     return parts;
 }
@@ -65,14 +66,16 @@ void FrozenBlocks::add(const LearntBlock& learnt)
     }
     const auto linear = [&](const at::Tensor& weight, const at::Tensor& bias)
     { return Linear(weight, bias, scalarType(options_.compute), options_.packedFor); };
-    blocks_.push_back({learnt.norm1, learnt.norm2, linear(learnt.qkvWeight, learnt.qkvBias), linear(learnt.projectionWeight, learnt.projectionBias),
-                       linear(learnt.hiddenWeight, learnt.hiddenBias), linear(learnt.outputWeight, learnt.outputBias)});
+    blocks_.push_back({learnt.norm1, learnt.norm2, linear(learnt.qkvWeight, learnt.qkvBias),
+                       linear(learnt.projectionWeight, learnt.projectionBias), linear(learnt.hiddenWeight, learnt.hiddenBias),
+                       linear(learnt.outputWeight, learnt.outputBias)});
 }
 
 FrozenBlocks::Block FrozenBlocks::quantised(const LearntBlock& learnt) const
 {
     require(options_.ranges.known != nullptr, "the ranges of a network's inputs are not known, which products of 8 bits need");
-    const auto range = [&](const char* input, int64_t channels) { return rangeOf(*options_.ranges.known, nameOf(blocks_.size(), input), channels); };
+    const auto range = [&](const char* input, int64_t channels)
+    { return rangeOf(*options_.ranges.known, nameOf(blocks_.size(), input), channels); };
     const auto full = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.detach().to(at::kFloat) : tensor; };
     const auto quantisedBy = [&](const char* input, const at::Tensor& weight, const at::Tensor& bias)
     { return quantisedInput(range(input, weight.size(1)), full(weight), full(bias)); };
@@ -80,7 +83,8 @@ FrozenBlocks::Block FrozenBlocks::quantised(const LearntBlock& learnt) const
     const auto normed = [&](const FrozenNorm& norm, const QuantisedInput& to) {
         return FrozenNorm{norm.weight * to.factor, norm.bias * to.factor + to.shift, norm.eps};
     };
-    const auto linear = [&](const QuantisedInput& to, std::optional<Quantisation> output) { return Linear(to.weight, to.bias, to.input, output, options_.packedFor); };
+    const auto linear = [&](const QuantisedInput& to, std::optional<Quantisation> output)
+    { return Linear(to.weight, to.bias, to.input, output, options_.packedFor); };
 
     QuantisedInput qkv = quantisedBy("qkv", learnt.qkvWeight, learnt.qkvBias);
     const QuantisedInput projection = quantisedBy("projection", learnt.projectionWeight, learnt.projectionBias);
@@ -89,12 +93,18 @@ FrozenBlocks::Block FrozenBlocks::quantised(const LearntBlock& learnt) const
     const QuantisedAttention attention = quantisedAttention(range("attention", qkv.weight.size(0)), heads_);
     qkv.weight.mul_(attention.factor.unsqueeze(1));
     qkv.bias.mul_(attention.factor).add_(attention.shift);
-    const BytesOfHeads bytes = {attention.scale, projection.factor / attention.valueFactor, projection.factor * attention.valueCentre + projection.shift};
+    const BytesOfHeads bytes = {attention.scale, projection.factor / attention.valueFactor,
+                                projection.factor * attention.valueCentre + projection.shift};
     // an activation stands before it, through which no factor goes
     const at::Tensor outputRange = range("output", learnt.outputWeight.size(1));
     const Quantisation output = quantisationOf(outputRange[0].min().item<double>(), outputRange[1].max().item<double>());
-    return {normed(learnt.norm1, qkv), normed(learnt.norm2, hidden), linear(qkv, Quantisation{}), linear(projection, {}), linear(hidden, output),
-            Linear(full(learnt.outputWeight), full(learnt.outputBias), output, {}, options_.packedFor), bytes};
+    return {normed(learnt.norm1, qkv),
+            normed(learnt.norm2, hidden),
+            linear(qkv, Quantisation{}),
+            linear(projection, {}),
+            linear(hidden, output),
+            Linear(full(learnt.outputWeight), full(learnt.outputBias), output, {}, options_.packedFor),
+            bytes};
 }
 
 LearntBlock FrozenBlocks::learnt(int64_t number) const

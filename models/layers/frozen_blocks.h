@@ -1,5 +1,5 @@
-// The blocks of a pre-norm transformer that no longer learns, as they inspect: x += projection(attention(norm1 x)); x += output(activation(hidden(norm2 x))).
-// The backbone has them, and so has the decoder.
+// The blocks of a pre-norm transformer that no longer learns, as they inspect: x += projection(attention(norm1 x)); x +=
+// output(activation(hidden(norm2 x))). The backbone has them, and so has the decoder.
 #pragma once
 
 #include "models/attention/attention.h"

@@ -23,8 +23,9 @@ using LinearPointwise = at::Tensor(const at::Tensor&, const at::Tensor&, const s
                                    c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
 
 using PrepackQuantised = at::Tensor(at::Tensor, std::optional<c10::List<int64_t>>);
-using LinearQuantised = at::Tensor(at::Tensor, double, int64_t, at::Tensor, at::Tensor, at::Tensor, std::optional<at::Tensor>, double, int64_t,
-                                   std::optional<at::ScalarType>, std::string_view, c10::List<std::optional<at::Scalar>>, std::string_view);
+using LinearQuantised = at::Tensor(at::Tensor, double, int64_t, at::Tensor, at::Tensor, at::Tensor, std::optional<at::Tensor>, double,
+                                   int64_t, std::optional<at::ScalarType>, std::string_view, c10::List<std::optional<at::Scalar>>,
+                                   std::string_view);
 
 template <typename Signature>
 std::optional<c10::TypedOperatorHandle<Signature>> operatorNamed(const char* name)
@@ -78,7 +79,8 @@ Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, Quantisation in
         weight_ = quantised.bytes.to(at::kFloat).mul_(bytes_->scale.unsqueeze(1));
         return;
     }
-    weight_ = oneDnn().prepackQuantised->call(quantised.bytes, packedFor > 0 ? std::optional(c10::List<int64_t>({packedFor, weight.size(1)})) : std::nullopt);
+    weight_ = oneDnn().prepackQuantised->call(
+        quantised.bytes, packedFor > 0 ? std::optional(c10::List<int64_t>({packedFor, weight.size(1)})) : std::nullopt);
 }
 
 Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, at::ScalarType type, int64_t packedFor)
@@ -106,8 +108,11 @@ at::Tensor Linear::operator()(const at::Tensor& input, Then then) const
     {
         const bool gelu = then == Then::Gelu;
         const Quantisation output = bytes_->output.value_or(Quantisation{});
-        return oneDnn().linearQuantised->call(input, bytes_->input.scale, bytes_->input.zero, weight_, bytes_->scale, bytes_->zero, bias_, output.scale,
-                                              output.zero, bytes_->output ? at::kByte : at::kFloat, gelu ? "gelu" : then == Then::Silu ? "swish" : "none",
+        return oneDnn().linearQuantised->call(input, bytes_->input.scale, bytes_->input.zero, weight_, bytes_->scale, bytes_->zero, bias_,
+                                              output.scale, output.zero, bytes_->output ? at::kByte : at::kFloat,
+                                              gelu                 ? "gelu"
+                                              : then == Then::Silu ? "swish"
+                                                                   : "none",
                                               c10::List<std::optional<at::Scalar>>(), gelu ? "none" : "");
     }
     const std::optional<at::Tensor> bias = bias_.defined() ? std::optional<at::Tensor>(bias_) : std::nullopt;

@@ -27,8 +27,8 @@ public:
     ///                  cannot, or not on this CPU, it stays as it is
     Linear(const at::Tensor& weight, const at::Tensor& bias, at::ScalarType type, int64_t packedFor);
 
-    /// In products of 8 bits: the weight becomes bytes with a scale for each output. Where canQuantise() is false, the same values are computed in
-    /// float32, as slowly as float32.
+    /// In products of 8 bits: the weight becomes bytes with a scale for each output. Where canQuantise() is false, the same values are
+    /// computed in float32, as slowly as float32.
     ///
     /// @param weight  [out, in], float32
     /// @param bias    [out], float32
@@ -45,8 +45,8 @@ public:
     /// Whether this LibTorch lays weights out for oneDNN, and fuses what follows.
     static bool canPack();
 
-    /// Whether this LibTorch has products of 8 bits, and the CPU instructions for them. Without these they are no quicker than float32, and sums of
-    /// products may overflow.
+    /// Whether this LibTorch has products of 8 bits, and the CPU instructions for them. Without these they are no quicker than float32, and
+    /// sums of products may overflow.
     static bool canQuantise();
 
 private:

@@ -26,13 +26,15 @@ double secondsOfThread()
     return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-/// A layer as the backbones have them, and its input. What is computed of them does not matter, and no random number is drawn from the host's.
+/// A layer as the backbones have them, and its input. What is computed of them does not matter, and no random number is drawn from the
+/// host's.
 class Trial
 {
 public:
     explicit Trial(ComputeType compute)
         : input_(compute == ComputeType::Int8 ? at::full({tokens, in}, 1, at::kByte) : at::full({tokens, in}, 0.5, scalarType(compute))),
-          layer_(compute == ComputeType::Int8 ? Linear(weight(), at::zeros({out}), Quantisation{}, {}, tokens) : Linear(weight(), {}, scalarType(compute), tokens))
+          layer_(compute == ComputeType::Int8 ? Linear(weight(), at::zeros({out}), Quantisation{}, {}, tokens)
+                                              : Linear(weight(), {}, scalarType(compute), tokens))
     {
         layer_(input_); // the first call prepares
     }
@@ -76,7 +78,8 @@ bool isFaster(ComputeType tried, ComputeType than)
 
 ComputeType fastestComputeType()
 {
-    static const ComputeType fastest = cpuFeatures().avx512Bf16 && isFaster(ComputeType::BFloat16, ComputeType::Float32) ? ComputeType::BFloat16 : ComputeType::Float32;
+    static const ComputeType fastest =
+        cpuFeatures().avx512Bf16 && isFaster(ComputeType::BFloat16, ComputeType::Float32) ? ComputeType::BFloat16 : ComputeType::Float32;
     return fastest;
 }
 

@@ -15,8 +15,9 @@ enum class ComputeType
     Int8 ///< 8 bits, where a transformer's linear layers have them; the rest in float32
 };
 
-/// "fp32", "bf16", "int8", or "auto": on a CUDA device bfloat16, on a CPU what is faster of the first two. Float32 too where "bf16" or "int8" is asked of
-/// a CPU without such products, and "int8" of another device: they would be slower than float32, or LibTorch refuses them.
+/// "fp32", "bf16", "int8", or "auto": on a CUDA device bfloat16, on a CPU what is faster of the first two. Float32 too where "bf16" or
+/// "int8" is asked of a CPU without such products, and "int8" of another device: they would be slower than float32, or LibTorch refuses
+/// them.
 ComputeType computeType(const std::string& precision, at::Device device = at::kCPU);
 
 /// The type of all products that have no int8.

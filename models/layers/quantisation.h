@@ -1,5 +1,6 @@
-// Products of 8 bits: how values become bytes, and what a network's values are seen to be. Weights have a scale for each output, inputs one for all
-// rows; as in SmoothQuant (arXiv 2211.10438) an input's channels are brought to a like size first, here around their middle, by what comes before.
+// Products of 8 bits: how values become bytes, and what a network's values are seen to be. Weights have a scale for each output, inputs one
+// for all rows; as in SmoothQuant (arXiv 2211.10438) an input's channels are brought to a like size first, here around their middle, by
+// what comes before.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -54,7 +55,8 @@ struct QuantisedAttention
 /// @param range  [2, 3 C]
 QuantisedAttention quantisedAttention(const at::Tensor& range, int64_t heads);
 
-/// Quantization ranges of the inputs of a network's int8 layers, by name ("blocks.0.qkv"): [2, channels], float32, minimum and maximum of each channel.
+/// Quantization ranges of the inputs of a network's int8 layers, by name ("blocks.0.qkv"): [2, channels], float32, minimum and maximum of
+/// each channel.
 using InputRanges = std::map<std::string, at::Tensor>;
 
 /// Refuses a name that is not there, and another number of channels.

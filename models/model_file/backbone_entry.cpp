@@ -28,7 +28,8 @@ std::vector<fs::path> placesOfBackbone(const std::string& model, const std::stri
 
 nlohmann::json backboneHeader(const Backbone& backbone, EmbedBackbone embed)
 {
-    nlohmann::json header = {{"name", backbone.name}, {"hash", backbone.hash}, {"config", backbone.config}, {"embedded", embed == EmbedBackbone::Yes}};
+    nlohmann::json header = {
+        {"name", backbone.name}, {"hash", backbone.hash}, {"config", backbone.config}, {"embedded", embed == EmbedBackbone::Yes}};
     if (embed == EmbedBackbone::No)
         header["path"] = backbone.path.empty() ? "" : fs::absolute(backbone.path).string();
     return header;

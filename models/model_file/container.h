@@ -16,8 +16,8 @@ void writeSealed(const std::string& path, nlohmann::json header, TensorFile file
 /// Compares the checksum, before anything is made of what a file holds.
 void requireWhole(const std::string& path, const nlohmann::json& header, const TensorFile& file);
 
-/// Where AGPNET_REQUIRE_SIGNATURE names a public key, a model is one that its owner signed, or an Error. Its backbone, if elsewhere, is the one
-/// that the signed header names by its hash.
+/// Where AGPNET_REQUIRE_SIGNATURE names a public key, a model is one that its owner signed, or an Error. Its backbone, if elsewhere, is the
+/// one that the signed header names by its hash.
 void requireSigned(const std::string& path, const Bytes& bytes);
 
 /// The tensors whose names begin with the prefix, without it.

@@ -41,7 +41,10 @@ OnnxValue linearAfterNorm(OnnxWriter& onnx, const OnnxValue& x, const OnnxNorm& 
     {
         const QuantisedInput to = quantisedInput(range, linear.weight, linear.bias);
         const Smoothing smoothing = smoothingFor(to);
-        return productOf(onnx, onnx.addChannels(onnx.multiplyChannels(onnx.normed(x, norm.eps), norm.weight * smoothing.factor), norm.bias * smoothing.factor + smoothing.shift), to);
+        return productOf(onnx,
+                         onnx.addChannels(onnx.multiplyChannels(onnx.normed(x, norm.eps), norm.weight * smoothing.factor),
+                                          norm.bias * smoothing.factor + smoothing.shift),
+                         to);
     }
     const at::Tensor weight = linear.weight.to(at::kDouble);
     at::Tensor bias = at::mv(weight, norm.bias.to(at::kDouble));
@@ -53,7 +56,8 @@ OnnxValue linearAfterNorm(OnnxWriter& onnx, const OnnxValue& x, const OnnxNorm& 
 OnnxValue transformerBlock(OnnxWriter& onnx, const OnnxValue& x, const OnnxBlock& block)
 {
     const int64_t tokens = x.shape[1], width = x.shape[2], each = width / block.heads;
-    const auto range = [&](const char* input, int64_t channels) { return block.ranges ? rangeOf(*block.ranges, block.name + "." + input, channels) : at::Tensor(); };
+    const auto range = [&](const char* input, int64_t channels)
+    { return block.ranges ? rangeOf(*block.ranges, block.name + "." + input, channels) : at::Tensor(); };
     OnnxLinear qkv{block.qkv.weight.clone(), block.qkv.bias.defined() ? block.qkv.bias.clone() : at::Tensor()};
     for (const at::Tensor& part : {qkv.weight, qkv.bias})
         if (part.defined())
@@ -75,7 +79,8 @@ OnnxValue transformerBlock(OnnxWriter& onnx, const OnnxValue& x, const OnnxBlock
     };
     const OnnxValue seen = onnx.softmax(onnx.product(heads(parts[0], {0, 2, 1, 3}), heads(parts[1], {0, 2, 3, 1})));
     const OnnxValue gathered = onnx.reshape(onnx.transpose(onnx.product(seen, heads(parts[2], {0, 2, 1, 3})), {0, 2, 1, 3}), x.shape);
-    const OnnxValue y = onnx.add(x, projection ? productOf(onnx, gathered, *projection) : onnx.linear(gathered, block.projection.weight, block.projection.bias));
+    const OnnxValue y = onnx.add(x, projection ? productOf(onnx, gathered, *projection)
+                                               : onnx.linear(gathered, block.projection.weight, block.projection.bias));
     const OnnxValue hidden = linearAfterNorm(onnx, y, block.norm2, block.hidden, range("hidden", width));
     const OnnxValue active = block.silu ? onnx.silu(hidden) : onnx.gelu(hidden);
     if (!block.ranges)

@@ -33,7 +33,8 @@ struct OnnxBlock
 /// numbers, two operators less.
 ///
 /// @param range  of what goes into the layer, for products of 8 bits; undefined: float32
-OnnxValue linearAfterNorm(OnnxWriter& onnx, const OnnxValue& x, const OnnxNorm& norm, const OnnxLinear& linear, const at::Tensor& range = {});
+OnnxValue linearAfterNorm(OnnxWriter& onnx, const OnnxValue& x, const OnnxNorm& norm, const OnnxLinear& linear,
+                          const at::Tensor& range = {});
 
 /// A linear layer in products of 8 bits, of an input that comes in values.
 OnnxValue quantisedLinear(OnnxWriter& onnx, const OnnxValue& x, const OnnxLinear& linear, const at::Tensor& range);

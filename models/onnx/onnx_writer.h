@@ -34,7 +34,8 @@ public:
     void part(std::string name) { part_ = std::move(name); }
 
     OnnxValue constant(const at::Tensor& values); ///< made float32
-    OnnxValue constantToJoin(const at::Tensor& values); ///< a constant for concatenate(): OpenCV's importer accepts one constant in only one of them
+    /// a constant for concatenate(): OpenCV's importer accepts one constant in only one of them.
+    OnnxValue constantToJoin(const at::Tensor& values);
 
     /// b: of a's shape, or with extents of 1 at the end of it (a constant: of its whole shape, or of one element).
     OnnxValue add(const OnnxValue& a, const OnnxValue& b) { return binary("Add", a, b); }
@@ -47,7 +48,8 @@ public:
     {
         return add(a, spread(b, a.shape));
     } ///< b is spread to a's shape
-    OnnxValue addChannels(const OnnxValue& a, const at::Tensor& b) { return add(a, constant(b)); } ///< b: [last axis]; not for OpenCV's importer
+    /// b: [last axis]; not for OpenCV's importer.
+    OnnxValue addChannels(const OnnxValue& a, const at::Tensor& b) { return add(a, constant(b)); }
     OnnxValue multiplyChannels(const OnnxValue& a, const at::Tensor& b) { return multiply(a, constant(b)); }
     OnnxValue multiplyConstant(const OnnxValue& a, const at::Tensor& b) { return multiply(a, spread(b, a.shape)); }
 
@@ -78,8 +80,8 @@ public:
     /// x rounded to bytes and back: QuantizeLinear and DequantizeLinear.
     OnnxValue quantised(const OnnxValue& x, double scale, int64_t zero);
 
-    /// linear() of a quantised x, with the weight as bytes that have a scale for each output. Engines make products of 8 bits of it; OpenCV's importer
-    /// does not take it.
+    /// linear() of a quantised x, with the weight as bytes that have a scale for each output. Engines make products of 8 bits of it;
+    /// OpenCV's importer does not take it.
     OnnxValue quantisedLinear(const OnnxValue& x, const at::Tensor& weight, const at::Tensor& bias);
 
     struct Padding

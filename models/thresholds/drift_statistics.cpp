@@ -29,8 +29,8 @@ at::Tensor DriftStatistics::statistics(const at::Tensor& clean)
 
 double DriftStatistics::distance(const at::Tensor& statistics, int64_t product) const
 {
-    require(known() && product >= 0 && product < mean.size(0), "the distance from product {} was asked for, but the range of features is known of {}",
-            product, known() ? mean.size(0) : 0);
+    require(known() && product >= 0 && product < mean.size(0),
+            "the distance from product {} was asked for, but the range of features is known of {}", product, known() ? mean.size(0) : 0);
     return std::sqrt(((statistics.to(mean.device()) - mean[product]) / deviation[product]).square().mean().item<double>());
 }
 
@@ -55,7 +55,8 @@ DriftStatistics DriftStatistics::checked(at::Tensor mean, at::Tensor deviation, 
     for (const at::Tensor& tensor : {mean, deviation})
         require(tensor.scalar_type() == at::kFloat && tensor.dim() == 2 && tensor.size(0) > 0 && tensor.size(1) == 2 * channels,
                 "the range of features has shape [{}], expected [products, {}] of float32", fmt::join(tensor.sizes(), ", "), 2 * channels);
-    require(mean.size(0) == deviation.size(0), "the range of features has means of {} products and deviations of {}", mean.size(0), deviation.size(0));
+    require(mean.size(0) == deviation.size(0), "the range of features has means of {} products and deviations of {}", mean.size(0),
+            deviation.size(0));
     require(at::isfinite(mean).all().item<bool>() && at::isfinite(deviation).all().item<bool>() && deviation.min().item<double>() > 0,
             "the range of features holds values that are not finite, or a deviation that is not above 0");
     return {std::move(mean), std::move(deviation)};

@@ -12,7 +12,10 @@ const char rangeMean[] = "range.mean", rangeDeviation[] = "range.deviation";
 /// The rule of a threshold; its value is stored beside the rule, as in files of earlier versions.
 json ruleToJson(const Threshold& t)
 {
-    json rule = {{"method", t.method}, {"normal", t.normal}, {"anomalous", t.anomalous}, {"false_alarms", t.rate < 0 ? json(nullptr) : json(t.rate)}};
+    json rule = {{"method", t.method},
+                 {"normal", t.normal},
+                 {"anomalous", t.anomalous},
+                 {"false_alarms", t.rate < 0 ? json(nullptr) : json(t.rate)}};
     if (t.method == "tail")
         rule["tail"] = {{"from", t.tail.from}, {"share", t.tail.share}, {"shape", t.tail.shape}, {"scale", t.tail.scale}};
     if (t.method == "cost")
@@ -44,7 +47,8 @@ void readRule(const std::string& path, const json& rule, Threshold& t)
     if (t.method == "tail")
     {
         const json tail = headerMember<json>(path, rule, "tail");
-        t.tail = {finiteMember(path, tail, "from"), finiteMember(path, tail, "share"), finiteMember(path, tail, "shape"), finiteMember(path, tail, "scale")};
+        t.tail = {finiteMember(path, tail, "from"), finiteMember(path, tail, "share"), finiteMember(path, tail, "shape"),
+                  finiteMember(path, tail, "scale")};
     }
     if (t.method == "cost")
         t.cost = finiteMember(path, rule, "cost");

@@ -166,7 +166,8 @@ Threshold thresholdFromF1(const std::vector<double>& normal, const std::vector<d
 Threshold thresholdFromCost(const std::vector<double>& normal, const std::vector<double>& anomalous, double cost)
 {
     require(std::isfinite(cost) && cost > 0, "the cost of a missed defect is {}, expected above 0, in false positives", cost);
-    Threshold threshold = bestBetween(normal, anomalous, "cost", [cost](double missed, double alarms) { return -(cost * missed + alarms); });
+    Threshold threshold =
+        bestBetween(normal, anomalous, "cost", [cost](double missed, double alarms) { return -(cost * missed + alarms); });
     threshold.cost = cost;
     return threshold;
 }

@@ -8,7 +8,8 @@
 namespace agpnet
 {
 
-/// A generalised Pareto distribution for what lies above `from`: a share P(score > x) = share · (1 + shape (x - from) / scale)^(-1 / shape).
+/// A generalised Pareto distribution for what lies above `from`: a share P(score > x) = share · (1 + shape (x - from) / scale)^(-1 /
+/// shape).
 struct Tail
 {
     double from = 0;
@@ -28,7 +29,8 @@ Tail fittedTail(std::vector<double> scores);
 struct Threshold
 {
     double value = 0;    ///< anomalous above it
-    std::string method;  ///< tail, quantile, f1, cost; or deviations: mean and three standard deviations, where scores are fewer than leastForTail
+    /// Tail, quantile, f1, cost; or deviations: mean and three standard deviations, where scores are fewer than leastForTail.
+    std::string method;
     double rate = -1;    ///< estimated fraction of normal images above the threshold; negative: unknown
     double cost = 0;     ///< cost of a missed defect, relative to a false positive; method cost
     int64_t normal = 0, anomalous = 0; ///< scores it was taken from
@@ -49,7 +51,8 @@ Threshold thresholdFromCost(const std::vector<double>& normal, const std::vector
 
 /// A score on a scale of 0 to 1, rising, 0.5 at the threshold: 1 / (1 + (threshold / score)^steepness). What is not above 0 becomes 0.
 double calibrated(double score, double threshold, double steepness);
-at::Tensor calibrated(const at::Tensor& scores, const at::Tensor& thresholds, const at::Tensor& steepness); ///< the same for each score; does not wait for a device
+/// The same for each score; does not wait for a device.
+at::Tensor calibrated(const at::Tensor& scores, const at::Tensor& thresholds, const at::Tensor& steepness);
 
 /// The steepness that brings the median of normal scores to 0.1; within 1 to 16.
 double steepnessFor(double median, double threshold);

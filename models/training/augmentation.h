@@ -21,10 +21,14 @@ enum class Augmentation
 template <>
 struct EnumNames<Augmentation>
 {
-    static constexpr std::pair<Augmentation, const char*> table[] = {
-        {Augmentation::FlipHorizontal, "flip_horizontal"}, {Augmentation::FlipVertical, "flip_vertical"}, {Augmentation::Rotate90, "rotate90"},
-        {Augmentation::Rotate, "rotate"},                  {Augmentation::Tilt, "tilt"},                  {Augmentation::Shift, "shift"},
-        {Augmentation::Brightness, "brightness"},          {Augmentation::FewShot, "few-shot"}};
+    static constexpr std::pair<Augmentation, const char*> table[] = {{Augmentation::FlipHorizontal, "flip_horizontal"},
+                                                                     {Augmentation::FlipVertical, "flip_vertical"},
+                                                                     {Augmentation::Rotate90, "rotate90"},
+                                                                     {Augmentation::Rotate, "rotate"},
+                                                                     {Augmentation::Tilt, "tilt"},
+                                                                     {Augmentation::Shift, "shift"},
+                                                                     {Augmentation::Brightness, "brightness"},
+                                                                     {Augmentation::FewShot, "few-shot"}};
 };
 
 } // namespace agpnet

@@ -30,8 +30,8 @@ int number(const char* name, int least, int most)
     const std::string text = environment(name);
     int value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    require(error == std::errc() && end == text.data() + text.size() && value >= least && value <= most, "{} is '{}', expected a number from {} to {}", name, text,
-            least, most);
+    require(error == std::errc() && end == text.data() + text.size() && value >= least && value <= most,
+            "{} is '{}', expected a number from {} to {}", name, text, least, most);
     return value;
 }
 
@@ -88,8 +88,10 @@ ProcessGroup ProcessGroup::fromEnvironment()
         std::string address = environment("MASTER_ADDR");
         if (address.empty() && environment(launcher.sizeHere) == environment(launcher.size))
             address = "127.0.0.1";
-        require(!address.empty(), "MASTER_ADDR is not set, expected the name or address of the machine of process 0, since {} processes are to train together",
-                processes.size_);
+        require(
+            !address.empty(),
+            "MASTER_ADDR is not set, expected the name or address of the machine of process 0, since {} processes are to train together",
+            processes.size_);
         c10d::TCPStoreOptions options;
         if (!environment("MASTER_PORT").empty())
             options.port = static_cast<uint16_t>(number("MASTER_PORT", 1, 65535));
@@ -103,15 +105,19 @@ ProcessGroup ProcessGroup::fromEnvironment()
         {
             const auto store = c10::make_intrusive<c10d::PrefixStore>("agpnet/" + environment("TORCHELASTIC_RESTART_COUNT"),
                                                                       c10::make_intrusive<c10d::TCPStore>(address, options));
-            const auto gloo = c10d::ProcessGroupGloo::Options::create(std::chrono::minutes(30)); // one may have much to read while others wait
+            // one may have much to read while others wait
+            const auto gloo = c10d::ProcessGroupGloo::Options::create(std::chrono::minutes(30));
             const std::string card = environment("GLOO_SOCKET_IFNAME");
-            gloo->devices.push_back(card.empty() ? c10d::ProcessGroupGloo::createDefaultDevice() : c10d::ProcessGroupGloo::createDeviceForInterface(card));
-            processes.group_ = std::make_shared<Group>(Group{c10::make_intrusive<c10d::ProcessGroupGloo>(store, processes.rank_, processes.size_, gloo)});
+            gloo->devices.push_back(card.empty() ? c10d::ProcessGroupGloo::createDefaultDevice()
+                                                 : c10d::ProcessGroupGloo::createDeviceForInterface(card));
+            processes.group_ =
+                std::make_shared<Group>(Group{c10::make_intrusive<c10d::ProcessGroupGloo>(store, processes.rank_, processes.size_, gloo)});
         }
         catch (const std::exception& error)
         {
             const std::string text = error.what();
-            fail("process {} of {} cannot reach the others through {}:{}: {}", processes.rank_, processes.size_, address, options.port, text.substr(0, text.find('\n')));
+            fail("process {} of {} cannot reach the others through {}:{}: {}", processes.rank_, processes.size_, address, options.port,
+                 text.substr(0, text.find('\n')));
         }
         return processes;
     }
@@ -174,7 +180,8 @@ ProcessGroup ProcessGroup::fromEnvironment()
 {
     for (const Launcher& launcher : launchers)
         if (!environment(launcher.rank).empty() && !environment(launcher.size).empty() && number(launcher.size, 1, mostProcesses) > 1)
-            fail("{} is {}: this AGPNet was built without Gloo's headers, and trains in one process only", launcher.size, environment(launcher.size));
+            fail("{} is {}: this AGPNet was built without Gloo's headers, and trains in one process only", launcher.size,
+                 environment(launcher.size));
     return {};
 }
 

@@ -1,5 +1,5 @@
-// The processes that train one model together: LibTorch's c10d, over Gloo. One after the other they do what one process would have done with the
-// whole batch: each takes its part of the images, and the gradients are averaged.
+// The processes that train one model together: LibTorch's c10d, over Gloo. One after the other they do what one process would have done
+// with the whole batch: each takes its part of the images, and the gradients are averaged.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,8 +15,8 @@ class ProcessGroup
 public:
     ProcessGroup() = default; ///< this process alone: nothing is sent, everything is given back as it is
 
-    /// Joins the processes that torchrun, an MPI or Slurm started; a process that none of them started is alone. Waits for the others.
-    /// Read are RANK and WORLD_SIZE; or OMPI_COMM_WORLD_RANK and _SIZE; or PMI_RANK and PMI_SIZE; or SLURM_PROCID and SLURM_STEP_NUM_TASKS; and
+    /// Joins the processes that torchrun, an MPI or Slurm started; a process that none of them started is alone. Waits for the others. Read
+    /// are RANK and WORLD_SIZE; or OMPI_COMM_WORLD_RANK and _SIZE; or PMI_RANK and PMI_SIZE; or SLURM_PROCID and SLURM_STEP_NUM_TASKS; and
     /// where process 0 is: MASTER_ADDR (needed if the processes are not known to be on one machine) and MASTER_PORT (default 29500).
     static ProcessGroup fromEnvironment();
 

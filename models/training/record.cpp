@@ -12,8 +12,9 @@ namespace
 
 using nlohmann::json;
 
-constexpr std::string_view ownKeys[] = {"seconds", "images_seen", "first_loss", "last_loss", "values",   "sets",      "images",    "images_held_back", "early_stop",
-                                        "profile", "steps",       "noise_unit", "finished",  "device",   "processes", "precision", "versions"};
+constexpr std::string_view ownKeys[] = {"seconds",  "images_seen",      "first_loss", "last_loss", "values",  "sets",
+                                        "images",   "images_held_back", "early_stop", "profile",   "steps",   "noise_unit",
+                                        "finished", "device",           "processes",  "precision", "versions"};
 
 bool isOwn(std::string_view key)
 {

@@ -1,4 +1,5 @@
-// The record of a training, which the model file keeps: how its numbers came to be. Typed where the program reads it; JSON as it always was.
+// The record of a training, which the model file keeps: how its numbers came to be. Typed where the program reads it; JSON as it always
+// was.
 #pragma once
 
 #include <cstdint>

@@ -25,8 +25,8 @@ struct Bytes
 /// safe.
 Bytes mapFile(const std::filesystem::path& path);
 
-/// Gives back the memory of a mapped file's pages that were read; they come back when they are touched. Not after anything was written there, which would be lost.
-/// Nothing of empty bytes.
+/// Gives back the memory of a mapped file's pages that were read; they come back when they are touched. Not after anything was written
+/// there, which would be lost. Nothing of empty bytes.
 void forgetPages(const Bytes& mapped);
 
 /// Copies: for tests, and for weights that come out of something else.

@@ -66,9 +66,10 @@ DetectOptions& DetectOptions::setRegionOfInterest(cv::InputArray mask)
 {
     changed(impl_, [&](Impl& own) {
         const cv::Mat given = mask.getMat();
-        require(given.empty() || given.type() == CV_8UC1, "region of interest: the mask is of type {}, expected CV_8UC1", cv::typeToString(given.type()));
-        require(given.empty() || cv::countNonZero(given) > 0, "region of interest: the mask of {}x{} is 0 everywhere, expected a pixel that is not",
-                given.cols, given.rows);
+        require(given.empty() || given.type() == CV_8UC1, "region of interest: the mask is of type {}, expected CV_8UC1",
+                cv::typeToString(given.type()));
+        require(given.empty() || cv::countNonZero(given) > 0,
+                "region of interest: the mask of {}x{} is 0 everywhere, expected a pixel that is not", given.cols, given.rows);
         own.region = RegionOfInterest{{}, given.clone()};
     });
     return *this;

@@ -33,7 +33,8 @@ std::vector<AnomalyResult> DetectorImpl::inspect(const Call& call, const Sink& m
         AnomalyResult& result = results.emplace_back(decide(*inference_, call.options.thresholds, predictions[i].evidence));
         result.warning = call.frames[i].warning();
         const AnyMap& own = predictions[i].map;
-        const AnyMap map = maps.resized(own, call.options.mapSize == MAP_MODEL ? sizeOf(own) : call.frames[i].size(), call.inspection.region);
+        const AnyMap map =
+            maps.resized(own, call.options.mapSize == MAP_MODEL ? sizeOf(own) : call.frames[i].size(), call.inspection.region);
         if (masks.needed() || result.anomalous)
         {
             const AnyMap mask = masks.above(map, result.pixelThreshold);
@@ -54,7 +55,8 @@ std::vector<AnomalyResult> DetectorImpl::inspect(const Call& call, const Sink& m
 Inference::Place DetectorImpl::placeOf(const Call& call, bool onCuda, bool wantedThere) const
 {
     const auto isWhole = [&](const Frame& frame) { return call.options.minimumArea == 0 && call.inspection.isWhole(frame.size()); };
-    return onCuda && wantedThere && std::all_of(call.frames.begin(), call.frames.end(), isWhole) ? Inference::Place::Model : Inference::Place::Host;
+    return onCuda && wantedThere && std::all_of(call.frames.begin(), call.frames.end(), isWhole) ? Inference::Place::Model
+                                                                                                 : Inference::Place::Host;
 }
 
 AnomalyResult DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask, const DetectOptions& options) const
@@ -66,11 +68,13 @@ AnomalyResult DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv
         const Sink maps = Sink::ofOne(map), masks = Sink::ofOne(mask);
         Call call{{}, asked, asked.inspection(inference_->config())};
         std::string failure;
-        if (image.isUMat() && image.dims() == 2 && !image.empty() && (map.isUMat() || mask.isUMat()) && inference_->net().device().is_cpu() &&
-            asked.minimumArea == 0 && call.inspection.isWhole(image.size()) && openClDevice().api == stages::Api::OpenCL)
+        if (image.isUMat() && image.dims() == 2 && !image.empty() && (map.isUMat() || mask.isUMat()) &&
+            inference_->net().device().is_cpu() && asked.minimumArea == 0 && call.inspection.isWhole(image.size()) &&
+            openClDevice().api == stages::Api::OpenCL)
             try
             {
-                return inspect({{Frame(image.getUMat(), "image", inference_->range())}, asked, call.inspection, Inference::Place::OpenCl}, maps, masks)[0];
+                return inspect({{Frame(image.getUMat(), "image", inference_->range())}, asked, call.inspection, Inference::Place::OpenCl},
+                               maps, masks)[0];
             }
             catch (const std::exception& error)
             {
@@ -87,8 +91,8 @@ AnomalyResult DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv
     });
 }
 
-std::vector<AnomalyResult> DetectorImpl::detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps, cv::OutputArrayOfArrays masks,
-                                                     const DetectOptions& options) const
+std::vector<AnomalyResult> DetectorImpl::detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps,
+                                                     cv::OutputArrayOfArrays masks, const DetectOptions& options) const
 {
     return guarded([&]() -> std::vector<AnomalyResult> {
         requireThreads();
@@ -113,7 +117,8 @@ AnomalyResult DetectorImpl::detect(cv::InputArray image, cv::OutputArray map, cv
     return detect(image, map, mask, ownOptions());
 }
 
-std::vector<AnomalyResult> DetectorImpl::detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps, cv::OutputArrayOfArrays masks) const
+std::vector<AnomalyResult> DetectorImpl::detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps,
+                                                     cv::OutputArrayOfArrays masks) const
 {
     return detectBatch(images, maps, masks, ownOptions());
 }

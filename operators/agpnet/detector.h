@@ -15,7 +15,8 @@ public:
 
     AnomalyResult detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask) const override;
     AnomalyResult detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask, const DetectOptions& options) const override;
-    std::vector<AnomalyResult> detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps, cv::OutputArrayOfArrays masks) const override;
+    std::vector<AnomalyResult> detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps,
+                                           cv::OutputArrayOfArrays masks) const override;
     std::vector<AnomalyResult> detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps, cv::OutputArrayOfArrays masks,
                                            const DetectOptions& options) const override;
     void setOptions(const DetectOptions& options) override;

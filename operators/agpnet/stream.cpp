@@ -126,7 +126,9 @@ public:
 private:
     void requireOwnProcess() const
     {
-        require(inOwnProcess(), "the stream was made before this process was forked, and its thread is not here; expected one that was made in this process");
+        require(
+            inOwnProcess(),
+            "the stream was made before this process was forked, and its thread is not here; expected one that was made in this process");
     }
 
     struct Frame
@@ -278,7 +280,8 @@ cv::Ptr<AnomalyStream> AnomalyStream::create(const cv::Ptr<AnomalyDetector>& det
         require(!detector.empty(), "stream: there is no detector");
         require(options.capacity >= 1 && options.capacity <= 65536, "stream: the capacity is {}, expected 1 to 65536", options.capacity);
         require(options.batch >= 1 && options.batch <= 1024, "stream: the batch is {}, expected 1 to 1024", options.batch);
-        require(std::isfinite(options.latency) && options.latency > 0, "stream: the latency is {}, expected more than 0 seconds", options.latency);
+        require(std::isfinite(options.latency) && options.latency > 0, "stream: the latency is {}, expected more than 0 seconds",
+                options.latency);
         return {new StreamImpl(detector, options), [](const StreamImpl* stream) {
                     if (stream->inOwnProcess()) // else it would wait for its thread for ever
                         delete stream;

@@ -20,7 +20,8 @@ void requireThreads()
     return withErrorsOf(ErrorKind::State, [&] {
         [[maybe_unused]] static const int watched = ::pthread_atfork(nullptr, nullptr, [] { forks++; });
         require(forks == 0 || at::get_num_threads() == 1, // OpenCV's pool does without those that are missing, OpenMP's does not
-                "this process was forked from one that had computed with AGPNet, whose threads it does not have; expected a process that was started by itself "
+                "this process was forked from one that had computed with AGPNet, whose threads it does not have; expected a process that "
+                "was started by itself "
                 "(in Python: multiprocessing's 'spawn') or forked before the first use, or OMP_NUM_THREADS=1");
     });
 }

@@ -70,7 +70,9 @@ AttributeSchema textAttribute(std::string name, std::string doc, std::string fal
 
 AttributeSchema deviceAttribute()
 {
-    return textAttribute("device", "where the networks compute: cpu, cuda or cuda:N, independent of the device of the input; empty: the device of the input");
+    return textAttribute(
+        "device",
+        "where the networks compute: cpu, cuda or cuda:N, independent of the device of the input; empty: the device of the input");
 }
 
 AttributeSchema requiredText(std::string name, std::string doc)

@@ -21,7 +21,8 @@ at::Tensor preparedOnCuda(const cv::cuda::GpuMat& image, at::Device device, cv::
 at::Tensor floatsOf(const cv::cuda::GpuMat& image, at::Device device)
 {
     return at::from_blob(image.data, {1, image.rows, image.cols, image.channels()},
-                         {0, static_cast<int64_t>(image.step / sizeof(float)), image.channels(), 1}, at::TensorOptions(at::kFloat).device(device));
+                         {0, static_cast<int64_t>(image.step / sizeof(float)), image.channels(), 1},
+                         at::TensorOptions(at::kFloat).device(device));
 }
 
 const cv::cuda::GpuMat& gpuMatOf(cv::InputArray array)

@@ -1,5 +1,6 @@
-// cv::cuda::GpuMat and LibTorch's tensors: the same memory on a CUDA device, seen as either. A GpuMat is taken as the header it is, so that memory which the
-// program has from elsewhere can be given in one to an OpenCV without CUDA too; only allocating a result wants an OpenCV that has it.
+// cv::cuda::GpuMat and LibTorch's tensors: the same memory on a CUDA device, seen as either. A GpuMat is taken as the header it is, so that
+// memory which the program has from elsewhere can be given in one to an OpenCV without CUDA too; only allocating a result wants an OpenCV
+// that has it.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -18,7 +18,9 @@ stages::Picture pictureOf(const Image& image)
     picture.rows = image.rows;
     picture.columns = image.cols;
     picture.channels = image.channels();
-    picture.depth = image.depth() == CV_8U ? stages::Depth::UInt8 : image.depth() == CV_16U ? stages::Depth::UInt16 : stages::Depth::Float32;
+    picture.depth = image.depth() == CV_8U    ? stages::Depth::UInt8
+                    : image.depth() == CV_16U ? stages::Depth::UInt16
+                                              : stages::Depth::Float32;
     if constexpr (requires { image.step[0]; })
         picture.step = static_cast<int64_t>(image.step[0]);
     else // cv::cuda::GpuMat
@@ -26,8 +28,8 @@ stages::Picture pictureOf(const Image& image)
     return picture;
 }
 
-/// As stages::prepare(): [1, 3 or 6, size] on the host. The tensor is the device's memory mapped, which is no copy where host and device share it,
-/// and a transfer of the model's input, not of the image, if they do not.
+/// As stages::prepare(): [1, 3 or 6, size] on the host. The tensor is the device's memory mapped, which is no copy where host and device
+/// share it, and a transfer of the model's input, not of the image, if they do not.
 at::Tensor preparedOnDevice(const stages::Device& device, const cv::UMat& image, cv::Size size);
 
 /// As stages::heatmap(), without the scores: residual [1, 1, h, w] on the host → map, CV_32F. Enqueued; nothing waits for it.

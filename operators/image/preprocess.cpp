@@ -135,7 +135,9 @@ std::vector<Frame> framesOf(const std::vector<cv::Mat>& images, const ValueRange
 
 std::vector<Frame> framesOf(const std::vector<cv::cuda::GpuMat>& images, at::Device device, const ValueRange& range)
 {
-    require(!device.is_cpu(), "image is a cv::cuda::GpuMat, but the model is on the {}, expected it on the image's device: see Detector::load()", device.str());
+    require(!device.is_cpu(),
+            "image is a cv::cuda::GpuMat, but the model is on the {}, expected it on the image's device: see Detector::load()",
+            device.str());
     std::vector<Frame> frames;
     for (size_t i = 0; i < images.size(); i++)
         frames.emplace_back(images[i], device, images.size() == 1 ? "image" : fmt::format("image {}", i), range);

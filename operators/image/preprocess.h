@@ -52,7 +52,8 @@ private:
 };
 
 std::vector<Frame> framesOf(const std::vector<cv::Mat>& images, const ValueRange& range = {});
-std::vector<Frame> framesOf(const std::vector<cv::cuda::GpuMat>& images, at::Device device, const ValueRange& range = {}); ///< images on `device`; refuses the CPU
+/// Images on `device`; refuses the CPU.
+std::vector<Frame> framesOf(const std::vector<cv::cuda::GpuMat>& images, at::Device device, const ValueRange& range = {});
 
 /// Images of any size, each resized, in one batch.
 at::Tensor imagesToBatch(const std::vector<cv::Mat>& images, cv::Size size, const ValueRange& range = {});

@@ -41,7 +41,8 @@ cv::Mat RegionOfInterest::at(cv::Size size) const
         }
         cv::fillPoly(inside, corners, 255, cv::LINE_8, fraction);
     }
-    require(cv::countNonZero(inside) > 0, "the region of interest holds no pixel of a map of {}x{}, expected at least one", size.width, size.height);
+    require(cv::countNonZero(inside) > 0, "the region of interest holds no pixel of a map of {}x{}, expected at least one", size.width,
+            size.height);
     return inside;
 }
 
@@ -56,8 +57,8 @@ std::vector<Polygon> sharesOf(const std::vector<std::vector<cv::Point2f>>& polyg
         for (const cv::Point2f& point : polygons[i])
         {
             require(point.x >= 0 && point.x <= width && point.y >= 0 && point.y <= height,
-                    "region of interest: polygon {} has the point ({}, {}), expected x from 0 to {} and y from 0 to {}", i, point.x, point.y, width,
-                    height);
+                    "region of interest: polygon {} has the point ({}, {}), expected x from 0 to {} and y from 0 to {}", i, point.x,
+                    point.y, width, height);
             shares.back().push_back({point.x / width, point.y / height});
         }
     }
@@ -76,7 +77,8 @@ std::vector<std::vector<cv::Point2f>> parsedPolygons(const std::string& text)
         {
             cv::Point2f point;
             char rest = 0;
-            require(std::sscanf(word.c_str(), "%f,%f%c", &point.x, &point.y, &rest) == 2 && std::isfinite(point.x) && std::isfinite(point.y),
+            require(std::sscanf(word.c_str(), "%f,%f%c", &point.x, &point.y, &rest) == 2 && std::isfinite(point.x) &&
+                        std::isfinite(point.y),
                     "region of interest: '{}' is no point, expected x,y", word);
             polygons.back().push_back(point);
         }

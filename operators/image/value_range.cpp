@@ -36,12 +36,13 @@ std::string misfit(const ValueRange& range, const cv::Mat& image, const std::str
         return "";
     const int greatest = greatestValue(image), bits = range.bits > 0 ? range.bits : 16;
     if (greatest > range.most())
-        return fmt::format("{} holds values up to {}, and the model takes those of {} bits, 0 to {}: its score is not valid", what, greatest, bits, range.most());
+        return fmt::format("{} holds values up to {}, and the model takes those of {} bits, 0 to {}: its score is not valid", what,
+                           greatest, bits, range.most());
     // dark images exist: only what is darker than any training image by far, or, where none is known, of at most 12 bits in all 16
     const bool known = range.least > 0;
     if (known ? greatest <= range.most() / 4 && greatest < range.least / 2 : greatest <= range.most() / 16)
-        return fmt::format("{} holds values up to {} only, and the model takes those of {} bits, 0 to {}: it is dark, or of {} bits", what, greatest, bits,
-                           range.most(), bitsFor(greatest));
+        return fmt::format("{} holds values up to {} only, and the model takes those of {} bits, 0 to {}: it is dark, or of {} bits", what,
+                           greatest, bits, range.most(), bitsFor(greatest));
     return "";
 }
 

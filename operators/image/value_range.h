@@ -22,8 +22,8 @@ int greatestValue(const cv::Mat& image);
 /// The smallest of 8, 10, 12, 14 and 16 bits, which are those of cameras, that hold the value.
 int bitsFor(int greatest);
 
-/// A message if the values of an image of CV_16U cannot be of this range, or hardly are: above it, or so far below that they look like those of fewer bits.
-/// "" where they fit, and of other images.
+/// A message if the values of an image of CV_16U cannot be of this range, or hardly are: above it, or so far below that they look like
+/// those of fewer bits. "" where they fit, and of other images.
 std::string misfit(const ValueRange& range, const cv::Mat& image, const std::string& what);
 
 } // namespace agpnet

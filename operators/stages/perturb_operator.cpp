@@ -22,8 +22,9 @@ public:
     std::vector<Shape> outputShapes(const std::vector<Shape>& inputs) const override
     {
         requireInputs("Perturb", inputs, 2);
-        require(inputs[1][0] == inputs[0][0] && inputs[1][1] == 1, "Perturb: attention has shape {}, expected [{}, 1, h, w] for x of shape {}",
-                toText(inputs[1]), inputs[0][0], toText(inputs[0]));
+        require(inputs[1][0] == inputs[0][0] && inputs[1][1] == 1,
+                "Perturb: attention has shape {}, expected [{}, 1, h, w] for x of shape {}", toText(inputs[1]), inputs[0][0],
+                toText(inputs[0]));
         return {inputs[0]};
     }
 
@@ -45,15 +46,18 @@ OperatorEntry perturbOperator()
         "Adds attention-weighted Gaussian noise: out = x + E (alpha minmax(attention) + beta), E standard normal. One seed and step "
         "give the same noise on every device.",
         {{"x", "[N,C,H,W]", "features or images", false},
-         {"attention", "[N,1,h,w]", "where noise shall be stronger; scaled to 0..1 per image; each pixel takes the value of its cell", false}},
+         {"attention", "[N,1,h,w]", "where noise shall be stronger; scaled to 0..1 per image; each pixel takes the value of its cell",
+          false}},
         {{"out", "[N,C,H,W]", "x with noise", false}},
-        {textAttribute("level", "image: only the most-attended fraction of cells gets noise; feature: all cells do", "feature", {"feature", "image"}),
+        {textAttribute("level", "image: only the most-attended fraction of cells gets noise; feature: all cells do", "feature",
+                       {"feature", "image"}),
          realAttribute("alpha", "noise added where the attention is at its maximum, in units of x", 1, 0, 1e6),
          realAttribute("beta", "noise everywhere, in units of x", 0.1, 0, 1e6),
          realAttribute("ratio", "level image: the fraction of cells that gets noise", 1, 0, 1),
          integerAttribute("seed", "of the noise", 0, 0, 9.2e18),
          integerAttribute("step", "another step gives other noise", 0, 0, 4294967295.0)}};
-    return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Perturb>(attributes); }};
+    return {std::move(schema),
+            [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Perturb>(attributes); }};
 }
 
 } // namespace agpnet

@@ -32,7 +32,8 @@ cv::Mat flipped(const cv::Mat& image, int axis)
 
 cv::Mat moved(const cv::Mat& image, double degrees, cv::Point2d shift)
 {
-    cv::Mat matrix = cv::getRotationMatrix2D(cv::Point2f(static_cast<float>(image.cols - 1) / 2, static_cast<float>(image.rows - 1) / 2), degrees, 1);
+    cv::Mat matrix =
+        cv::getRotationMatrix2D(cv::Point2f(static_cast<float>(image.cols - 1) / 2, static_cast<float>(image.rows - 1) / 2), degrees, 1);
     matrix.at<double>(0, 2) += shift.x;
     matrix.at<double>(1, 2) += shift.y;
     cv::Mat out;
@@ -51,7 +52,8 @@ cv::Mat brightened(const cv::Mat& image, double factor)
 
 } // namespace
 
-cv::Mat augmented(const cv::Mat& image, const std::vector<Augmentation>& names, AugmentFor use, uint64_t seed, uint64_t step, uint64_t place)
+cv::Mat augmented(const cv::Mat& image, const std::vector<Augmentation>& names, AugmentFor use, uint64_t seed, uint64_t step,
+                  uint64_t place)
 {
     const bool fewShot = std::find(names.begin(), names.end(), Augmentation::FewShot) != names.end();
     const auto asked = [&](Augmentation name, bool inFewShot = false) {

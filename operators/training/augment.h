@@ -19,6 +19,7 @@ enum class AugmentFor
 
 /// The image with every named change, drawn from (seed, use, step, place) alone. Type and, but for quarter turns of a square, layout
 /// stay; the input is not written to.
-cv::Mat augmented(const cv::Mat& image, const std::vector<Augmentation>& names, AugmentFor use, uint64_t seed, uint64_t step, uint64_t place);
+cv::Mat augmented(const cv::Mat& image, const std::vector<Augmentation>& names, AugmentFor use, uint64_t seed, uint64_t step,
+                  uint64_t place);
 
 } // namespace agpnet

@@ -8,7 +8,8 @@
 namespace agpnet
 {
 
-TrainingImages::TrainingImages(const std::vector<ImageSet>& products, TrainingOrder& order, const TrainingInput& input, const ValueRange& range, Compute compute)
+TrainingImages::TrainingImages(const std::vector<ImageSet>& products, TrainingOrder& order, const TrainingInput& input,
+                               const ValueRange& range, Compute compute)
     : products_(products), order_(order), input_(input), range_(range), compute_(std::move(compute)), cache_(input.cacheBytes)
 {
 }

@@ -22,14 +22,16 @@ struct TrainingInput
     int64_t cacheBytes = 0;
 };
 
-/// Borrows what it is given; `range` may become known when an image is read. Reads an image only where what is computed of it is not known, or when asked to.
+/// Borrows what it is given; `range` may become known when an image is read. Reads an image only where what is computed of it is not known,
+/// or when asked to.
 class TrainingImages
 {
 public:
     /// What the frozen network gives for one image [1, C, H, W] at the input size: tensors [1, ...], the same number each time.
     using Compute = std::function<std::vector<at::Tensor>(const at::Tensor& image)>;
 
-    TrainingImages(const std::vector<ImageSet>& products, TrainingOrder& order, const TrainingInput& input, const ValueRange& range, Compute compute);
+    TrainingImages(const std::vector<ImageSet>& products, TrainingOrder& order, const TrainingInput& input, const ValueRange& range,
+                   Compute compute);
 
     size_t trained() const; ///< images that are trained on
 

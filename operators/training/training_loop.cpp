@@ -63,8 +63,9 @@ bool runTraining(TrainingTask& task, TrainingRecord& record, const std::function
     return true;
 }
 
-void requireSameOptions(const std::string& path, const nlohmann::json& begun, const nlohmann::json& wanted, const std::set<std::string>& keys,
-                        const std::function<bool(const std::string&)>& allowed, std::vector<std::string> different)
+void requireSameOptions(const std::string& path, const nlohmann::json& begun, const nlohmann::json& wanted,
+                        const std::set<std::string>& keys, const std::function<bool(const std::string&)>& allowed,
+                        std::vector<std::string> different)
 {
     for (const std::string& key : keys)
         if (wanted.at(key) != begun.at(key) && !allowed(key))

@@ -38,14 +38,15 @@ public:
 /// @return false where keepGoing said so, in any of the processes
 bool runTraining(TrainingTask& task, TrainingRecord& record, const std::function<bool(const TrainProgress&)>& keepGoing);
 
-/// The decision that follows from all checks so far, from the first one on. True where the last few brought no gain over the best before them. One check moves
-/// by chance; the best of several does not.
+/// The decision that follows from all checks so far, from the first one on. True where the last few brought no gain over the best before
+/// them. One check moves by chance; the best of several does not.
 bool noLongerRises(const std::vector<double>& checks);
 
 /// A training goes on as it was begun. Refuses options that differ, by name; `allowed` are those that may.
 /// @param keys       those that the caller says something about
 /// @param different  further differences, in words
-void requireSameOptions(const std::string& path, const nlohmann::json& begun, const nlohmann::json& wanted, const std::set<std::string>& keys,
-                        const std::function<bool(const std::string&)>& allowed, std::vector<std::string> different);
+void requireSameOptions(const std::string& path, const nlohmann::json& begun, const nlohmann::json& wanted,
+                        const std::set<std::string>& keys, const std::function<bool(const std::string&)>& allowed,
+                        std::vector<std::string> different);
 
 } // namespace agpnet

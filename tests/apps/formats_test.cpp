@@ -1,4 +1,5 @@
-// What the formats of pictures say of their samples: range, colour order, orientation, pages. Each file is written here by its specification.
+// What the formats of pictures say of their samples: range, colour order, orientation, pages. Each file is written here by its
+// specification.
 #include "apps/datasets/dataset.h"
 #include "apps/datasets/image_io.h"
 #include "tests/support/temp_folder.h"
@@ -36,7 +37,8 @@ cv::Mat ramp(int most, int channels = 1)
     const int count = rows * columns * channels;
     for (int y = 0; y < rows; y++)
         for (int i = 0; i < columns * channels; i++)
-            samples.ptr<ushort>(y)[i] = static_cast<ushort>(std::lround(static_cast<double>(most) * (y * columns * channels + i) / (count - 1)));
+            samples.ptr<ushort>(y)[i] =
+                static_cast<ushort>(std::lround(static_cast<double>(most) * (y * columns * channels + i) / (count - 1)));
     return samples;
 }
 
@@ -71,8 +73,8 @@ std::string pnmOf(char kind, const cv::Mat& samples, int most, const std::string
     const int n = samples.channels();
     std::string out;
     if (kind == '7')
-        out = fmt::format("P7\n# by a test\nWIDTH {}\nHEIGHT {}\nDEPTH {}\nMAXVAL {}\nTUPLTYPE {}\nENDHDR\n", samples.cols, samples.rows, n, most,
-                          std::map<int, const char*>{{1, "GRAYSCALE"}, {2, "GRAYSCALE_ALPHA"}, {3, "RGB"}, {4, "RGB_ALPHA"}}[n]);
+        out = fmt::format("P7\n# by a test\nWIDTH {}\nHEIGHT {}\nDEPTH {}\nMAXVAL {}\nTUPLTYPE {}\nENDHDR\n", samples.cols, samples.rows, n,
+                          most, std::map<int, const char*>{{1, "GRAYSCALE"}, {2, "GRAYSCALE_ALPHA"}, {3, "RGB"}, {4, "RGB_ALPHA"}}[n]);
     else
         out = fmt::format("P{}\n# by a test\n{} {}\n{}\n", kind, samples.cols, samples.rows, most);
     std::string text;
@@ -94,7 +96,8 @@ TEST(Formats, MaxvalOfPnmIsHeeded)
 {
     const TempFolder folder;
     for (const int most : {1, 15, 100, 254, 255, 256, 1023, 4095, 16383, 65534, 65535})
-        for (const auto& [kind, channels] : std::vector<std::pair<char, int>>{{'2', 1}, {'3', 3}, {'5', 1}, {'6', 3}, {'7', 1}, {'7', 2}, {'7', 3}, {'7', 4}})
+        for (const auto& [kind, channels] :
+             std::vector<std::pair<char, int>>{{'2', 1}, {'3', 3}, {'5', 1}, {'6', 3}, {'7', 1}, {'7', 2}, {'7', 3}, {'7', 4}})
         {
             const std::string what = fmt::format("P{} of {} channels, maxval {}", kind, channels, most);
             const auto path = folder / "a.pnm";
@@ -157,11 +160,15 @@ TEST(Formats, TiffOfAnyBitsHasItsWholeRange)
             for (const bool little : {true, false})
                 for (const bool big : {false, true})
                 {
-                    const std::string what = fmt::format("{} bits, white is {}, {}, {}", bits, white ? "zero" : "one", little ? "II" : "MM", big ? "BigTIFF" : "TIFF");
+                    const std::string what = fmt::format("{} bits, white is {}, {}, {}", bits, white ? "zero" : "one", little ? "II" : "MM",
+                                                         big ? "BigTIFF" : "TIFF");
                     const int most = (1 << bits) - 1;
                     cv::Mat samples = ramp(most), stored = white ? cv::Mat(cv::Scalar(most) - samples) : samples;
                     const auto path = folder / "a.tif";
-                    writeBytes(path, tiffOf({{.samples = stored, .bits = static_cast<uint32_t>(bits), .photometric = white ? 0u : 1u, .palette = {}}}, little, big));
+                    writeBytes(
+                        path,
+                        tiffOf({{.samples = stored, .bits = static_cast<uint32_t>(bits), .photometric = white ? 0u : 1u, .palette = {}}},
+                               little, big));
                     cv::Mat image;
                     ASSERT_EQ(errorOf([&] { image = readImage(path); }), "no error") << what;
                     EXPECT_EQ(image.depth(), bits <= 8 ? CV_8U : bits == 16 ? CV_16U : CV_32F) << what;
@@ -174,11 +181,13 @@ TEST(Formats, TiffThatNoDecoderReadsIsASentenceAlone)
 {
     const TempFolder folder;
     const auto path = folder / "a.tif";
-    for (const auto& [bits, photometric, sentence] : {std::tuple{32u, 1u, "holds samples of 32 bits; 1, 8, 10, 12, 14 or 16 expected"},
-                                                      {2u, 1u, "holds samples of 2 bits"},
-                                                      {4u, 0u, "holds samples of 4 bits"},
-                                                      {8u, 32803u, "its photometric interpretation is 32803, as of a camera's raw samples; grey, RGB, a palette, CMYK or YCbCr expected"},
-                                                      {16u, 34892u, "its photometric interpretation is 34892"}})
+    for (const auto& [bits, photometric, sentence] :
+         {std::tuple{32u, 1u, "holds samples of 32 bits; 1, 8, 10, 12, 14 or 16 expected"},
+          {2u, 1u, "holds samples of 2 bits"},
+          {4u, 0u, "holds samples of 4 bits"},
+          {8u, 32803u,
+           "its photometric interpretation is 32803, as of a camera's raw samples; grey, RGB, a palette, CMYK or YCbCr expected"},
+          {16u, 34892u, "its photometric interpretation is 34892"}})
     {
         writeBytes(path, tiffOf({{.samples = ramp(1), .bits = bits, .photometric = photometric, .palette = {}}}));
         ::testing::internal::CaptureStderr();
@@ -199,8 +208,10 @@ TEST(Formats, ColourOrderAndAlpha)
         for (const int channels : {3, 4})
         {
             const cv::Mat samples = ramp(most, channels);
-            writeBytes(folder / "a.tif", tiffOf({{.samples = samples, .bits = static_cast<uint32_t>(bits), .photometric = 2, .palette = {}}}));
-            EXPECT_LE(difference(unitOf(readImage(folder / "a.tif")), expected(samples, most)), 1e-6) << bits << " bits, " << channels << " channels";
+            writeBytes(folder / "a.tif",
+                       tiffOf({{.samples = samples, .bits = static_cast<uint32_t>(bits), .photometric = 2, .palette = {}}}));
+            EXPECT_LE(difference(unitOf(readImage(folder / "a.tif")), expected(samples, most)), 1e-6)
+                << bits << " bits, " << channels << " channels";
         }
     }
 }
@@ -255,7 +266,8 @@ void number(Bytes& bytes, uint32_t value, int count, bool little)
 
 Bytes withExif(const Bytes& webp, const cv::Mat& image, const Bytes& exif)
 {
-    Bytes body(webp.begin() + 12, webp.end()), out = {'R', 'I', 'F', 'F'}, head = {'W', 'E', 'B', 'P', 'V', 'P', '8', 'X', 10, 0, 0, 0, 8, 0, 0, 0};
+    Bytes body(webp.begin() + 12, webp.end()), out = {'R', 'I', 'F', 'F'},
+                                               head = {'W', 'E', 'B', 'P', 'V', 'P', '8', 'X', 10, 0, 0, 0, 8, 0, 0, 0};
     number(head, static_cast<uint32_t>(image.cols - 1), 3, true);
     number(head, static_cast<uint32_t>(image.rows - 1), 3, true);
     head.insert(head.end(), body.begin(), body.end());
@@ -303,17 +315,19 @@ TEST(Formats, OrientationIsAppliedInEach)
             segment.insert(segment.end(), named.begin(), named.end());
             jpeg.insert(jpeg.begin() + 2, segment.begin(), segment.end());
             files["jpeg, " + order] = jpeg;
-            files["tiff of 8 bits, " + order] =
-                tiffOf({{.samples = deep, .bits = 8, .photometric = 2, .orientation = static_cast<uint32_t>(orientation), .palette = {}}}, little);
-            files["tiff of 16 bits, " + order] =
-                tiffOf({{.samples = deep * 257, .bits = 16, .photometric = 2, .orientation = static_cast<uint32_t>(orientation), .palette = {}}}, little);
+            files["tiff of 8 bits, " + order] = tiffOf(
+                {{.samples = deep, .bits = 8, .photometric = 2, .orientation = static_cast<uint32_t>(orientation), .palette = {}}}, little);
+            files["tiff of 16 bits, " + order] = tiffOf(
+                {{.samples = deep * 257, .bits = 16, .photometric = 2, .orientation = static_cast<uint32_t>(orientation), .palette = {}}},
+                little);
         }
         for (const auto& [what, bytes] : files)
         {
             writeBytes(folder / "a.img", bytes);
             const cv::Mat image = readImage(folder / "a.img");
             ASSERT_EQ(image.size(), upright.size()) << what << ", orientation " << orientation;
-            EXPECT_LT(cv::norm(unitOf(image), unitOf(upright), cv::NORM_L1) / (24 * 40 * 3), 0.02) << what << ", orientation " << orientation;
+            EXPECT_LT(cv::norm(unitOf(image), unitOf(upright), cv::NORM_L1) / (24 * 40 * 3), 0.02)
+                << what << ", orientation " << orientation;
         }
     }
 }
@@ -331,12 +345,17 @@ TEST(Formats, OfSeveralPagesTheLargestIsRead)
         int value;
         const char* note;
     };
-    const Case cases[] = {{"one page", {page(20, 30, 50)}, {30, 20}, 50, ""},
-                          {"a preview first", {page(10, 15, 50), page(20, 30, 90)}, {30, 20}, 90, "holds 2 pages; the largest, page 2, is read"},
-                          {"a preview first that says so", {page(10, 15, 50, 1), page(20, 30, 90)}, {30, 20}, 90, "holds 2 pages; the largest, page 2, is read"},
-                          {"a preview behind", {page(20, 30, 90), page(10, 15, 50, 1)}, {30, 20}, 90, ""},
-                          {"a stack", {page(20, 30, 50), page(20, 30, 90), page(20, 30, 120)}, {30, 20}, 50, "holds 3 pages; the largest, page 1, is read"},
-                          {"a mask that is larger", {page(20, 30, 50), page(40, 60, 255, 4)}, {30, 20}, 50, ""}};
+    const Case cases[] = {
+        {"one page", {page(20, 30, 50)}, {30, 20}, 50, ""},
+        {"a preview first", {page(10, 15, 50), page(20, 30, 90)}, {30, 20}, 90, "holds 2 pages; the largest, page 2, is read"},
+        {"a preview first that says so",
+         {page(10, 15, 50, 1), page(20, 30, 90)},
+         {30, 20},
+         90,
+         "holds 2 pages; the largest, page 2, is read"},
+        {"a preview behind", {page(20, 30, 90), page(10, 15, 50, 1)}, {30, 20}, 90, ""},
+        {"a stack", {page(20, 30, 50), page(20, 30, 90), page(20, 30, 120)}, {30, 20}, 50, "holds 3 pages; the largest, page 1, is read"},
+        {"a mask that is larger", {page(20, 30, 50), page(40, 60, 255, 4)}, {30, 20}, 50, ""}};
     for (const Case& each : cases)
         for (const bool big : {false, true})
         {
@@ -426,7 +445,8 @@ TEST(Formats, TheLimitOfPixelsIsOpenCVsVariable)
     writeBytes(path, pnmOf('5', ramp(255), 255));
     EXPECT_EQ(pixelLimit(), 1 << 28);
     ::setenv("OPENCV_IO_MAX_IMAGE_PIXELS", "98", 1);
-    EXPECT_THAT(errorOf([&] { checkImageFile(path); }), HasSubstr("11x9 pixels are more than the limit of 98; OPENCV_IO_MAX_IMAGE_PIXELS raises it"));
+    EXPECT_THAT(errorOf([&] { checkImageFile(path); }),
+                HasSubstr("11x9 pixels are more than the limit of 98; OPENCV_IO_MAX_IMAGE_PIXELS raises it"));
     ::setenv("OPENCV_IO_MAX_IMAGE_PIXELS", "99", 1);
     EXPECT_EQ(errorOf([&] { checkImageFile(path); }), "no error");
     ::setenv("OPENCV_IO_MAX_IMAGE_PIXELS", "1073741824", 1);
@@ -448,8 +468,9 @@ TEST(Formats, EveryNameOfAFormatIsRead)
 {
     const TempFolder folder;
     const cv::Mat image(48, 64, CV_8UC3, cv::Scalar(9, 9, 9));
-    const std::pair<const char*, const char*> names[] = {{"a.jfif", ".jpg"}, {"b.jpe", ".jpg"}, {"c.JPG", ".jpg"}, {"d.dib", ".bmp"},  {"e.jp2", ".jp2"},
-                                                         {"f.png", ".png"},  {"g.tif", ".tiff"}, {"h.webp", ".webp"}, {"i.ppm", ".ppm"}, {"j.pam", ".ppm"}};
+    const std::pair<const char*, const char*> names[] = {{"a.jfif", ".jpg"}, {"b.jpe", ".jpg"}, {"c.JPG", ".jpg"},  {"d.dib", ".bmp"},
+                                                         {"e.jp2", ".jp2"},  {"f.png", ".png"}, {"g.tif", ".tiff"}, {"h.webp", ".webp"},
+                                                         {"i.ppm", ".ppm"},  {"j.pam", ".ppm"}};
     for (const auto& [name, format] : names)
         put(folder.path() / "good" / name, encoded(format, image));
     const Dataset dataset = listTraining(folder.path());
@@ -469,7 +490,8 @@ TEST(Formats, WhatIsLeftOutIsCountedAndNamed)
     put(folder.path() / "good/nameless", png);
     const Dataset dataset = listTraining(folder.path());
     EXPECT_THAT(dataset.items, SizeIs(2));
-    EXPECT_THAT(dataset.warnings, Contains(AllOf(HasSubstr("3 images of formats that are not read are left out: f.heic, g.TGA, nameless;"))));
+    EXPECT_THAT(dataset.warnings,
+                Contains(AllOf(HasSubstr("3 images of formats that are not read are left out: f.heic, g.TGA, nameless;"))));
     EXPECT_THAT(dataset.warnings, Contains(AllOf(HasSubstr("3 images in folders below it are left out: monday/, tuesday/;"))));
     EXPECT_THAT(dataset.warnings, SizeIs(2));
     EXPECT_EQ(dataset.skipped.count, 8u) << "pictures of other kinds, two files that are none, and three below";
@@ -499,17 +521,20 @@ TEST(Formats, NoPictureOfALayoutIsLeftOutWithoutAWord)
 {
     const TempFolder folder;
     const Bytes png = encoded(".png", cv::Mat(20, 30, CV_8UC3, cv::Scalar(9, 9, 9)));
-    for (const char* name : {"loose.png", "good/a.png", "good/a_mask.png", "crack/b.png", "crack/b_mask.png", "bent/monday/c.png", "masks/z.png"})
+    for (const char* name :
+         {"loose.png", "good/a.png", "good/a_mask.png", "crack/b.png", "crack/b_mask.png", "bent/monday/c.png", "masks/z.png"})
         put(folder.path() / name, png);
     put(folder.path() / "dent/d.gif", {1, 2, 3});
     put(folder.path() / "code/run.py", {1, 2, 3});
     const auto left = [&](const std::string& name) { return HasSubstr((folder.path() / name).string()); };
     const Dataset train = listTraining(folder.path());
     EXPECT_THAT(train.skipped.first, UnorderedElementsAre(left("loose.png"), left("good/a_mask.png")));
-    EXPECT_THAT(train.warnings, Contains(HasSubstr("1 images lie beside the folders of good and defective ones, and were left out: loose.png.")));
+    EXPECT_THAT(train.warnings,
+                Contains(HasSubstr("1 images lie beside the folders of good and defective ones, and were left out: loose.png.")));
     const Dataset test = listTest(folder.path());
     EXPECT_THAT(test.items, SizeIs(2));
-    EXPECT_THAT(test.skipped.first, UnorderedElementsAre(left("loose.png"), left("good/a_mask.png"), left("bent/monday/c.png"), left("masks/z.png"), left("dent/d.gif")));
+    EXPECT_THAT(test.skipped.first, UnorderedElementsAre(left("loose.png"), left("good/a_mask.png"), left("bent/monday/c.png"),
+                                                         left("masks/z.png"), left("dent/d.gif")));
     EXPECT_THAT(test.warnings, Contains(HasSubstr("1 images in folders below it are left out: monday/;")));
     EXPECT_THAT(test.warnings, Contains(HasSubstr("1 images of formats that are not read are left out: d.gif;")));
 }
@@ -521,7 +546,8 @@ TEST(Formats, WhereNothingIsReadTheErrorSaysWhatThereIs)
     put(folder.path() / "good/monday/b.png", encoded(".png", cv::Mat(20, 30, CV_8UC3, cv::Scalar(9, 9, 9))));
     for (const std::string& error : {errorOf([&] { listTraining(folder.path()); }), errorOf([&] { listTest(folder.path()); }),
                                      errorOf([&] { expandInputs(std::vector<std::string>{(folder.path() / "good").string()}); })})
-        EXPECT_THAT(error, AllOf(HasSubstr("1 images of formats that are not read are left out: a.gif"), HasSubstr("1 images in folders below it are left out: monday/")));
+        EXPECT_THAT(error, AllOf(HasSubstr("1 images of formats that are not read are left out: a.gif"),
+                                 HasSubstr("1 images in folders below it are left out: monday/")));
 }
 
 TEST(Formats, ALinkThatLeadsRoundHoldsNothing)

@@ -66,7 +66,8 @@ TEST_P(Words, MeanTheSameToFoldersAndTables)
         if (meaning == Meaning::Good)
             EXPECT_THAT(names(listTraining(data)), ElementsAre(fmt::format("{}/0.png", word)));
         else
-            EXPECT_THAT(errorOf([&] { listTraining(data); }), HasSubstr(meaning == Meaning::Unclear ? "--good NAME" : "holds no good images"));
+            EXPECT_THAT(errorOf([&] { listTraining(data); }),
+                        HasSubstr(meaning == Meaning::Unclear ? "--good NAME" : "holds no good images"));
         // whatever it means, the user may say it
         ListOptions said;
         said.good = {word};
@@ -80,18 +81,20 @@ TEST_P(Words, MeanTheSameToFoldersAndTables)
 INSTANTIATE_TEST_SUITE_P(
     Label, Words,
     ::testing::Values(Word{"good", Meaning::Good}, Word{"GOOD", Meaning::Good}, Word{"ok", Meaning::Good}, Word{"OK", Meaning::Good},
-                      Word{"Okay", Meaning::Good}, Word{"normal", Meaning::Good}, Word{"Normal", Meaning::Good}, Word{"pass", Meaning::Good},
-                      Word{"PASSED", Meaning::Good}, Word{"False", Meaning::Good}, Word{"0", Meaning::Good}, Word{"0.0", Meaning::Good},
-                      Word{"Non_Defective", Meaning::Good}, Word{"no defect", Meaning::Good}, Word{"defect-free", Meaning::Good},
-                      Word{"abnormal", Meaning::Anomalous}, Word{"NG", Meaning::Anomalous}, Word{"not good", Meaning::Anomalous},
-                      Word{"bad", Meaning::Anomalous}, Word{"fail", Meaning::Anomalous}, Word{"defective", Meaning::Anomalous},
-                      Word{"anomaly", Meaning::Anomalous}, Word{"True", Meaning::Anomalous}, Word{"1", Meaning::Anomalous},
-                      Word{"1.0", Meaning::Anomalous}, Word{"2", Meaning::Anomalous}, Word{"-1", Meaning::Unclear}, Word{"positive", Meaning::Unclear},
-                      Word{"Negative", Meaning::Unclear}, Word{"none", Meaning::Unclear}, Word{"NaN", Meaning::Unclear}, Word{"yes", Meaning::Unclear},
-                      Word{"unknown", Meaning::Unclear}, Word{"anomaly-free", Meaning::Good}, Word{"i.O.", Meaning::Good}, Word{"Gut", Meaning::Good},
-                      Word{"non-defect", Meaning::Good}, Word{"ok_parts", Meaning::Unclear}, Word{"Good 2", Meaning::Unclear}, Word{"good1", Meaning::Unclear},
-                      Word{"normal_images", Meaning::Unclear}, Word{"no good", Meaning::Anomalous}, Word{"not_ok_parts", Meaning::Anomalous},
-                      Word{"defect_0", Meaning::Anomalous}, Word{"broken", Meaning::Anomalous}));
+                      Word{"Okay", Meaning::Good}, Word{"normal", Meaning::Good}, Word{"Normal", Meaning::Good},
+                      Word{"pass", Meaning::Good}, Word{"PASSED", Meaning::Good}, Word{"False", Meaning::Good}, Word{"0", Meaning::Good},
+                      Word{"0.0", Meaning::Good}, Word{"Non_Defective", Meaning::Good}, Word{"no defect", Meaning::Good},
+                      Word{"defect-free", Meaning::Good}, Word{"abnormal", Meaning::Anomalous}, Word{"NG", Meaning::Anomalous},
+                      Word{"not good", Meaning::Anomalous}, Word{"bad", Meaning::Anomalous}, Word{"fail", Meaning::Anomalous},
+                      Word{"defective", Meaning::Anomalous}, Word{"anomaly", Meaning::Anomalous}, Word{"True", Meaning::Anomalous},
+                      Word{"1", Meaning::Anomalous}, Word{"1.0", Meaning::Anomalous}, Word{"2", Meaning::Anomalous},
+                      Word{"-1", Meaning::Unclear}, Word{"positive", Meaning::Unclear}, Word{"Negative", Meaning::Unclear},
+                      Word{"none", Meaning::Unclear}, Word{"NaN", Meaning::Unclear}, Word{"yes", Meaning::Unclear},
+                      Word{"unknown", Meaning::Unclear}, Word{"anomaly-free", Meaning::Good}, Word{"i.O.", Meaning::Good},
+                      Word{"Gut", Meaning::Good}, Word{"non-defect", Meaning::Good}, Word{"ok_parts", Meaning::Unclear},
+                      Word{"Good 2", Meaning::Unclear}, Word{"good1", Meaning::Unclear}, Word{"normal_images", Meaning::Unclear},
+                      Word{"no good", Meaning::Anomalous}, Word{"not_ok_parts", Meaning::Anomalous}, Word{"defect_0", Meaning::Anomalous},
+                      Word{"broken", Meaning::Anomalous}));
 
 TEST(Layouts, FoldersAreKnownInAnyCase)
 {
@@ -124,7 +127,10 @@ TEST(Layouts, FoldersThatMayBeGoodTooAreNamed)
         put(folder / name);
     const Dataset dataset = listTraining(folder.path());
     EXPECT_THAT(names(dataset), ElementsAre("good/0.png"));
-    EXPECT_THAT(dataset.warnings, Contains(HasSubstr("these folders may hold good images too, which are not trained on: ok_parts; --good NAME, again for each, says which do.")));
+    EXPECT_THAT(
+        dataset.warnings,
+        Contains(HasSubstr(
+            "these folders may hold good images too, which are not trained on: ok_parts; --good NAME, again for each, says which do.")));
     ListOptions said;
     said.good = {"good", "ok_parts"};
     EXPECT_THAT(names(listTraining(folder.path(), said)), ElementsAre("good/0.png", "ok_parts/0.png"));

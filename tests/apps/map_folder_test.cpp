@@ -76,7 +76,8 @@ TEST(MapFolder, SharesTogetherAreTheWhole)
         const Share share = Share::parse(text);
         if (share.index == 1) // the other is still at work
         {
-            EXPECT_THAT(errorOf([&] { MapFolder(path, data); }), AllOf(HasSubstr("1 of 2 shards"), HasSubstr("missing: scores.1-of-2.csv")));
+            EXPECT_THAT(errorOf([&] { MapFolder(path, data); }),
+                        AllOf(HasSubstr("1 of 2 shards"), HasSubstr("missing: scores.1-of-2.csv")));
         }
         MapFolderWriter writer(path, share);
         for (size_t i = 0; i < data.items.size(); i++)
@@ -127,7 +128,8 @@ TEST(MapFolder, MissingOnesAreNamed)
 {
     const TempFolder folder;
     writeMapTiff(folder / "good/0.tiff", ramp(0));
-    EXPECT_THAT(errorOf([&] { MapFolder(folder.path(), dataset()); }), HasSubstr("2 of 3 images have no map (.tiff or .png): cut/0, cut/1"));
+    EXPECT_THAT(errorOf([&] { MapFolder(folder.path(), dataset()); }),
+                HasSubstr("2 of 3 images have no map (.tiff or .png): cut/0, cut/1"));
     writeMapTiff(folder / "cut/0.tiff", ramp(0));
     writeMapTiff(folder / "cut/1.tif", ramp(0));
     MapFolder(folder.path(), dataset());

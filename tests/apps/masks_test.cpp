@@ -82,19 +82,20 @@ TEST_P(MaskPlaces, AreFoundAndNeverInspected)
 
 INSTANTIATE_TEST_SUITE_P(
     Ways, MaskPlaces,
-    ::testing::Values(Place{"MvtecTruth", "test", {"ground_truth/cut/0_mask.png", "ground_truth/cut/1_mask.png", "ground_truth/dent/2_mask.png"}},
-                      Place{"MasksBesideTheParts", "test", {"masks/cut/0.png", "masks/cut/1.png", "masks/dent/2.png"}},
-                      Place{"MaskBesideTheClasses", ".", {"mask/cut/0.png", "mask/cut/1.png", "mask/dent/2.png"}},
-                      Place{"GtInTheTestPart", "test", {"test/gt/cut/0.png", "test/gt/cut/1.png", "test/gt/dent/2.png"}},
-                      Place{"AllInOneFolder", ".", {"Masks/0.png", "Masks/1_mask.png", "Masks/2_gt.png"}},
-                      Place{"OtherCase", "Test", {"Ground Truth/CUT/0.png", "Ground Truth/CUT/1.png", "Ground Truth/Dent/2.png"}},
-                      Place{"InTheFolderOfTheDefect", ".", {"cut/masks/0.png", "cut/masks/1.png", "dent/masks/2.png"}},
-                      Place{"AmongThePictures", ".", {"cut/0_mask.png", "cut/1_mask.png", "dent/2_mask.png"}},
-                      Place{"OtherNamesAmongThePictures", ".", {"cut/0-GT.png", "cut/mask_1.PNG", "dent/2_label.png"}},
-                      Place{"OtherNamesOfMasks", "test", {"ground_truth/cut/0_Mask.png", "ground_truth/cut/gt_1.png", "ground_truth/dent/2 seg.png"}},
-                      Place{"AFolderBesideEachClass", "test", {"test/cut_mask/0.png", "test/cut_mask/1.png", "test/masks_dent/2.png"}},
-                      Place{"Segmentation", "test", {"test/segmentation/cut/0.png", "test/segmentation/cut/1.png", "test/segmentation/dent/2.png"}},
-                      Place{"LabelsBesideTheParts", "test", {"labels/cut/0.png", "labels/cut/1.png", "labels/dent/2.png"}}),
+    ::testing::Values(
+        Place{"MvtecTruth", "test", {"ground_truth/cut/0_mask.png", "ground_truth/cut/1_mask.png", "ground_truth/dent/2_mask.png"}},
+        Place{"MasksBesideTheParts", "test", {"masks/cut/0.png", "masks/cut/1.png", "masks/dent/2.png"}},
+        Place{"MaskBesideTheClasses", ".", {"mask/cut/0.png", "mask/cut/1.png", "mask/dent/2.png"}},
+        Place{"GtInTheTestPart", "test", {"test/gt/cut/0.png", "test/gt/cut/1.png", "test/gt/dent/2.png"}},
+        Place{"AllInOneFolder", ".", {"Masks/0.png", "Masks/1_mask.png", "Masks/2_gt.png"}},
+        Place{"OtherCase", "Test", {"Ground Truth/CUT/0.png", "Ground Truth/CUT/1.png", "Ground Truth/Dent/2.png"}},
+        Place{"InTheFolderOfTheDefect", ".", {"cut/masks/0.png", "cut/masks/1.png", "dent/masks/2.png"}},
+        Place{"AmongThePictures", ".", {"cut/0_mask.png", "cut/1_mask.png", "dent/2_mask.png"}},
+        Place{"OtherNamesAmongThePictures", ".", {"cut/0-GT.png", "cut/mask_1.PNG", "dent/2_label.png"}},
+        Place{"OtherNamesOfMasks", "test", {"ground_truth/cut/0_Mask.png", "ground_truth/cut/gt_1.png", "ground_truth/dent/2 seg.png"}},
+        Place{"AFolderBesideEachClass", "test", {"test/cut_mask/0.png", "test/cut_mask/1.png", "test/masks_dent/2.png"}},
+        Place{"Segmentation", "test", {"test/segmentation/cut/0.png", "test/segmentation/cut/1.png", "test/segmentation/dent/2.png"}},
+        Place{"LabelsBesideTheParts", "test", {"labels/cut/0.png", "labels/cut/1.png", "labels/dent/2.png"}}),
     [](const auto& place) { return std::string(place.param.name); });
 
 TEST(MaskFolders, ThatFitNoPictureAreLeftOutWithANote)
@@ -211,7 +212,8 @@ TEST(MasksThatLoseDetail, MarkWithoutTheirHalo)
     const TempFolder folder;
     cv::Mat mask(64, 64, CV_8U, cv::Scalar(0));
     cv::rectangle(mask, {10, 20}, {37, 41}, cv::Scalar(255), cv::FILLED);
-    std::vector<std::pair<std::string, std::vector<int>>> kinds = {{"95.jpg", {cv::IMWRITE_JPEG_QUALITY, 95}}, {"30.jpg", {cv::IMWRITE_JPEG_QUALITY, 30}},
+    std::vector<std::pair<std::string, std::vector<int>>> kinds = {{"95.jpg", {cv::IMWRITE_JPEG_QUALITY, 95}},
+                                                                   {"30.jpg", {cv::IMWRITE_JPEG_QUALITY, 30}},
                                                                    {"40.webp", {cv::IMWRITE_WEBP_QUALITY, 40}}};
     for (const auto& [name, quality] : kinds)
     {
@@ -248,15 +250,21 @@ TEST(MaskCheck, NamesWhatIsOdd)
     const cv::Mat black(side, side, CV_8U, cv::Scalar(0));
     MaskCheck check;
     Item item;
-    for (const auto& [name, mask] : {std::pair<const char*, cv::Mat>{"right", square(1, 1)}, {"none", cv::Mat()}, {"black", black}, {"white", 255 - black},
-                                     {"inverted", 255 - square(1, 1)}, {"black2", black}})
+    for (const auto& [name, mask] : {std::pair<const char*, cv::Mat>{"right", square(1, 1)},
+                                     {"none", cv::Mat()},
+                                     {"black", black},
+                                     {"white", 255 - black},
+                                     {"inverted", 255 - square(1, 1)},
+                                     {"black2", black}})
     {
         item.name = name;
         check.add(item, mask);
     }
-    EXPECT_THAT(check.notes(), ElementsAre(AllOf(HasSubstr("Masks that mark no pixel of an anomalous image, so that all of it counts as good (2): black, black2.")),
-                                           AllOf(HasSubstr("Masks that mark every pixel"), HasSubstr(" (1): white.")),
-                                           AllOf(HasSubstr("more than half"), HasSubstr(": inverted."))));
+    EXPECT_THAT(check.notes(),
+                ElementsAre(AllOf(HasSubstr(
+                                "Masks that mark no pixel of an anomalous image, so that all of it counts as good (2): black, black2.")),
+                            AllOf(HasSubstr("Masks that mark every pixel"), HasSubstr(" (1): white.")),
+                            AllOf(HasSubstr("more than half"), HasSubstr(": inverted."))));
     EXPECT_THAT(MaskCheck().notes(), IsEmpty());
 }
 

@@ -183,7 +183,8 @@ TEST(Report, IsOneWellFormedPageWithoutLinks)
     for (const auto& each : data.at("items"))
         names.push_back(each.at("name"));
     // highest first, whatever the order they came in
-    EXPECT_THAT(names, ::testing::ElementsAre("b\" onload=\"x.png", "false.png", "new.png", "missed.png", "a<script>alert(1)</script>.png"));
+    EXPECT_THAT(names,
+                ::testing::ElementsAre("b\" onload=\"x.png", "false.png", "new.png", "missed.png", "a<script>alert(1)</script>.png"));
     EXPECT_EQ(data["cut"], 0.5);
     EXPECT_EQ(data["items"][0]["label"], "scratch");
     EXPECT_EQ(data["items"][0]["defective"], true);
@@ -288,7 +289,8 @@ TEST(Report, ManyItemsShareThePageWhateverTheirPictures)
         writer.finish(page);
         const std::string html = test::readBytes(folder / "r.html");
         const std::vector<std::string> lines = pictures(html, 9);
-        EXPECT_LT(lines[0].size() + lines[1].size() + lines[2].size(), expected == 10 ? 401'000u : 28'000u) << expected; // 2000 of those: 56 MB
+        // 2000 of those: 56 MB
+        EXPECT_LT(lines[0].size() + lines[1].size() + lines[2].size(), expected == 10 ? 401'000u : 28'000u) << expected;
         EXPECT_EQ(decoded(lines[0]).cols > 400, expected == 10);
         EXPECT_EQ(count(html, "type=\"text/plain\""), 10u);
         EXPECT_EQ(unbalanced(html), "");

@@ -61,7 +61,8 @@ bool signalsWork()
 int main(int argc, char** argv)
 {
     const agpnet::CpuFeatures& has = agpnet::cpuFeatures();
-    std::printf("%d%d%d%d%d%d %s\n", has.avx2, has.avxVnni, has.avx512, has.avx512Vnni, has.avx512Bf16, has.amx, agpnet::levelOf(has).c_str());
+    std::printf("%d%d%d%d%d%d %s\n", has.avx2, has.avxVnni, has.avx512, has.avx512Vnni, has.avx512Bf16, has.amx,
+                agpnet::levelOf(has).c_str());
     if (argc > 1 && std::strcmp(argv[1], "signals") == 0)
         return signalsWork() ? 0 : 1;
     return 0;

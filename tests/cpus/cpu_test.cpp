@@ -44,8 +44,8 @@ protected:
 
     Outcome as(const std::string& command) const
     {
-        return run("AGPNET_BUILD=" AGPNET_BUILD_FOLDER " AGPNET_AS_CPU_WAY=" + std::string(std::get<0>(GetParam())) + " " AGPNET_AS_CPU_SCRIPT " " + level_ + " " +
-                   command);
+        return run("AGPNET_BUILD=" AGPNET_BUILD_FOLDER " AGPNET_AS_CPU_WAY=" + std::string(std::get<0>(GetParam())) +
+                   " " AGPNET_AS_CPU_SCRIPT " " + level_ + " " + command);
     }
 
     void SetUp() override

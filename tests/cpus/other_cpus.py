@@ -1,5 +1,5 @@
-"""The library on CPUs that this machine is not. qemu-x86_64 interprets its programs as an Intel CPU with AVX2 and nothing more, as one without AVX, and as
-the least that 64 bits have had: there an instruction above the CPU ends a program, whoever chose it.
+"""The library on CPUs that this machine is not. qemu-x86_64 interprets its programs as an Intel CPU with AVX2 and nothing more, as one
+without AVX, and as the first CPU with 64 bits: there an instruction above the CPU ends a program, whoever chose it.
 
     other_cpus.py CPU_SHOWN AGPNET OLD_CLIENT PLUGIN OPENCV_VERSION STAGES_TEST MAKE_TINY_SET
 """
@@ -14,14 +14,15 @@ import tempfile
 CPU_SHOWN, AGPNET, OLD_CLIENT, PLUGIN, OPENCV_VERSION, STAGES_TEST, MAKE_TINY_SET = sys.argv[1:]
 QEMU = os.environ.get("AGPNET_QEMU") or shutil.which("qemu-x86_64")
 LEVELS = {"Haswell-noTSX": "avx2", "Nehalem": "baseline", "qemu64": "baseline"}  # qemu's names, and ours
-# In what every CPU has of schedules; the other stages take minutes. Those for AVX2 load masked, where qemu 7.2 reads beyond the end of an array: the tests
-# labelled avx2 run them, at full speed.
+# In what every CPU has of schedules; the other stages take minutes. Those for AVX2 load masked, where qemu 7.2 reads beyond the end of an
+# array: the tests labelled avx2 run them, at full speed.
 STAGES = "*Residual.EqualsReference/baseline:*Perturb.EqualsReference/baseline"
 SKIPPED = 77
 
 
 def run(command, folder):
-    done = subprocess.run(command, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}: ended with code {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout

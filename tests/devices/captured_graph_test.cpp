@@ -1,4 +1,5 @@
-// What is replayed is what would have been computed, whoever asks and whatever goes wrong. On the fake device always, on a GPU where there is one.
+// What is replayed is what would have been computed, whoever asks and whatever goes wrong. On the fake device always, on a GPU where there
+// is one.
 #include "models/device/captured_graph.h"
 #include "tests/devices/each_device.h"
 #include "tests/devices/fake_graph.h"

@@ -102,17 +102,19 @@ Memory& memory()
 /// The same memory as a tensor on the CPU.
 at::Tensor onCpu(const at::Tensor& tensor)
 {
-    return tensor.is_cpu() ? tensor : at::from_blob(tensor.mutable_data_ptr(), tensor.sizes(), tensor.strides(), tensor.options().device(at::kCPU).requires_grad(false));
+    return tensor.is_cpu() ? tensor
+                           : at::from_blob(tensor.mutable_data_ptr(), tensor.sizes(), tensor.strides(),
+                                           tensor.options().device(at::kCPU).requires_grad(false));
 }
 
-at::Tensor empty(at::IntArrayRef size, std::optional<at::ScalarType> scalar, std::optional<at::Layout>, std::optional<at::Device>, std::optional<bool>,
-                 std::optional<at::MemoryFormat> format)
+at::Tensor empty(at::IntArrayRef size, std::optional<at::ScalarType> scalar, std::optional<at::Layout>, std::optional<at::Device>,
+                 std::optional<bool>, std::optional<at::MemoryFormat> format)
 {
     return at::detail::empty_generic(size, &memory(), keys, c10::dtype_or_default(scalar), format);
 }
 
-at::Tensor emptyStrided(at::IntArrayRef size, at::IntArrayRef stride, std::optional<at::ScalarType> scalar, std::optional<at::Layout>, std::optional<at::Device>,
-                        std::optional<bool>)
+at::Tensor emptyStrided(at::IntArrayRef size, at::IntArrayRef stride, std::optional<at::ScalarType> scalar, std::optional<at::Layout>,
+                        std::optional<at::Device>, std::optional<bool>)
 {
     return at::detail::empty_strided_generic(size, stride, &memory(), keys, c10::dtype_or_default(scalar));
 }
@@ -169,11 +171,13 @@ at::Scalar localScalar(const at::Tensor& self)
     return onCpu(self).item();
 }
 
-at::Tensor convolution(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias, at::IntArrayRef stride, at::IntArrayRef padding,
-                       at::IntArrayRef dilation, bool transposed, at::IntArrayRef outputPadding, int64_t groups)
+at::Tensor convolution(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias, at::IntArrayRef stride,
+                       at::IntArrayRef padding, at::IntArrayRef dilation, bool transposed, at::IntArrayRef outputPadding, int64_t groups)
 {
     const Uncounted inside;
-    const auto compute = [=, strides = stride.vec(), paddings = padding.vec(), dilations = dilation.vec(), outputPaddings = outputPadding.vec()] {
+    const auto compute =
+        [=, strides = stride.vec(), paddings = padding.vec(), dilations = dilation.vec(), outputPaddings = outputPadding.vec()]
+    {
         const std::optional<at::Tensor> added = bias && bias->defined() ? std::optional(onCpu(*bias)) : std::nullopt;
         return at::convolution(onCpu(input), onCpu(weight), added, strides, paddings, dilations, transposed, outputPaddings, groups);
     };
@@ -191,7 +195,8 @@ struct Silence final : c10::WarningHandler
 /// Everything else: on copies in the CPU's name.
 void onCopies(const c10::OperatorHandle& operation, c10::Stack* stack)
 {
-    static const std::set<std::string> waiting = {"aten::nonzero", "aten::masked_select", "aten::equal", "aten::is_nonzero", "aten::_unique2", "aten::bincount"};
+    static const std::set<std::string> waiting = {"aten::nonzero",    "aten::masked_select", "aten::equal",
+                                                  "aten::is_nonzero", "aten::_unique2",      "aten::bincount"};
     if (waiting.contains(operation.schema().name()))
     {
         refuseWhileCapturing("the host waits for a result");

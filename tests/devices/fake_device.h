@@ -1,6 +1,6 @@
-// A device that there is everywhere: LibTorch knows it by its place for devices of others, its memory is the host's and the host computes, but tensors there
-// and on the CPU must not be mixed, as with a GPU. What passes between it and the host is counted. It shows on a machine without a GPU where tensors are on the
-// wrong side, and where a program would wait for its device. It says nothing of a GPU's kernels.
+// A device that there is everywhere: LibTorch knows it by its place for devices of others, its memory is the host's and the host computes,
+// but tensors there and on the CPU must not be mixed, as with a GPU. What passes between it and the host is counted. It shows on a machine
+// without a GPU where tensors are on the wrong side, and where a program would wait for its device. It says nothing of a GPU's kernels.
 #pragma once
 
 #include <c10/core/Device.h>

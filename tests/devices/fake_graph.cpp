@@ -79,7 +79,9 @@ Graphs graphs()
 void registerFakeGraphs([[maybe_unused]] c10::DeviceType kind)
 {
 #ifdef AGPNET_PRETEND_GRAPHS
-    at::GraphImplRegistry()->Register(c10::DeviceTypeName(kind, false), [](at::GraphImplArgs args) -> std::unique_ptr<at::GraphImplInterface> { return std::make_unique<Graph>(args); });
+    at::GraphImplRegistry()->Register(c10::DeviceTypeName(kind, false),
+                                      [](at::GraphImplArgs args) -> std::unique_ptr<at::GraphImplInterface>
+                                      { return std::make_unique<Graph>(args); });
 #endif
 }
 
@@ -116,7 +118,8 @@ namespace agpnet::stages
 #define AGPNET_HEATMAP "_ZN6agpnet6stages7heatmapERKNS0_6DeviceERKNS0_4ViewEdS6_S6_S6_"
 
 void residualItself(const Device& device, const View& f, const View& g, Metric metric, const View& out) asm("__real_" AGPNET_RESIDUAL);
-void heatmapItself(const Device& device, const View& residual, double sigma, const View& map, const View& maximum, const View& top1) asm("__real_" AGPNET_HEATMAP);
+void heatmapItself(const Device& device, const View& residual, double sigma, const View& map, const View& maximum,
+                   const View& top1) asm("__real_" AGPNET_HEATMAP);
 
 void residualRemembered(const Device& device, const View& f, const View& g, Metric metric, const View& out) asm("__wrap_" AGPNET_RESIDUAL);
 void residualRemembered(const Device& device, const View& f, const View& g, Metric metric, const View& out)
@@ -125,7 +128,8 @@ void residualRemembered(const Device& device, const View& f, const View& g, Metr
     test::alsoInReplays([=] { residualItself(device, f, g, metric, out); });
 }
 
-void heatmapRemembered(const Device& device, const View& residual, double sigma, const View& map, const View& maximum, const View& top1) asm("__wrap_" AGPNET_HEATMAP);
+void heatmapRemembered(const Device& device, const View& residual, double sigma, const View& map, const View& maximum,
+                       const View& top1) asm("__wrap_" AGPNET_HEATMAP);
 void heatmapRemembered(const Device& device, const View& residual, double sigma, const View& map, const View& maximum, const View& top1)
 {
     heatmapItself(device, residual, sigma, map, maximum, top1);

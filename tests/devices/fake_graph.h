@@ -1,5 +1,5 @@
-// Graphs of the fake device: what it was told while one was captured, done again with the same memory at every replay. As a GPU's would, a capture breaks
-// where the program asks for a number or copies between device and host.
+// Graphs of the fake device: what it was told while one was captured, done again with the same memory at every replay. As a GPU's would, a
+// capture breaks where the program asks for a number or copies between device and host.
 #pragma once
 
 #include <c10/core/Device.h>

@@ -1,5 +1,5 @@
-// AnomalyDetector and AnomalyTrainer with their networks on a device: pictures on the host, and pictures that are there. On the fake device always, on a GPU where there
-// is one. A GpuMat over memory of LibTorch's needs no OpenCV with CUDA.
+// AnomalyDetector and AnomalyTrainer with their networks on a device: pictures on the host, and pictures that are there. On the fake device
+// always, on a GPU where there is one. A GpuMat over memory of LibTorch's needs no OpenCV with CUDA.
 #include "agpnet/agpnet.hpp"
 #include "operators/agpnet/detector.h"
 #include "operators/agpnet/trainer.h"
@@ -29,11 +29,15 @@ class DeviceMat
 {
 public:
     DeviceMat(at::Device device, cv::Size size, int type)
-        : step_(static_cast<size_t>(size.width) * CV_ELEM_SIZE(type) + 32), bytes_(at::zeros({size.height, static_cast<int64_t>(step_)}, at::TensorOptions(at::kByte).device(device))),
+        : step_(static_cast<size_t>(size.width) * CV_ELEM_SIZE(type) + 32),
+          bytes_(at::zeros({size.height, static_cast<int64_t>(step_)}, at::TensorOptions(at::kByte).device(device))),
           mat(size.height, size.width, type, bytes_.mutable_data_ptr(), step_)
     {
     }
-    DeviceMat(at::Device device, const cv::Mat& from) : DeviceMat(device, from.size(), from.type()) { row(bytes_).copy_(row(hostBytes(from))); }
+    DeviceMat(at::Device device, const cv::Mat& from) : DeviceMat(device, from.size(), from.type())
+    {
+        row(bytes_).copy_(row(hostBytes(from)));
+    }
 
     cv::Mat read() const
     {
@@ -125,13 +129,15 @@ TEST_P(WholeDevice, PicturesOnTheDevice)
                         {
                             DetectOptions options = detector->getOptions();
                             options.setSensitivity(sensitivity).setMapSize(where);
-                            options.setRegionPolygons(roi ? polygonsFromText("0.2,0.2 0.9,0.2 0.5,0.9") : std::vector<std::vector<cv::Point2f>>{});
+                            options.setRegionPolygons(roi ? polygonsFromText("0.2,0.2 0.9,0.2 0.5,0.9")
+                                                          : std::vector<std::vector<cv::Point2f>>{});
                             detector->setOptions(options);
                         }
                         const cv::Mat image = picture(6, size, type);
                         cv::Mat expectedMap, expectedMask;
                         const AnomalyResult expected = host_->detect(image, expectedMap, expectedMask);
-                        const DeviceMat given(device_, image), map(device_, expectedMap.size(), CV_32F), mask(device_, expectedMap.size(), CV_8U);
+                        const DeviceMat given(device_, image), map(device_, expectedMap.size(), CV_32F),
+                            mask(device_, expectedMap.size(), CV_8U);
                         expectSame(there_->detect(given.mat, map.mat, mask.mat), expected);
                         EXPECT_LT(cv::norm(map.read(), expectedMap, cv::NORM_INF), 1e-4);
                         EXPECT_EQ(cv::countNonZero(mask.read() != expectedMask), 0);
@@ -269,8 +275,10 @@ TEST_P(WholeDevice, AnInspectionIsReplayed)
 TEST_P(WholeDevice, Refusals)
 {
     const DeviceMat given(device_, picture(6)), small(device_, picture(6, {4, 4}));
-    EXPECT_THAT(test::errorOf<cv::Exception>([&] { host_->detect(given.mat); }), ::testing::HasSubstr("image is a cv::cuda::GpuMat, but the model is on the cpu"));
-    EXPECT_THAT(test::errorOf<cv::Exception>([&] { there_->detect(small.mat); }), ::testing::HasSubstr("image is 4x4 pixels, expected at least 8x8"));
+    EXPECT_THAT(test::errorOf<cv::Exception>([&] { host_->detect(given.mat); }),
+                ::testing::HasSubstr("image is a cv::cuda::GpuMat, but the model is on the cpu"));
+    EXPECT_THAT(test::errorOf<cv::Exception>([&] { there_->detect(small.mat); }),
+                ::testing::HasSubstr("image is 4x4 pixels, expected at least 8x8"));
     EXPECT_THAT(test::errorOf<cv::Exception>([&] { there_->detect(cv::cuda::GpuMat()); }), ::testing::HasSubstr("image is empty"));
     const DeviceMat bright(device_, cv::Mat(40, 48, CV_32FC3, cv::Scalar::all(200)));
     EXPECT_THAT(test::errorOf<cv::Exception>([&] { there_->detect(bright.mat); }), ::testing::HasSubstr("expected 0 to 1"));
@@ -279,7 +287,10 @@ TEST_P(WholeDevice, Refusals)
 TEST_P(WholeDevice, ATrainingFromPicturesToAModel)
 {
     const std::string backbone = test::writeTinyBackbone(folder_, 2);
-    const auto config = [] { return configFromTextOrFile(test::tinyConfig(8, R"("precision":"fp32","early_stop":true,"target":"standardised","image_noise":true)")); };
+    const auto config = [] {
+        return configFromTextOrFile(
+            test::tinyConfig(8, R"("precision":"fp32","early_stop":true,"target":"standardised","image_noise":true)"));
+    };
     TrainerImpl cpu{Training(config(), readBackbone(backbone))}, there{Training(config(), readBackbone(backbone), device_)};
     for (TrainerImpl* trainer : {&cpu, &there})
         trainer->fit(20, [](size_t i) { return picture(i); }, {});

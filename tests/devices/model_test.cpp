@@ -1,5 +1,5 @@
-// Networks, stages and training on a device give what they give on the CPU, and nothing waits or passes through the host that need not. On the fake device
-// always, on a GPU where there is one.
+// Networks, stages and training on a device give what they give on the CPU, and nothing waits or passes through the host that need not. On
+// the fake device always, on a GPU where there is one.
 #include "models/agpnet/anomaly_map.h"
 #include "models/device/device.h"
 #include "models/device/device_graph.h"
@@ -45,8 +45,9 @@ protected:
     // TensorFloat-32 is off unless somebody turns it on: float32 is float32
 };
 
-const std::vector<std::string> configs = {R"("precision":"fp32")", R"("precision":"fp32","score_metric":"scaled")", R"("precision":"fp32","score":"top1","sigma":0)",
-                                          R"("precision":"fp32","target":"layernorm")", R"("precision":"fp32","layers":[[1,2],[3]])"};
+const std::vector<std::string> configs = {R"("precision":"fp32")", R"("precision":"fp32","score_metric":"scaled")",
+                                          R"("precision":"fp32","score":"top1","sigma":0)", R"("precision":"fp32","target":"layernorm")",
+                                          R"("precision":"fp32","layers":[[1,2],[3]])"};
 
 TEST_P(EachDevice, MapsAndScoresAreThoseOfTheCpu)
 {
@@ -76,7 +77,8 @@ TEST_P(EachDevice, HalfPrecisionStaysNear)
     trained.step(images(4, 2));
     const AgpNet cpu = trained.model(ComputeType::Float32);
     const AgpNet net(trained.config(), trained.backbone(), trained.scale(), trained.decoder(), ComputeType::BFloat16, device_);
-    expectNear(anomalyMaps(net.config(), net.reconstruct(images(3, 7).to(device_))).scores, anomalyMaps(cpu.config(), cpu.reconstruct(images(3, 7))).scores, 5e-2, "");
+    expectNear(anomalyMaps(net.config(), net.reconstruct(images(3, 7).to(device_))).scores,
+               anomalyMaps(cpu.config(), cpu.reconstruct(images(3, 7))).scores, 5e-2, "");
 }
 
 TEST_P(EachDevice, InspectionPassesNothingThroughTheHost)
@@ -100,8 +102,9 @@ TEST_P(EachDevice, InspectionPassesNothingThroughTheHost)
 
 TEST_P(EachDevice, TrainingGoesAsOnTheCpu)
 {
-    for (const char* more : {R"("precision":"fp32")", R"("precision":"fp32","noise":"uniform","image_noise":true)", R"("precision":"fp32","image_noise":true)",
-                             R"("precision":"fp32","noise":"none","loss":"cosine")", R"("precision":"fp32","gradient_clip":0.01)"})
+    for (const char* more :
+         {R"("precision":"fp32")", R"("precision":"fp32","noise":"uniform","image_noise":true)", R"("precision":"fp32","image_noise":true)",
+          R"("precision":"fp32","noise":"none","loss":"cosine")", R"("precision":"fp32","gradient_clip":0.01)"})
     {
         constexpr int steps = 5;
         Training cpu = training(steps, at::kCPU, more), there = training(steps, device_, more);
@@ -198,9 +201,10 @@ TEST(DeviceNamed, RefusesWhatIsNone)
 
 TEST(DeviceNamed, SaysWhyThereIsNoCuda)
 {
-    EXPECT_THAT(test::errorOf([] { deviceNamed("cuda:63"); }), // more than a machine with CUDA has
-                ::testing::AllOf(::testing::HasSubstr("device is 'cuda:63', but"),
-                                 ::testing::AnyOf(::testing::HasSubstr("this LibTorch has no CUDA: "), ::testing::HasSubstr("CUDA devices"))));
+    EXPECT_THAT(
+        test::errorOf([] { deviceNamed("cuda:63"); }), // more than a machine with CUDA has
+        ::testing::AllOf(::testing::HasSubstr("device is 'cuda:63', but"),
+                         ::testing::AnyOf(::testing::HasSubstr("this LibTorch has no CUDA: "), ::testing::HasSubstr("CUDA devices"))));
 }
 
 } // namespace

@@ -1,8 +1,8 @@
 """The documents against what they speak of; one check each:
 
     documents.py links       relative links lead to files that are there, and to headings that are there
-    documents.py blocks      json blocks are JSON; agpnet's commands in sh blocks have options that the program knows (docs/cli.md, which a test
-                             of its own compares with the program)
+    documents.py blocks      json blocks are JSON; agpnet's commands in sh blocks have options that the program knows (docs/cli.md, which a
+                             test of its own compares with the program)
     documents.py messages    the messages of docs/troubleshooting.md still stand in the sources
     documents.py words       no document uses a word that docs/glossary.md replaces (in code type in its third column)
 """
@@ -14,7 +14,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-WRITTEN_BY_HAND = ("common", "halide_generators", "tuning", "models", "operators", "plugin", "apps", "include", "python", "scripts", "cmake")
+WRITTEN_BY_HAND = ("common", "halide_generators", "tuning", "models", "operators", "plugin", "apps", "include", "python", "scripts",
+                   "cmake")
 WORDS_CHECKED_IN = (
     "README.md",
     "CONTRIBUTING.md",
@@ -32,7 +33,8 @@ def without_code(text):
 
 
 def anchors(document):
-    """GitHub's: lower case; letters, digits, hyphens, underscores and blanks stay, and blanks become hyphens; a second one of a name gets -1."""
+    """GitHub's: lower case; letters, digits, hyphens, underscores and blanks stay, and blanks become hyphens; a second one of a name gets
+    -1."""
     found = set()
     for line in re.sub(r"^```.*?^```", "", document.read_text(), flags=re.S | re.M).splitlines():
         heading = re.match(r"#{1,6} (.*?)\s*#*$", line)
@@ -60,7 +62,8 @@ def links():
                 if not file.exists():
                     yield f"{document.relative_to(ROOT)}:{line}: {target}: there is no such file"
                 elif anchor and file.suffix == ".md" and anchor not in anchors(file):
-                    yield f"{document.relative_to(ROOT)}:{line}: {target}: there is no such heading; there are {', '.join(sorted(anchors(file)))}"
+                    known = ", ".join(sorted(anchors(file)))
+                    yield f"{document.relative_to(ROOT)}:{line}: {target}: there is no such heading; there are {known}"
 
 
 def known_options():
@@ -74,7 +77,9 @@ def known_options():
 def commands_in(block):
     """Each agpnet command of a sh block, as words."""
     for line in block.replace("\\\n", " ").splitlines():
-        for command in re.split(r"&&|\||;", re.sub(r"(?:^|\s)#.*$", "", line)) if "'" not in line and '"' not in line else [re.sub(r"\s#.*$", "", line)]:
+        quoted = "'" in line or '"' in line
+        bare = re.sub(r"\s#.*$" if quoted else r"(?:^|\s)#.*$", "", line)
+        for command in [bare] if quoted else re.split(r"&&|\||;", bare):
             try:
                 words = shlex.split(command)
             except ValueError as error:
@@ -112,15 +117,16 @@ def blocks():
 
 def sources():
     """Everything that people wrote and that speaks to users, with the pieces of a text that is broken over lines put together."""
-    files = [file for folder in WRITTEN_BY_HAND for file in sorted((ROOT / folder).rglob("*")) if file.is_file() and "__pycache__" not in file.parts]
+    files = [file for folder in WRITTEN_BY_HAND for file in sorted((ROOT / folder).rglob("*"))
+             if file.is_file() and "__pycache__" not in file.parts]
     text = "\n".join(file.read_text(errors="replace") for file in files)
     text = re.sub(r"\n\s*<<", " <<", text)
     return re.sub(r'"\s*\n\s*f?"', "", text).replace('\\"', '"')
 
 
 def messages():
-    """Messages are headings of the third level in code: what stands for something else is in capitals, and fixed words between must be in the
-    sources, one after the other on one line."""
+    """Messages are headings of the third level in code: what stands for something else is in capitals, and fixed words between must be in
+    the sources, one after the other on one line."""
     quoted = re.findall(r"^### `(.*)`$", (ROOT / "docs/troubleshooting.md").read_text(), re.M)
     if len(quoted) < 10:
         yield f"docs/troubleshooting.md: {len(quoted)} messages, expected more"
@@ -141,8 +147,8 @@ def banned_words():
 
 
 def prose(document):
-    """The text without code blocks (the help in docs/cli.md is prose in blocks of `text`), code spans, targets of links and names of options;
-    lines stay where they are. Of a header, the comments."""
+    """The text without code blocks (the help in docs/cli.md is prose in blocks of `text`), code spans, targets of links and names of
+    options; lines stay where they are. Of a header, the comments."""
     name = document.relative_to(ROOT).as_posix()
     text = document.read_text()
     if document.suffix == ".md":

@@ -47,12 +47,15 @@ protected:
         backbone = AGPNET_DEFAULT_BACKBONE;
         if (!fs::exists(backbone))
             return;
-        ASSERT_EQ(run(agpnetProgram + " demo-data " + shellQuoted(*folder / "demo") + " --product tile --train 32 --test-good 10 --test-defective 5").code, 0);
+        ASSERT_EQ(run(agpnetProgram + " demo-data " + shellQuoted(*folder / "demo") +
+                      " --product tile --train 32 --test-good 10 --test-defective 5")
+                      .code,
+                  0);
         data = *folder / "demo/tile";
         model = *folder / "tile.agp";
-        const Outcome trained = run(agpnetProgram + " train --json --data " + shellQuoted(data) + " --out " + shellQuoted(model) + " --backbone " +
-                                    shellQuoted(backbone) + " --size 168 --steps 60 --no-image-noise --lr 0.002 --config " +
-                                    shellQuoted(R"({"metric":"cosine"})"));
+        const Outcome trained = run(agpnetProgram + " train --json --data " + shellQuoted(data) + " --out " + shellQuoted(model) +
+                                    " --backbone " + shellQuoted(backbone) +
+                                    " --size 168 --steps 60 --no-image-noise --lr 0.002 --config " + shellQuoted(R"({"metric":"cosine"})"));
         ASSERT_EQ(trained.code, 0) << trained.text;
         for (const auto& entry : fs::directory_iterator(data + "/test/" + "crack"))
             defective.push_back(entry.path().string());
@@ -70,7 +73,8 @@ protected:
         ASSERT_TRUE(fs::exists(model));
         ASSERT_FALSE(defective.empty());
     }
-    /// In float32, as the graphs it is compared with: bfloat16 makes thousandths of a blob's last bits, and these depend on OpenCV's version.
+    /// In float32, as the graphs it is compared with: bfloat16 makes thousandths of a blob's last bits, and these depend on OpenCV's
+    /// version.
     static double detectScore(const std::string& image)
     {
         const Outcome found = run(agpnetProgram + " detect --precision fp32 --json " + shellQuoted(model) + " " + shellQuoted(image));
@@ -114,7 +118,8 @@ TEST_F(EndToEnd, SharesOfSeveralProcessesGiveTheSameFigures)
         images += json::parse(part.text).at("images").get<size_t>();
     }
     const json a = json::parse(whole.text);
-    const Outcome merged = run(agpnetProgram + " evaluate --json --data " + shellQuoted(data) + " --maps " + shellQuoted(*folder / "shares"));
+    const Outcome merged =
+        run(agpnetProgram + " evaluate --json --data " + shellQuoted(data) + " --maps " + shellQuoted(*folder / "shares"));
     ASSERT_EQ(merged.code, 0) << merged.text;
     const json b = json::parse(merged.text);
     for (const char* part : {"image", "pixel", "defects", "data"})
@@ -131,8 +136,8 @@ TEST_F(EndToEnd, SavedMapsGiveTheSameFigures)
     const Outcome model_ = run(agpnetProgram + " evaluate --json --data " + shellQuoted(data) + " " + shellQuoted(model) + " --save-maps " +
                                shellQuoted(maps) + " --report " + shellQuoted(*folder / "model.html"));
     ASSERT_EQ(model_.code, 0) << model_.text;
-    const Outcome maps_ = run(agpnetProgram + " evaluate --json --maps " + shellQuoted(maps) + " --data " + shellQuoted(data) + " --report " +
-                              shellQuoted(*folder / "maps.html"));
+    const Outcome maps_ = run(agpnetProgram + " evaluate --json --maps " + shellQuoted(maps) + " --data " + shellQuoted(data) +
+                              " --report " + shellQuoted(*folder / "maps.html"));
     ASSERT_EQ(maps_.code, 0) << maps_.text;
     const json a = json::parse(model_.text), b = json::parse(maps_.text);
     for (const char* part : {"image", "pixel", "defects", "data", "evaluation_size"})
@@ -158,7 +163,8 @@ TEST_F(EndToEnd, SavedMapsGiveTheSameFigures)
     EXPECT_EQ(c["classes"][1]["pixel"], a["pixel"]);
 
     // few pixels exact: the figures lie within their bounds
-    const Outcome binned = run(agpnetProgram + " evaluate --json --maps " + shellQuoted(maps) + " --data " + shellQuoted(data) + " --exact-pixels 1000");
+    const Outcome binned =
+        run(agpnetProgram + " evaluate --json --maps " + shellQuoted(maps) + " --data " + shellQuoted(data) + " --exact-pixels 1000");
     const json d = json::parse(binned.text);
     EXPECT_GT(d["pixel"]["max_error"].get<double>(), 0);
     EXPECT_LT(d["pixel"]["max_error"].get<double>(), 1e-3);
@@ -176,7 +182,10 @@ TEST_F(EndToEnd, StockProgramsPrintTheScoreOfDetect)
     const std::string onnx = *folder / "tile.onnx";
     for (const char* stages : {"", " --stages"})
     {
-        ASSERT_EQ(run(agpnetProgram + " export " + shellQuoted(model) + " --onnx-graph " + shellQuoted(onnx) + " --size 256x256 --precision fp32" + stages).code, 0);
+        ASSERT_EQ(run(agpnetProgram + " export " + shellQuoted(model) + " --onnx-graph " + shellQuoted(onnx) +
+                      " --size 256x256 --precision fp32" + stages)
+                      .code,
+                  0);
         for (const std::string& image : {defective[0], defective[1]})
         {
             const double expected = detectScore(image);
@@ -184,7 +193,8 @@ TEST_F(EndToEnd, StockProgramsPrintTheScoreOfDetect)
             const Outcome cpp = run(AGPNET_SAMPLE_INSPECT + arguments);
             ASSERT_EQ(cpp.code, 0) << cpp.text;
             EXPECT_NEAR(scoreIn(cpp.text), expected, 1e-4) << cpp.text;
-            const Outcome python = run("PYTHONPATH=" AGPNET_PYTHON " /usr/bin/python3 " AGPNET_SAMPLES "/python/inspect_image.py" + arguments);
+            const Outcome python =
+                run("PYTHONPATH=" AGPNET_PYTHON " /usr/bin/python3 " AGPNET_SAMPLES "/python/inspect_image.py" + arguments);
             ASSERT_EQ(python.code, 0) << python.text;
             EXPECT_NEAR(scoreIn(python.text), expected, 1e-4) << python.text;
         }
@@ -195,7 +205,10 @@ TEST_F(EndToEnd, ReadmeProgramsRun)
 {
     const std::string place = *folder / "readme";
     fs::create_directories(place);
-    ASSERT_EQ(run(agpnetProgram + " export " + shellQuoted(model) + " --onnx-graph " + shellQuoted(place + "/tile.onnx") + " --size 256x256 --precision fp32").code, 0);
+    ASSERT_EQ(run(agpnetProgram + " export " + shellQuoted(model) + " --onnx-graph " + shellQuoted(place + "/tile.onnx") +
+                  " --size 256x256 --precision fp32")
+                  .code,
+              0);
     fs::copy_file(defective[0], place + "/part.png");
     const double expected = detectScore(defective[0]);
     const std::string start = "cd " + shellQuoted(place) + " && AGPNET_PLUGIN=" AGPNET_PLUGIN_PATH " ";
@@ -222,8 +235,8 @@ TEST_F(EndToEnd, TrainsFromAnImageSequence)
 TEST_F(EndToEnd, DetectWritesWhatItSays)
 {
     const std::string out = *folder / "out";
-    const Outcome found = run(agpnetProgram + " detect --exit-code " + shellQuoted(model) + " " + shellQuoted(data + "/test/crack/*.png") + " --out " +
-                              shellQuoted(out) + " --report " + shellQuoted(*folder / "detect.html") + " --sensitivity 1000");
+    const Outcome found = run(agpnetProgram + " detect --exit-code " + shellQuoted(model) + " " + shellQuoted(data + "/test/crack/*.png") +
+                              " --out " + shellQuoted(out) + " --report " + shellQuoted(*folder / "detect.html") + " --sensitivity 1000");
     EXPECT_EQ(found.code, 3) << found.text;
     for (const std::string& image : defective)
     {
@@ -250,9 +263,10 @@ TEST_F(EndToEnd, OneBadImageDoesNotCostTheOthers)
 
 TEST_F(EndToEnd, InterruptedTrainingGoesOnExactly)
 {
-    const auto command = [&](const std::string& out, const std::string& more) {
-        return agpnetProgram + " train --data " + shellQuoted(data) + " --out " + shellQuoted(out) + " --backbone " + shellQuoted(backbone) +
-               " --size 56 --steps 12 --batch 4 --no-image-noise --reference-backbone" + more;
+    const auto command = [&](const std::string& out, const std::string& more)
+    {
+        return agpnetProgram + " train --data " + shellQuoted(data) + " --out " + shellQuoted(out) + " --backbone " +
+               shellQuoted(backbone) + " --size 56 --steps 12 --batch 4 --no-image-noise --reference-backbone" + more;
     };
     ASSERT_EQ(run(command(*folder / "whole.agp", "")).code, 0);
     // the shell gives us its process number, then becomes the program
@@ -274,7 +288,8 @@ TEST_F(EndToEnd, InterruptedTrainingGoesOnExactly)
             }
         }
     });
-    const Outcome first = run("sh -c \"echo \\$\\$ > " + shellQuoted(pidFile) + "; exec " + command(part, "") + "\" > " + shellQuoted(*folder / "log"));
+    const Outcome first =
+        run("sh -c \"echo \\$\\$ > " + shellQuoted(pidFile) + "; exec " + command(part, "") + "\" > " + shellQuoted(*folder / "log"));
     interrupter.join();
     if (first.code == 130) // else it was done before the signal came
     {
@@ -285,8 +300,11 @@ TEST_F(EndToEnd, InterruptedTrainingGoesOnExactly)
     }
     else
         ASSERT_EQ(first.code, 0);
-    const auto scoreOf = [&](const std::string& file) {
-        return test::firstLine(run(agpnetProgram + " detect --json " + shellQuoted(file) + " " + shellQuoted(defective[0])).text).at("score").get<double>();
+    const auto scoreOf = [&](const std::string& file)
+    {
+        return test::firstLine(run(agpnetProgram + " detect --json " + shellQuoted(file) + " " + shellQuoted(defective[0])).text)
+            .at("score")
+            .get<double>();
     };
     EXPECT_NEAR(scoreOf(*folder / "whole.agp"), scoreOf(part), 1e-5);
 }
@@ -308,8 +326,9 @@ TEST_F(EndToEnd, FindsATinyDefectInALargePart)
     for (int i = 0; i < 6; i++)
         cv::imwrite(*folder / ("parts/" + std::to_string(i) + ".png"), groundPart(static_cast<uint64_t>(i)));
     const std::string large = *folder / "large.agp";
-    const Outcome trained = run(agpnetProgram + " train --data " + shellQuoted(*folder / "parts") + " --out " + shellQuoted(large) + " --backbone " +
-                                shellQuoted(backbone) + " --tile 256 --size 126 --steps 60 --batch 4 --no-image-noise --reference-backbone");
+    const Outcome trained =
+        run(agpnetProgram + " train --data " + shellQuoted(*folder / "parts") + " --out " + shellQuoted(large) + " --backbone " +
+            shellQuoted(backbone) + " --tile 256 --size 126 --steps 60 --batch 4 --no-image-noise --reference-backbone");
     ASSERT_EQ(trained.code, 0) << trained.text;
     const auto found = [&](const cv::Mat& image) {
         const std::string path = *folder / "part.png";
@@ -363,36 +382,37 @@ TEST_P(BadCommands, SayOneSentence)
 
 INSTANTIATE_TEST_SUITE_P(
     Table, BadCommands,
-    ::testing::Values(BadCommand{"NoCommand", "", 2, "subcommand"}, BadCommand{"UnknownCommand", "trian", 2, "trian"},
-                      BadCommand{"NoData", "train --out {tmp}/m.agp", 2, "--data"},
-                      BadCommand{"MissingFolder", "train --data {tmp}/none --out {tmp}/m.agp", 1, "none"},
-                      BadCommand{"EmptyFolder", "train --data {tmp}/empty --out {tmp}/m.agp", 1, "empty"},
-                      BadCommand{"OutFolderMissing", "train --data {data} --out {tmp}/none/m.agp", 1, "does not exist"},
-                      BadCommand{"OutIsFolder", "train --data {data} --out {tmp}/empty", 1, "is a folder"},
-                      BadCommand{"BackboneMissing", "train --data {data} --out {tmp}/m.agp --backbone {tmp}/w.pth", 1, "w.pth"},
-                      BadCommand{"BackboneIsText", "train --data {data} --out {tmp}/m.agp --backbone {tmp}/notes.txt", 1, "notes.txt"},
-                      BadCommand{"BadConfigKey", "train --data {data} --out {tmp}/m.agp --config '{\"setps\":1}'", 1, "setps"},
-                      BadCommand{"BadSize", "train --data {data} --out {tmp}/m.agp --size 250", 1, "no multiple of the backbone's patch"},
-                      BadCommand{"SizeIsText", "train --data {data} --out {tmp}/m.agp --size large", 1, "--size is 'large'"},
-                      BadCommand{"NothingToResume", "train --data {data} --out {tmp}/m.agp --resume", 1, "m.agp.state"},
-                      BadCommand{"ModelMissing", "detect {tmp}/none.agp {data}", 1, "none.agp"},
-                      BadCommand{"ModelIsText", "detect {tmp}/notes.txt {data}/test/crack", 1, "notes.txt"},
-                      BadCommand{"ImageMissing", "detect {model} {tmp}/none.png", 1, "none.png"},
-                      BadCommand{"GlobOfNothing", "detect {model} '{tmp}/*.bmp'", 1, "*.bmp"},
-                      BadCommand{"BadSensitivity", "detect {model} {data}/test/crack --sensitivity 0", 2, "sensitivity"},
-                      BadCommand{"BadTile", "train --data {data} --out {tmp}/m.agp --tile 7", 1, "'tile' is 7, expected 0 (off) or 32 to 16384"},
-                      BadCommand{"BadAugmentation", "train --data {data} --out {tmp}/m.agp --augment mirror", 1, "'augment' names 'mirror'"},
-                      BadCommand{"UnknownProduct", "detect {model} {data}/test/crack --product bolt", 1, "product is 'bolt'"},
-                      BadCommand{"EvaluateNothing", "evaluate {model} --data {tmp}/empty", 1, "empty"},
-                      BadCommand{"EvaluateNoModel", "evaluate --data {data}", 1, "neither was given"},
-                      BadCommand{"EvaluateModelAndMaps", "evaluate {model} --maps {tmp} --data {data}", 1, "both were given"},
-                      BadCommand{"EvaluateNoMaps", "evaluate --maps {tmp}/none --data {data}", 1, "no such folder"},
-                      BadCommand{"EvaluateTwice", "evaluate {model} --data {data} --data {data}", 1, "a second class named"},
-                      BadCommand{"CategoryMissing", "train --data {data} --category cup --out {tmp}/m.agp", 1, "'cup'"},
-                      BadCommand{"SplitMissing", "train --data {data} --split {tmp}/none.txt --out {tmp}/m.agp", 1, "none.txt"},
-                      BadCommand{"SplitIsText", "evaluate {model} --data {data} --split {tmp}/notes.txt", 1, "line 1: 'text'"},
-                      BadCommand{"ReportUnwritable", "detect {model} {data}/test/crack --report {tmp}/none/r.html", 1, "r.html"},
-                      BadCommand{"ExportUnwritable", "export {model} --onnx-graph {tmp}/none/g.onnx", 1, "g.onnx"}),
+    ::testing::Values(
+        BadCommand{"NoCommand", "", 2, "subcommand"}, BadCommand{"UnknownCommand", "trian", 2, "trian"},
+        BadCommand{"NoData", "train --out {tmp}/m.agp", 2, "--data"},
+        BadCommand{"MissingFolder", "train --data {tmp}/none --out {tmp}/m.agp", 1, "none"},
+        BadCommand{"EmptyFolder", "train --data {tmp}/empty --out {tmp}/m.agp", 1, "empty"},
+        BadCommand{"OutFolderMissing", "train --data {data} --out {tmp}/none/m.agp", 1, "does not exist"},
+        BadCommand{"OutIsFolder", "train --data {data} --out {tmp}/empty", 1, "is a folder"},
+        BadCommand{"BackboneMissing", "train --data {data} --out {tmp}/m.agp --backbone {tmp}/w.pth", 1, "w.pth"},
+        BadCommand{"BackboneIsText", "train --data {data} --out {tmp}/m.agp --backbone {tmp}/notes.txt", 1, "notes.txt"},
+        BadCommand{"BadConfigKey", "train --data {data} --out {tmp}/m.agp --config '{\"setps\":1}'", 1, "setps"},
+        BadCommand{"BadSize", "train --data {data} --out {tmp}/m.agp --size 250", 1, "no multiple of the backbone's patch"},
+        BadCommand{"SizeIsText", "train --data {data} --out {tmp}/m.agp --size large", 1, "--size is 'large'"},
+        BadCommand{"NothingToResume", "train --data {data} --out {tmp}/m.agp --resume", 1, "m.agp.state"},
+        BadCommand{"ModelMissing", "detect {tmp}/none.agp {data}", 1, "none.agp"},
+        BadCommand{"ModelIsText", "detect {tmp}/notes.txt {data}/test/crack", 1, "notes.txt"},
+        BadCommand{"ImageMissing", "detect {model} {tmp}/none.png", 1, "none.png"},
+        BadCommand{"GlobOfNothing", "detect {model} '{tmp}/*.bmp'", 1, "*.bmp"},
+        BadCommand{"BadSensitivity", "detect {model} {data}/test/crack --sensitivity 0", 2, "sensitivity"},
+        BadCommand{"BadTile", "train --data {data} --out {tmp}/m.agp --tile 7", 1, "'tile' is 7, expected 0 (off) or 32 to 16384"},
+        BadCommand{"BadAugmentation", "train --data {data} --out {tmp}/m.agp --augment mirror", 1, "'augment' names 'mirror'"},
+        BadCommand{"UnknownProduct", "detect {model} {data}/test/crack --product bolt", 1, "product is 'bolt'"},
+        BadCommand{"EvaluateNothing", "evaluate {model} --data {tmp}/empty", 1, "empty"},
+        BadCommand{"EvaluateNoModel", "evaluate --data {data}", 1, "neither was given"},
+        BadCommand{"EvaluateModelAndMaps", "evaluate {model} --maps {tmp} --data {data}", 1, "both were given"},
+        BadCommand{"EvaluateNoMaps", "evaluate --maps {tmp}/none --data {data}", 1, "no such folder"},
+        BadCommand{"EvaluateTwice", "evaluate {model} --data {data} --data {data}", 1, "a second class named"},
+        BadCommand{"CategoryMissing", "train --data {data} --category cup --out {tmp}/m.agp", 1, "'cup'"},
+        BadCommand{"SplitMissing", "train --data {data} --split {tmp}/none.txt --out {tmp}/m.agp", 1, "none.txt"},
+        BadCommand{"SplitIsText", "evaluate {model} --data {data} --split {tmp}/notes.txt", 1, "line 1: 'text'"},
+        BadCommand{"ReportUnwritable", "detect {model} {data}/test/crack --report {tmp}/none/r.html", 1, "r.html"},
+        BadCommand{"ExportUnwritable", "export {model} --onnx-graph {tmp}/none/g.onnx", 1, "g.onnx"}),
     [](const auto& parameter) { return parameter.param.name; });
 
 } // namespace

@@ -237,7 +237,8 @@ TEST_F(StoppedTraining, ByKillAtAnyTimeGoesOnFromTheLastCheckpoint)
         const bool atOnce = attempt == 0; // perhaps before there is anything to go on from
         for (int kills = 0; kills < 2 && !exists(out); kills++)
         {
-            Process run(train(out, steps, exists(out + ".state") ? Arguments{"--checkpoint", "0", "--resume"} : Arguments{"--checkpoint", "0"}));
+            Process run(
+                train(out, steps, exists(out + ".state") ? Arguments{"--checkpoint", "0", "--resume"} : Arguments{"--checkpoint", "0"}));
             if (!atOnce)
                 run.waitFor("step ");
             std::this_thread::sleep_for(std::chrono::milliseconds(random() % 300));
@@ -310,12 +311,13 @@ TEST_F(StoppedTraining, GoesOnWithTheSameOptionsAndMoreSteps)
     {
         Arguments options;
         std::vector<std::string> named;
-    } changes[] = {{{"--lr", "0.5"}, {"'learning_rate' is 0.5, was 0.002"}},
-                   {{"--seed", "9", "--size", "16x24"}, {"'seed' is 9, was 0", "'height' is 16, was 32"}},
-                   {{"--steps", "5"}, {"'steps' is 5, was 2000"}},
-                   {{"--augment", "rotate90", "--noise", "none"}, {"'augment' is [\"rotate90\"], was []", "'noise' is \"none\", was \"guided\""}},
-                   {{"--tile", "64", "--false-alarms", "0.2"}, {"'tile' is 64, was 0", "'false_alarms' is 0.2, was 0.01"}},
-                   {{"--backbone", other}, {"the backbone is tiny2, was tiny1"}}};
+    } changes[] = {
+        {{"--lr", "0.5"}, {"'learning_rate' is 0.5, was 0.002"}},
+        {{"--seed", "9", "--size", "16x24"}, {"'seed' is 9, was 0", "'height' is 16, was 32"}},
+        {{"--steps", "5"}, {"'steps' is 5, was 2000"}},
+        {{"--augment", "rotate90", "--noise", "none"}, {"'augment' is [\"rotate90\"], was []", "'noise' is \"none\", was \"guided\""}},
+        {{"--tile", "64", "--false-alarms", "0.2"}, {"'tile' is 64, was 0", "'false_alarms' is 0.2, was 0.01"}},
+        {{"--backbone", other}, {"the backbone is tiny2, was tiny1"}}};
     for (const auto& [options, named] : changes)
     {
         SCOPED_TRACE(options[0]);
@@ -373,7 +375,8 @@ protected:
         const TensorFile left = readSafetensors(folder->path() / a), right = readSafetensors(folder->path() / b);
         ASSERT_EQ(left.tensors.size(), right.tensors.size());
         for (const auto& [name, tensor] : left.tensors)
-            EXPECT_TRUE(tensor.allclose(right.tensors.at(name), 1e-3, 1e-4)) << name << " " << (tensor - right.tensors.at(name)).abs().max().item<double>();
+            EXPECT_TRUE(tensor.allclose(right.tensors.at(name), 1e-3, 1e-4))
+                << name << " " << (tensor - right.tensors.at(name)).abs().max().item<double>();
     }
 };
 
@@ -481,8 +484,10 @@ TEST_F(TinyModel, LearnsSeveralProducts)
         fs::create_directories(line / kind);
         fs::copy_file(fs::path(bolts) / "1.png", line / kind / "1.png", fs::copy_options::skip_existing);
     }
-    const auto evaluated = [&](const std::string& data) {
-        const Outcome found = Process({"evaluate", (folder->path() / "two.agp").string(), "--data", data, "--bootstrap", "0", "--json"}).finish();
+    const auto evaluated = [&](const std::string& data)
+    {
+        const Outcome found =
+            Process({"evaluate", (folder->path() / "two.agp").string(), "--data", data, "--bootstrap", "0", "--json"}).finish();
         EXPECT_EQ(found.code, 0) << found.text;
         return json::parse(found.text);
     };
@@ -508,11 +513,12 @@ TEST_F(TinyModel, AFullDiskBehindStandardOutputIsAnError)
     fs::copy(nuts, folder->path() / "labelled/good");
     fs::copy(nuts, folder->path() / "labelled/bad");
     for (const std::string& command : Arguments{
-          "detect " + model + " " + nuts, "detect --json " + model + " " + nuts, "detect --exit-code --json " + model + " " + nuts,
-          "evaluate --json " + model + " --data " + (folder->path() / "labelled").string(), "info", "info --json", "info " + model, "info --verify " + model, "operators", "operators --json",
-          "operators --config", "calibrate --json " + model + " --data " + nuts, "export " + model + " --onnx-graph " + (folder->path() / "g.onnx").string(),
-          "demo-data " + (folder->path() / "demo").string() + " --product tile --train 1 --test-good 0 --test-defective 0", "tune --list",
-          "--version", "--help", "detect --help"})
+             "detect " + model + " " + nuts, "detect --json " + model + " " + nuts, "detect --exit-code --json " + model + " " + nuts,
+             "evaluate --json " + model + " --data " + (folder->path() / "labelled").string(), "info", "info --json", "info " + model,
+             "info --verify " + model, "operators", "operators --json", "operators --config",
+             "calibrate --json " + model + " --data " + nuts, "export " + model + " --onnx-graph " + (folder->path() / "g.onnx").string(),
+             "demo-data " + (folder->path() / "demo").string() + " --product tile --train 1 --test-good 0 --test-defective 0",
+             "tune --list", "--version", "--help", "detect --help"})
     {
         const Outcome full = run(std::string("{ ") + AGPNET_PROGRAM + " " + command + " > /dev/full; }");
         EXPECT_EQ(full.code, 1) << command << full.text;
@@ -543,7 +549,8 @@ TEST_F(TinyModel, NamesThatAreNotUtf8ComeWithTheirBytes)
     const json found = firstLine(run(AGPNET_PROGRAM " detect --json " + shellQuoted(model) + " " + shellQuoted(picture)).text);
     EXPECT_EQ(found.at("image_bytes"), hex(picture));
     EXPECT_THAT(found.at("image").get<std::string>(), ::testing::EndsWith("caf\xef\xbf\xbd.png"));
-    const json plain = firstLine(run(AGPNET_PROGRAM " detect --json " + shellQuoted(model) + " " + shellQuoted(folder->path() / "nuts/0.png")).text);
+    const json plain =
+        firstLine(run(AGPNET_PROGRAM " detect --json " + shellQuoted(model) + " " + shellQuoted(folder->path() / "nuts/0.png")).text);
     EXPECT_FALSE(plain.contains("image_bytes"));
     const fs::path skipped = data / "bad/n\xf6te.txt";
     std::ofstream(skipped) << "no picture";
@@ -610,22 +617,25 @@ TEST_F(TinyModel, WhatCannotBeWrittenIsFoundBeforeTheWork)
     fs::copy(folder->path() / "nuts", folder->path() / "early/good");
     const std::string model = at("early.agp");
     Arguments toPipe = train("pipe", 1);
-    for (const auto& [arguments, sentence] : {std::pair<Arguments, std::string>{toPipe, "pipe: is a device, a pipe or a socket, expected the name of a file to write"},
-                                              {train("none/a.agp", 1), "none does not exist"},
-                                              {{"evaluate", model, "--data", at("early"), "--out", at("none/f.json")}, "none does not exist"},
-                                              {{"evaluate", model, "--data", at("early"), "--out", at("nuts")}, "nuts: is a folder, expected the name of a file to write"},
-                                              {{"calibrate", model, "--data", at("nuts"), "--out", at("none/c.agp")}, "none does not exist"},
-                                              {{"detect", model, at("nuts"), "--out", at("round/out")}, "round/out: the folder for results cannot be made: Too many levels"},
-                                              {train("x.agp", 1, {"--size", "99999999999"}), "--size is '99999999999', expected HEIGHTxWIDTH"},
-                                              {{"export", model, "--onnx-graph", at("g.onnx"), "--size", "32x24mm"}, "--size is '32x24mm', expected HEIGHTxWIDTH"}})
+    for (const auto& [arguments, sentence] :
+         {std::pair<Arguments, std::string>{toPipe, "pipe: is a device, a pipe or a socket, expected the name of a file to write"},
+          {train("none/a.agp", 1), "none does not exist"},
+          {{"evaluate", model, "--data", at("early"), "--out", at("none/f.json")}, "none does not exist"},
+          {{"evaluate", model, "--data", at("early"), "--out", at("nuts")}, "nuts: is a folder, expected the name of a file to write"},
+          {{"calibrate", model, "--data", at("nuts"), "--out", at("none/c.agp")}, "none does not exist"},
+          {{"detect", model, at("nuts"), "--out", at("round/out")}, "round/out: the folder for results cannot be made: Too many levels"},
+          {train("x.agp", 1, {"--size", "99999999999"}), "--size is '99999999999', expected HEIGHTxWIDTH"},
+          {{"export", model, "--onnx-graph", at("g.onnx"), "--size", "32x24mm"}, "--size is '32x24mm', expected HEIGHTxWIDTH"}})
     {
         const Outcome outcome = Process(arguments).finish();
         EXPECT_EQ(outcome.code, 1) << outcome.text;
-        EXPECT_THAT(outcome.text, AllOf(HasSubstr(sentence), Not(HasSubstr("step 1/")), Not(HasSubstr("image ")), Not(HasSubstr("filesystem error"))));
+        EXPECT_THAT(outcome.text,
+                    AllOf(HasSubstr(sentence), Not(HasSubstr("step 1/")), Not(HasSubstr("image ")), Not(HasSubstr("filesystem error"))));
     }
     Arguments lost = train("x.agp", 1);
     lost[2] = at("round/data");
-    EXPECT_THAT(Process(lost).finish().text, AllOf(HasSubstr("round/data: "), HasSubstr("Too many levels of symbolic links"), Not(HasSubstr("filesystem error"))));
+    EXPECT_THAT(Process(lost).finish().text,
+                AllOf(HasSubstr("round/data: "), HasSubstr("Too many levels of symbolic links"), Not(HasSubstr("filesystem error"))));
     EXPECT_FALSE(exists("pipe.state"));
     expectNoParts();
 }
@@ -639,9 +649,11 @@ TEST_F(TinyModel, AnInterruptedReportLeavesNoPart)
             fs::create_directories(folder->path() / "many" / kind);
             fs::copy_file(folder->path() / "nuts/0.png", folder->path() / "many" / kind / (std::to_string(i) + ".png"));
         }
-    const std::string model = (folder->path() / "stopped.agp").string(), page = (folder->path() / "page.html").string(), many = (folder->path() / "many").string();
-    for (const Arguments& arguments : {Arguments{"detect", model, many + "/good", "--out", (folder->path() / "results").string(), "--report", page},
-                                       {"evaluate", model, "--data", many, "--batch", "1", "--report", page}})
+    const std::string model = (folder->path() / "stopped.agp").string(), page = (folder->path() / "page.html").string(),
+                      many = (folder->path() / "many").string();
+    for (const Arguments& arguments :
+         {Arguments{"detect", model, many + "/good", "--out", (folder->path() / "results").string(), "--report", page},
+          {"evaluate", model, "--data", many, "--batch", "1", "--report", page}})
     {
         Process running(arguments);
         running.waitFor("image ");
@@ -656,7 +668,8 @@ TEST_F(TinyModel, AnInterruptedReportLeavesNoPart)
 
 TEST_F(TinyModel, SaysWhatItsThresholdsRestOn)
 {
-    const char *trained = "are taken from the images that were trained on", *noRate = "no rate of false positives can be stated", *itself = "the threshold is the score of";
+    const char *trained = "are taken from the images that were trained on", *noRate = "no rate of false positives can be stated",
+               *itself = "the threshold is the score of";
     const struct
     {
         const char* name;
@@ -754,7 +767,8 @@ TEST_F(TinyModel, TakesNewThresholdsAndWatchesItsInput)
     ASSERT_EQ(few.code, 0) << few.text;
     EXPECT_THAT(few.text, HasSubstr("no false-positive rate can be stated from so few scores; 2 held-out images"));
     const double threshold = headerOf("caps.agp")["scores"]["threshold"];
-    EXPECT_NEAR(headerOf("few.agp")["scores"]["threshold"].get<double>(), threshold, 0.02 * threshold) << "of those that the training held back";
+    EXPECT_NEAR(headerOf("few.agp")["scores"]["threshold"].get<double>(), threshold, 0.02 * threshold)
+        << "of those that the training held back";
 
     const Outcome done = Process({"calibrate", caps, "--data", at("more"), "--false-alarms", "0.02"}).finish();
     ASSERT_EQ(done.code, 0) << done.text;
@@ -774,7 +788,8 @@ TEST_F(TinyModel, TakesNewThresholdsAndWatchesItsInput)
     EXPECT_EQ(silent.text.find("of the last"), std::string::npos) << "nobody asked";
 
     // labelled
-    const Outcome labelled = Process({"calibrate", caps, "--data", at("shift"), "--labelled", "--out", at("labelled.agp"), "--json"}).finish();
+    const Outcome labelled =
+        Process({"calibrate", caps, "--data", at("shift"), "--labelled", "--out", at("labelled.agp"), "--json"}).finish();
     ASSERT_EQ(labelled.code, 0) << labelled.text;
     EXPECT_THAT(labelled.text, HasSubstr("metrics will be too good")) << "it holds no other good pictures";
     const json written = json::parse(labelled.text.substr(labelled.text.find("\n{") + 1)), scores = written.at("scores");
@@ -801,7 +816,9 @@ TEST_F(TinyModel, TakesNewThresholdsAndWatchesItsInput)
     EXPECT_TRUE(detected({"--min-area", "1921"}).at("regions").empty()) << "more than the picture has";
     EXPECT_TRUE(detected({"--pixel-threshold", "100"}).at("regions").empty());
     EXPECT_TRUE(detected({"--watch-stats"}).at("drifting").is_boolean());
-    const Outcome evaluated = Process({"evaluate", at("labelled.agp"), "--data", at("shift"), "--bootstrap", "0", "--json", "--threshold", "0.5", "--sensitivity", "4"}).finish();
+    const Outcome evaluated = Process({"evaluate", at("labelled.agp"), "--data", at("shift"), "--bootstrap", "0", "--json", "--threshold",
+                                       "0.5", "--sensitivity", "4"})
+                                  .finish();
     ASSERT_EQ(evaluated.code, 0) << evaluated.text;
     EXPECT_EQ(json::parse(evaluated.text).at("threshold"), 0.125);
 
@@ -844,7 +861,10 @@ TEST_F(TinyModel, LooksWhereItIsTold)
     const std::string image = (folder->path() / "nuts/1.png").string(), out = (folder->path() / "out").string();
     ASSERT_EQ(Process(train("region.agp", 4, {"--roi", (folder->path() / "mask.png").string()})).finish().code, 0);
     EXPECT_EQ(headerOf("region.agp")["config"]["roi"].size(), 1u);
-    for (const Arguments& more : {Arguments{}, {"--roi", (folder->path() / "mask.png").string()}, {"--roi", "0,0 0.5,0 0.5,1 0,1"}, {"--roi", "0,0 24,0 24,40 0,40"}})
+    for (const Arguments& more : {Arguments{},
+                                  {"--roi", (folder->path() / "mask.png").string()},
+                                  {"--roi", "0,0 0.5,0 0.5,1 0,1"},
+                                  {"--roi", "0,0 24,0 24,40 0,40"}})
     {
         Arguments arguments = {"detect", (folder->path() / "region.agp").string(), image, "--out", out, "--maps"};
         arguments.insert(arguments.end(), more.begin(), more.end());
@@ -854,7 +874,8 @@ TEST_F(TinyModel, LooksWhereItIsTold)
         EXPECT_GT(cv::countNonZero(map.colRange(0, 23)), 0);
         EXPECT_EQ(cv::countNonZero(map.colRange(25, 48)), 0);
     }
-    for (const auto& [text, part] : {std::pair<const char*, const char*>{"none.png", "expected the name of a mask image"}, {"1,2 3,4", "2 points, expected at least 3"},
+    for (const auto& [text, part] : {std::pair<const char*, const char*>{"none.png", "expected the name of a mask image"},
+                                     {"1,2 3,4", "2 points, expected at least 3"},
                                      {"0,0 400,0 9,9", "the point 400,0, expected it inside the image of 48x40"}})
     {
         const Outcome refused = Process({"detect", (folder->path() / "region.agp").string(), image, "--roi", text}).finish();
@@ -874,7 +895,9 @@ TEST_F(TinyModel, ARegionMayBeAThinLine)
     for (const auto& [name, mask] : {std::pair{"across.png", across}, {"down.png", down}, {"speck.png", speck}})
     {
         cv::imwrite(*folder / name, mask);
-        const Outcome found = Process({"detect", (folder->path() / "line.agp").string(), image, "--out", out, "--maps", "--roi", (folder->path() / name).string()}).finish();
+        const Outcome found = Process({"detect", (folder->path() / "line.agp").string(), image, "--out", out, "--maps", "--roi",
+                                       (folder->path() / name).string()})
+                                  .finish();
         ASSERT_EQ(found.code, 0) << found.text;
         const cv::Mat map = cv::imread(out + "/1_map.tiff", cv::IMREAD_UNCHANGED);
         EXPECT_EQ(cv::countNonZero((map > 0) != mask), 0) << name;
@@ -884,7 +907,8 @@ TEST_F(TinyModel, ARegionMayBeAThinLine)
 TEST_F(TinyModel, ADashIsStandardInput)
 {
     ASSERT_EQ(Process(train("dash.agp", 4)).finish().code, 0);
-    const std::string model = shellQuoted((folder->path() / "dash.agp").string()), image = shellQuoted((folder->path() / "nuts/1.png").string());
+    const std::string model = shellQuoted((folder->path() / "dash.agp").string()),
+                      image = shellQuoted((folder->path() / "nuts/1.png").string());
     const json file = firstLine(run(std::string(AGPNET_PROGRAM) + " detect " + model + " " + image + " --json").text);
     const json piped = firstLine(run("cat " + image + " | " AGPNET_PROGRAM " detect " + model + " - --json").text);
     EXPECT_EQ(piped.at("score"), file.at("score"));
@@ -918,7 +942,11 @@ TEST_F(TinyModel, FilesAreCountedAtTheEnd)
             text += fmt::format(" {}", shellQuoted(argument));
         return text;
     };
-    const json trainedOn = {{"used", 6}, {"skipped", 2}, {"skipped_names", names({"good/notes.txt", "good/old.gif"})}, {"unread", 0}, {"unread_names", json::array()}};
+    const json trainedOn = {{"used", 6},
+                            {"skipped", 2},
+                            {"skipped_names", names({"good/notes.txt", "good/old.gif"})},
+                            {"unread", 0},
+                            {"unread_names", json::array()}};
 
     Arguments training = train("counted.agp", 4);
     training[2] = data.string();
@@ -931,7 +959,8 @@ TEST_F(TinyModel, FilesAreCountedAtTheEnd)
     EXPECT_EQ(json::parse(quiet(asText(train("few.agp", 4, {"--shots", "2", "--json"})))).at("files").at("used"), 2);
 
     const std::string evaluate = AGPNET_PROGRAM " evaluate " + shellQuoted(model) + " --data " + shellQuoted(data);
-    EXPECT_THAT(run(evaluate).text, ::testing::EndsWith("12 images used, 3 files skipped (list.csv, notes.txt, old.gif), 0 could not be read\n"));
+    EXPECT_THAT(run(evaluate).text,
+                ::testing::EndsWith("12 images used, 3 files skipped (list.csv, notes.txt, old.gif), 0 could not be read\n"));
     json measured = trainedOn;
     measured["used"] = 12;
     measured["skipped"] = 3;
@@ -975,13 +1004,18 @@ TEST_F(TinyModel, BitsOfACameraAreFoundSaidAndKept)
     }
     const auto trainDeep = [&](const std::string& data, const std::string& out, const Arguments& more = {})
     {
-        Arguments arguments = {"train", "--data", (folder->path() / data).string(), "--out", (folder->path() / out).string(), "--backbone", backbone, "--reference-backbone",
+        const std::string from = (folder->path() / data).string(), to = (folder->path() / out).string();
+        Arguments arguments = {"train", "--data", from, "--out", to, "--backbone", backbone, "--reference-backbone",
                                "--config", test::tinyConfig(4)};
         arguments.insert(arguments.end(), more.begin(), more.end());
         return Process(arguments).finish();
     };
     const auto score = [&](const std::string& model, const std::string& image)
-    { return firstLine(Process({"detect", (folder->path() / model).string(), (folder->path() / image).string(), "--json"}).finish().text).at("score").get<double>(); };
+    {
+        return firstLine(Process({"detect", (folder->path() / model).string(), (folder->path() / image).string(), "--json"}).finish().text)
+            .at("score")
+            .get<double>();
+    };
     ASSERT_EQ(Process(train("eight.agp", 4)).finish().code, 0);
     const double expected = score("eight.agp", "nuts/3.png");
     for (const int bits : {10, 12})
@@ -989,7 +1023,8 @@ TEST_F(TinyModel, BitsOfACameraAreFoundSaidAndKept)
         const std::string data = fmt::format("deep{}", bits), model = data + ".agp";
         const Outcome trained = trainDeep(data, model);
         ASSERT_EQ(trained.code, 0) << trained.text;
-        EXPECT_THAT(trained.text, HasSubstr(fmt::format("6 images of 16 bits hold values up to {}: taken as {} bits, 0 to {}, as found", (1 << bits) - 1, bits, (1 << bits) - 1)));
+        EXPECT_THAT(trained.text, HasSubstr(fmt::format("6 images of 16 bits hold values up to {}: taken as {} bits, 0 to {}, as found",
+                                                        (1 << bits) - 1, bits, (1 << bits) - 1)));
         EXPECT_EQ(headerOf(model)["config"]["bits"], bits);
         EXPECT_NEAR(score(model, data + "/3.png"), expected, 0.02 * expected);
         EXPECT_THAT(Process({"info", (folder->path() / model).string()}).finish().text, HasSubstr(fmt::format("\"bits\": {}", bits)));
@@ -998,8 +1033,11 @@ TEST_F(TinyModel, BitsOfACameraAreFoundSaidAndKept)
     EXPECT_EQ(above.code, 0);
     EXPECT_THAT(above.text, HasSubstr("0.png: image holds values up to 4095, and the model takes those of 10 bits, 0 to 1023"));
     EXPECT_THAT(above.text, HasSubstr("the values of 6 of 6 images do not fit those of training"));
-    const Outcome calibrated = Process({"calibrate", (folder->path() / "deep10.agp").string(), "--data", (folder->path() / "deep12").string(), "--out", (folder->path() / "c.agp").string()}).finish();
-    EXPECT_THAT(calibrated.text, HasSubstr("note: 6 images of 16 bits hold values above 1023, the maximum of the model's 10 bits, up to 4095: its thresholds are not valid for them"));
+    const Outcome calibrated = Process({"calibrate", (folder->path() / "deep10.agp").string(), "--data",
+                                        (folder->path() / "deep12").string(), "--out", (folder->path() / "c.agp").string()})
+                                   .finish();
+    EXPECT_THAT(calibrated.text, HasSubstr("note: 6 images of 16 bits hold values above 1023, the maximum of the model's 10 bits, up to "
+                                           "4095: its thresholds are not valid for them"));
     const Outcome below = Process({"detect", (folder->path() / "eight.agp").string(), (folder->path() / "deep12/1.png").string()}).finish();
     EXPECT_THAT(below.text, HasSubstr("it is dark, or of 12 bits"));
 
@@ -1010,7 +1048,8 @@ TEST_F(TinyModel, BitsOfACameraAreFoundSaidAndKept)
     EXPECT_EQ(headerOf("given.agp")["config"]["bits"], 10);
 
     // a config that says 0 says what one without the key does
-    Arguments go = {"train", "--data", (folder->path() / "deep12").string(), "--out", (folder->path() / "zero.agp").string(), "--backbone", backbone, "--reference-backbone",
+    const std::string deep12 = (folder->path() / "deep12").string(), zero = (folder->path() / "zero.agp").string();
+    Arguments go = {"train", "--data", deep12, "--out", zero, "--backbone", backbone, "--reference-backbone",
                     "--config", test::tinyConfig(2000, "\"bits\":0")};
     Process first(go);
     first.waitFor("step 1/");
@@ -1038,8 +1077,8 @@ protected:
     /// `agpnet watch` on a machine without a display.
     static Outcome watch(const std::string& source, const std::string& more = "", const std::string& environment = "-u QT_QPA_PLATFORM")
     {
-        return run("env -u DISPLAY -u WAYLAND_DISPLAY " + environment + " " AGPNET_PROGRAM " watch " + shellQuoted(folder->path() / "watch.agp") + " " +
-                   shellQuoted(source) + " " + more);
+        return run("env -u DISPLAY -u WAYLAND_DISPLAY " + environment + " " AGPNET_PROGRAM " watch " +
+                   shellQuoted(folder->path() / "watch.agp") + " " + shellQuoted(source) + " " + more);
     }
     static std::string place(const std::string& name) { return (folder->path() / name).string(); }
 };
@@ -1122,7 +1161,8 @@ TEST_F(Watching, SaysWhatIsMissing)
         EXPECT_EQ(std::count(outcome.text.begin(), outcome.text.end(), '\n'), 1) << outcome.text;
     }
     EXPECT_THAT(watch(place("nuts"), "--out " + shellQuoted(place("x.mp4"))).text, HasSubstr("expected a name that ends in .avi"));
-    EXPECT_THAT(watch(place("nuts"), "--out " + shellQuoted(place("none/x.avi"))).text, HasSubstr("none/x.avi: cannot be written: No such file"));
+    EXPECT_THAT(watch(place("nuts"), "--out " + shellQuoted(place("none/x.avi"))).text,
+                HasSubstr("none/x.avi: cannot be written: No such file"));
     EXPECT_FALSE(exists("x.avi"));
     expectNoParts();
 }
@@ -1235,12 +1275,16 @@ TEST_F(Watching, SaysWhatIsWrongWithAStream)
     const Outcome refused = watch(closed, out);
     EXPECT_EQ(refused.code, 1);
     // FFmpeg may have said something before
-    EXPECT_THAT(refused.text, ::testing::EndsWith(fmt::format("agpnet: {}: cannot be opened: nothing answers at this address, or what it sends is no video that OpenCV can read\n", closed)));
+    EXPECT_THAT(
+        refused.text,
+        ::testing::EndsWith(fmt::format(
+            "agpnet: {}: cannot be opened: nothing answers at this address, or what it sends is no video that OpenCV can read\n", closed)));
 
     const NetworkCamera silent(0, false);
     const Outcome unanswered = watch(silent.address(), out + " --timeout 1");
     EXPECT_EQ(unanswered.code, 1);
-    EXPECT_THAT(unanswered.text, ::testing::EndsWith(fmt::format("agpnet: {}: no answer within 1 s; --timeout SECONDS waits longer\n", silent.address())));
+    EXPECT_THAT(unanswered.text,
+                ::testing::EndsWith(fmt::format("agpnet: {}: no answer within 1 s; --timeout SECONDS waits longer\n", silent.address())));
     EXPECT_FALSE(exists("stream.avi"));
 
     const NetworkCamera stalling(100, false), ending(100, true);

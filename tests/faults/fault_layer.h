@@ -10,8 +10,8 @@ namespace agpnet::test
 /// "CALL NTH WHAT": at the nth time that CALL is called from now on.
 ///   CALL  mkostemp, write, fsync, rename, close (of files that are being written), any (of these); open, fstat, mmap, read
 ///   WHAT  a value of errno; short: half is written; kill-before, kill-after: SIGKILL
-/// An errno of 0 makes write() and read() give 0. "clock NTH 0": from the nth time on that the wall clock is asked, it is two years slow and
-/// two years fast in turns.
+/// An errno of 0 makes write() and read() give 0. "clock NTH 0": from the nth time on that the wall clock is asked, it is two years slow
+/// and two years fast in turns.
 void setFault(const char* text);
 
 /// No fault from now on. Returns how often the call was seen.

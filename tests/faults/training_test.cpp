@@ -44,7 +44,8 @@ protected:
     {
         const std::string path = (folder->path() / out).string();
         const std::string preload =
-            fault.empty() ? "" : "LD_PRELOAD=" AGPNET_FAULT_LAYER "${LD_PRELOAD:+:$LD_PRELOAD} AGPNET_FAULT=" + test::shellQuoted(fault) + " ";
+            fault.empty() ? ""
+                          : "LD_PRELOAD=" AGPNET_FAULT_LAYER "${LD_PRELOAD:+:$LD_PRELOAD} AGPNET_FAULT=" + test::shellQuoted(fault) + " ";
         return test::run("(OMP_NUM_THREADS=1 " + preload + AGPNET_PROGRAM " train --data " + (folder->path() / "parts").string() +
                          " --out " + path + " --backbone " + backbone + " --reference-backbone --checkpoint 0 --config " +
                          test::shellQuoted(test::tinyConfig(5)) + (fs::exists(path + ".state") ? " --resume" : "") + ")");

@@ -16,7 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     return agpnet::fuzz::answers(size,
                                  [&]
                                  {
-                                     static const auto key = agpnet::PublicKey::parse("RWRsbx0ESEDgwZbCcBp4E8xj05fXsmAFo2jsXRrzn5gpbp4+MFrQWPyB");
+                                     static const auto key =
+                                         agpnet::PublicKey::parse("RWRsbx0ESEDgwZbCcBp4E8xj05fXsmAFo2jsXRrzn5gpbp4+MFrQWPyB");
                                      constexpr std::string_view file = "A tile, trained on good ones only.\n";
                                      const std::string comment = key.requireSigned("text", file.data(), file.size(), "text.minisig", text);
                                      if (comment != "for line 3" && comment != "older format") // all that this key ever signed

@@ -1,5 +1,6 @@
-// What every CUDA schedule asks of the driver, with one that writes it down: work on the given stream in the device's primary context, and, after the first call,
-// nothing else. With the argument --ptx FOLDER it also writes the code that was loaded there, for an assembler to look at.
+// What every CUDA schedule asks of the driver, with one that writes it down: work on the given stream in the device's primary context, and,
+// after the first call, nothing else. With the argument --ptx FOLDER it also writes the code that was loaded there, for an assembler to
+// look at.
 #include "device.h"
 #include "fake_cuda.h"
 #include "halide_generators/runtime/stage_table.h"
@@ -85,8 +86,8 @@ TEST_F(CudaCalls, OnlyLaunchesOnTheGivenStreamAfterTheFirst)
                         const auto& [x, y, z] = launch.block;
                         EXPECT_TRUE(x > 0 && y > 0 && z > 0 && x <= 1024 && y <= 1024 && z <= 64 && x * y * z <= 1024)
                             << launch.kernel << ": a block of " << x << " x " << y << " x " << z;
-                        EXPECT_TRUE(launch.grid[0] > 0 && launch.grid[0] <= 2147483647u && launch.grid[1] > 0 && launch.grid[1] <= 65535 && launch.grid[2] > 0 &&
-                                    launch.grid[2] <= 65535)
+                        EXPECT_TRUE(launch.grid[0] > 0 && launch.grid[0] <= 2147483647u && launch.grid[1] > 0 && launch.grid[1] <= 65535 &&
+                                    launch.grid[2] > 0 && launch.grid[2] <= 65535)
                             << launch.kernel << ": a grid of " << launch.grid[0] << " x " << launch.grid[1] << " x " << launch.grid[2];
                         EXPECT_LE(launch.sharedBytes, 48u * 1024) << launch.kernel;
                     }
@@ -145,7 +146,8 @@ TEST_F(CudaCalls, MemoryBetweenKernelsIsTheProgramsOwn)
             EXPECT_TRUE(OwnMemory::taken.empty()) << "not given back";
         }
     EXPECT_GT(OwnMemory::calls, 0);
-    const auto cells = place->make(1, 1, 18, 18), map = place->make(1, 1, 252, 252), maximum = place->make(1, 1, 1, 1), top1 = place->make(1, 1, 1, 1);
+    const auto cells = place->make(1, 1, 18, 18), map = place->make(1, 1, 252, 252), maximum = place->make(1, 1, 1, 1),
+               top1 = place->make(1, 1, 1, 1);
     place->device.variant.clear();
     OwnMemory::empty = true;
     const std::string said = errorOf([&] { heatmap(place->device, cells->view, 4, map->view, maximum->view, top1->view); });

@@ -348,7 +348,8 @@ std::unique_ptr<Place> openPlace(const std::string& name, std::string& reason)
     if (name == "cuda")
     {
         reason = CudaMemory::get().problem;
-        agpnet::require(reason.empty() || !std::getenv("AGPNET_TEST_NEEDS_CUDA"), "{}", reason); // on the fake driver none may be skipped for this
+        // on the fake driver none may be skipped for this
+        agpnet::require(reason.empty() || !std::getenv("AGPNET_TEST_NEEDS_CUDA"), "{}", reason);
         return reason.empty() ? std::make_unique<CudaPlace>() : nullptr;
     }
     return std::make_unique<CpuPlace>(name);

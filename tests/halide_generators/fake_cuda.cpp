@@ -17,7 +17,8 @@ namespace
 Record& record = *new Record;
 std::vector<void*>& contexts = *new std::vector<void*>; // of the one thread that calls
 ptx::GlobalMemory& memory = *new ptx::GlobalMemory;
-std::map<size_t, std::map<std::string, ptx::Kernel>>& programs = *new std::map<size_t, std::map<std::string, ptx::Kernel>>; // of modules, parsed when first run
+// of modules, parsed when first run
+std::map<size_t, std::map<std::string, ptx::Kernel>>& programs = *new std::map<size_t, std::map<std::string, ptx::Kernel>>;
 
 /// Module and name.
 using Function = std::pair<size_t, std::string>;
@@ -68,7 +69,8 @@ extern "C"
     int cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = size_t{8} << 30, 0; }
     int cuDeviceGetAttribute(int* value, int attribute, int)
     {
-        const std::map<int, int> values = {{1, 1024}, {2, 1024}, {3, 1024}, {4, 64}, {5, 2147483647}, {6, 65535}, {7, 65535}, {8, 49152}, {10, 32}, {16, 100}, {75, 9}, {76, 0}};
+        const std::map<int, int> values = {{1, 1024},  {2, 1024},  {3, 1024}, {4, 64},   {5, 2147483647}, {6, 65535},
+                                           {7, 65535}, {8, 49152}, {10, 32},  {16, 100}, {75, 9},         {76, 0}};
         const auto it = values.find(attribute); // threads, grids, shared memory, warp, multiprocessors, compute capability
         return *value = it == values.end() ? 0 : it->second, 0;
     }
@@ -121,19 +123,30 @@ extern "C"
         std::free(reinterpret_cast<void*>(pointer));
         return noted("cuMemFree");
     }
-    int cuMemcpyHtoD_v2(uint64_t to, const void* from, size_t bytes) { return std::memcpy(reinterpret_cast<void*>(to), from, bytes), noted("cuMemcpyHtoD"); }
-    int cuMemcpyDtoH_v2(void* to, uint64_t from, size_t bytes) { return std::memcpy(to, reinterpret_cast<void*>(from), bytes), noted("cuMemcpyDtoH"); }
-    int cuMemcpyDtoD_v2(uint64_t to, uint64_t from, size_t bytes) { return std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), bytes), noted("cuMemcpyDtoD"); }
+    int cuMemcpyHtoD_v2(uint64_t to, const void* from, size_t bytes)
+    {
+        return std::memcpy(reinterpret_cast<void*>(to), from, bytes), noted("cuMemcpyHtoD");
+    }
+    int cuMemcpyDtoH_v2(void* to, uint64_t from, size_t bytes)
+    {
+        return std::memcpy(to, reinterpret_cast<void*>(from), bytes), noted("cuMemcpyDtoH");
+    }
+    int cuMemcpyDtoD_v2(uint64_t to, uint64_t from, size_t bytes)
+    {
+        return std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), bytes), noted("cuMemcpyDtoD");
+    }
     int cuMemcpyHtoDAsync_v2(uint64_t to, const void* from, size_t bytes, void*) { return cuMemcpyHtoD_v2(to, from, bytes); }
     int cuMemcpyDtoHAsync_v2(void* to, uint64_t from, size_t bytes, void*) { return cuMemcpyDtoH_v2(to, from, bytes); }
     int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void*) { return cuMemcpyDtoD_v2(to, from, bytes); }
     int cuMemcpy3D_v2(const void*) { return noted("cuMemcpy3D"); }
     int cuPointerGetAttribute(void* value, int, uint64_t) { return *static_cast<void**>(value) = nullptr, 0; }
 
-    int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void* stream, void** values, void**)
+    int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                       void* stream, void** values, void**)
     {
         const Function& what = *static_cast<const Function*>(function);
-        record.launches.push_back({what.second, {gx, gy, gz}, {bx, by, bz}, shared, stream, contexts.empty() ? nullptr : contexts.back(), {}});
+        record.launches.push_back(
+            {what.second, {gx, gy, gz}, {bx, by, bz}, shared, stream, contexts.empty() ? nullptr : contexts.back(), {}});
         if (!record.compute)
             return 0;
         try

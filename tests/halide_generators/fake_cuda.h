@@ -1,6 +1,7 @@
-// A CUDA driver (libcuda.so.1) for machines without one: it starts, has two devices, hands out host memory, writes down what it is asked for, and runs the kernels on the CPU,
-// at once, with the checks of ptx_machine.h. It shows which calls the stages make, on which stream and in which context, and with which grids; that the compiled code computes
-// the right numbers without races, and which memory it moves. How long that takes, and what happens between streams, is a GPU's to show.
+// A CUDA driver (libcuda.so.1) for machines without one: it starts, has two devices, hands out host memory, writes down what it is asked
+// for, and runs the kernels on the CPU, at once, with the checks of ptx_machine.h. It shows which calls the stages make, on which stream
+// and in which context, and with which grids; that the compiled code computes the right numbers without races, and which memory it moves.
+// How long that takes, and what happens between streams, is a GPU's to show.
 #pragma once
 
 #include "tests/ptx/ptx_machine.h"

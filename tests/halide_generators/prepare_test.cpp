@@ -82,8 +82,9 @@ TEST_P(Prepare, OnTheCpuGivesTheSameBitsForEveryType)
                 for (size_t i = 0; i < same.exact.size(); i++)
                 {
                     const double most = depth == Depth::UInt8 ? 255 : depth == Depth::UInt16 ? 65535 : 1;
-                    const float value = depth == Depth::Float32 ? static_cast<float>(drawn.exact[i])
-                                                                : static_cast<float>(std::round(drawn.exact[i] * most)) * static_cast<float>(1 / most);
+                    const float value = depth == Depth::Float32
+                                            ? static_cast<float>(drawn.exact[i])
+                                            : static_cast<float>(std::round(drawn.exact[i] * most)) * static_cast<float>(1 / most);
                     std::memcpy(&same.bytes[i * sizeof value], &value, sizeof value);
                 }
                 const Array found = runPrepare(*place, drawn, s.height, s.width, Order::Planar);
@@ -107,7 +108,8 @@ TEST_P(Prepare, EqualsOpenCv)
         const Array found = runPrepare(*place, drawn, s.height, s.width, Order::Planar);
         for (int c = 0; c < 3; c++)
             for (int y = 0; y < s.height; y++)
-                for (int x = 0; x < s.width; x++) // OpenCV leaves out what covers less than a thousandth of a pixel, and keeps places in float
+                // OpenCV leaves out what covers less than a thousandth of a pixel, and keeps places in float
+                for (int x = 0; x < s.width; x++)
                     ASSERT_NEAR(found.at(0, c, y, x), planes[2 - c].at<float>(y, x), area ? 1e-3 : 3e-5) << c << " " << y << " " << x;
     }
 }

@@ -114,8 +114,8 @@ TEST(Attend, MatchesTheLibrary)
     }
 }
 
-/// Tokens, channels of a head, type. Blocks are of 12 queries, panels of up to 64 keys; in bfloat16, 64 channels have their own kernel where the CPU has
-/// bfloat16 products.
+/// Tokens, channels of a head, type. Blocks are of 12 queries, panels of up to 64 keys; in bfloat16, 64 channels have their own kernel
+/// where the CPU has bfloat16 products.
 class AttendShapes : public ::testing::TestWithParam<std::tuple<int64_t, int64_t, at::ScalarType>>
 {
 };

@@ -45,7 +45,8 @@ TEST(DriftStatistics, DistancesOfTheMeasuredAreThoseWithoutThem)
 
 TEST(DriftStatistics, IsNearForNewImagesOfTheKindAndFarForOthers)
 {
-    const DriftStatistics::Measured a = DriftStatistics::measured(normal({64, 200}, 0, 1, 3)), b = DriftStatistics::measured(normal({64, 200}, 5, 2, 4));
+    const DriftStatistics::Measured a = DriftStatistics::measured(normal({64, 200}, 0, 1, 3)),
+                                    b = DriftStatistics::measured(normal({64, 200}, 5, 2, 4));
     const DriftStatistics range{at::stack({a.mean, b.mean}), at::stack({a.deviation, b.deviation})};
     const at::Tensor fresh = normal({200}, 0, 1, 5);
     EXPECT_NEAR(range.distance(fresh, 0), 1, 0.2);
@@ -69,7 +70,8 @@ TEST(DriftStatistics, RefusesWhatIsNone)
     EXPECT_THAT(errorOf([] { DriftStatistics::measured(at::zeros({7, 4})); }), HasSubstr("features of 7 images, expected at least 8"));
     const at::Tensor ones = at::ones({2, 8});
     EXPECT_THAT(errorOf([&] { DriftStatistics::checked(ones, ones, 5); }), HasSubstr("[2, 8], expected [products, 10]"));
-    EXPECT_THAT(errorOf([&] { DriftStatistics::checked(ones, ones.slice(0, 1), 4); }), HasSubstr("means of 2 products and deviations of 1"));
+    EXPECT_THAT(errorOf([&] { DriftStatistics::checked(ones, ones.slice(0, 1), 4); }),
+                HasSubstr("means of 2 products and deviations of 1"));
     EXPECT_THAT(errorOf([&] { DriftStatistics::checked(ones, ones * 0, 4); }), HasSubstr("not above 0"));
     EXPECT_THAT(errorOf([&] { DriftStatistics::checked(ones / 0, ones, 4); }), HasSubstr("not finite"));
     EXPECT_THAT(errorOf([&] { DriftStatistics::checked(ones.to(at::kInt), ones, 4); }), HasSubstr("float32"));

@@ -4,8 +4,9 @@
     pip install torch timm transformers safetensors      # the committed ones: torch 2.15, timm 1.0.31, transformers 5.23
     python make_fixtures.py fixtures
 
-Further families: make_backbone_fixtures.py. One safetensors file a family: weights under "weights/", and for a native and an oblong image size the image, the residual stream
-after each block (patches only), and the attention averaged over heads and blocks, of the class token and over the patches.
+Further families: make_backbone_fixtures.py. One safetensors file a family: weights under "weights/", and for a native and an oblong image
+size the image, the residual stream after each block (patches only), and the attention averaged over heads and blocks, of the class token
+and over the patches.
 """
 import collections
 import pathlib

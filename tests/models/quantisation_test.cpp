@@ -64,8 +64,8 @@ TEST_P(QuantisedLinear, IsTheSumOfProductsOfIntegers)
     const at::Tensor input = bytes({rows, in}, 1), weight = noise({out, in}, 2), bias = noise({out}, 3);
     const Quantisation from = {0.02, 117}, to = {0.05, 30};
     const at::Tensor scale = std::get<0>(weight.abs().max(1, true)) / 127;
-    const at::Tensor exact =
-        at::linear((input.to(at::kDouble) - static_cast<double>(from.zero)) * from.scale, (weight / scale).round().to(at::kDouble) * scale, bias.to(at::kDouble));
+    const at::Tensor exact = at::linear((input.to(at::kDouble) - static_cast<double>(from.zero)) * from.scale,
+                                        (weight / scale).round().to(at::kDouble) * scale, bias.to(at::kDouble));
     for (const Linear::Then then : {Linear::Then::Nothing, Linear::Then::Gelu, Linear::Then::Silu})
     {
         const at::Tensor expected = then == Linear::Then::Gelu ? at::gelu(exact) : then == Linear::Then::Silu ? at::silu(exact) : exact;
@@ -119,7 +119,8 @@ TEST(Quantisation, RecorderKeepsTheLeastAndTheGreatest)
 TEST(RoundedRows, AreTheNearestBytes)
 {
     const float nan = std::numeric_limits<float>::quiet_NaN(), infinite = std::numeric_limits<float>::infinity();
-    const std::vector<float> values = {-1e30F, -0.6F, -0.4F, 0, 0.49F, 0.5F, 0.51F, 1.5F, 2.5F, 254.4F, 254.6F, 255.4F, 256, 1e30F, infinite, -infinite, nan};
+    const std::vector<float> values = {-1e30F, -0.6F,  -0.4F,  0,   0.49F, 0.5F,     0.51F,     1.5F, 2.5F,
+                                       254.4F, 254.6F, 255.4F, 256, 1e30F, infinite, -infinite, nan};
     const std::vector<uint8_t> expected = {0, 0, 0, 0, 0, 0, 1, 2, 2, 254, 255, 255, 255, 255, 255, 0, 0};
     for (size_t begin = 0; begin < values.size(); begin++) // every place in a register, and every length of a tail
     {
@@ -152,10 +153,12 @@ TEST_P(AttendBytes, MatchesDouble)
     const auto [tokens, width, heads] = GetParam();
     const int64_t channels = heads * width;
     const at::Tensor qkv = bytes({2, tokens, 3 * channels}, 5);
-    const BytesOfHeads meaning = {at::full({heads}, 3e-4 / std::sqrt(static_cast<double>(width)) * 8) * at::arange(1, heads + 1), noise({channels}, 6).abs() + 0.5,
-                                  noise({channels}, 7) * 20 + 128};
-    const at::Tensor parts = qkv.to(at::kDouble).sub(128).view({2, tokens, 3, heads, width}).permute({2, 0, 3, 1, 4}); // [3, N, heads, T, D]
-    const at::Tensor logits = at::matmul(parts[0], parts[1].transpose(-2, -1)) * meaning.scale.to(at::kDouble).view({1, heads, 1, 1}) * std::log(2.0);
+    const BytesOfHeads meaning = {at::full({heads}, 3e-4 / std::sqrt(static_cast<double>(width)) * 8) * at::arange(1, heads + 1),
+                                  noise({channels}, 6).abs() + 0.5, noise({channels}, 7) * 20 + 128};
+    // [3, N, heads, T, D]
+    const at::Tensor parts = qkv.to(at::kDouble).sub(128).view({2, tokens, 3, heads, width}).permute({2, 0, 3, 1, 4});
+    const at::Tensor logits =
+        at::matmul(parts[0], parts[1].transpose(-2, -1)) * meaning.scale.to(at::kDouble).view({1, heads, 1, 1}) * std::log(2.0);
     const at::Tensor values = at::matmul(at::softmax(logits, -1), parts[2]).transpose(1, 2).reshape({2, tokens, channels});
     const at::Tensor expected = (values * meaning.factor + meaning.shift).clamp(0, 255);
 
@@ -178,7 +181,8 @@ TEST_P(AttendBytes, MatchesDouble)
 }
 
 INSTANTIATE_TEST_SUITE_P(Quantisation, AttendBytes,
-                         ::testing::Combine(::testing::Values(1, 3, 16, 17, 63, 64, 65, 325), ::testing::Values(4, 10, 32, 64, 72), ::testing::Values(1, 3)));
+                         ::testing::Combine(::testing::Values(1, 3, 16, 17, 63, 64, 65, 325), ::testing::Values(4, 10, 32, 64, 72),
+                                            ::testing::Values(1, 3)));
 
 TEST(Quantisation, AttentionOfBytesIsThatOfValues)
 {
@@ -191,7 +195,8 @@ TEST(Quantisation, AttentionOfBytesIsThatOfValues)
     KeysValues memory(rounded, 1, tokens, heads);
     memory.put(rounded, 0, 0);
     // a unit of the result is a hundredth
-    const at::Tensor found = memory.attend(rounded, 0, {q.scale, 100 / q.valueFactor, 100 * q.valueCentre + 128}).to(at::kFloat).sub(128).div(100);
+    const at::Tensor found =
+        memory.attend(rounded, 0, {q.scale, 100 / q.valueFactor, 100 * q.valueCentre + 128}).to(at::kFloat).sub(128).div(100);
     const at::Tensor expected = attend(qkv.view({1, tokens, 3, heads, width}))[0];
     EXPECT_LT(relative(found, expected), 0.09);
 }

@@ -43,7 +43,8 @@ TEST(Signature, OfAnotherKeyOrNoneIsRefused)
     EXPECT_THAT(errorOf([&] { check(folder / "bare"); }), HasSubstr("has no signature"));
     writeBytes(folder / "bare.minisig", std::string(20000, 'x'));
     EXPECT_THAT(errorOf([&] { check(folder / "bare"); }), HasSubstr("bare.minisig"));
-    for (const char* key : {"", "RW", "RWRsbx0ESEDgwZbCcBp4E8xj05fXsmAFo2jsXRrzn5gpbp4+MFrQWPy?", "XXRsbx0ESEDgwZbCcBp4E8xj05fXsmAFo2jsXRrzn5gpbp4+MFrQWPyB"})
+    for (const char* key :
+         {"", "RW", "RWRsbx0ESEDgwZbCcBp4E8xj05fXsmAFo2jsXRrzn5gpbp4+MFrQWPy?", "XXRsbx0ESEDgwZbCcBp4E8xj05fXsmAFo2jsXRrzn5gpbp4+MFrQWPyB"})
         EXPECT_NE(errorOf([&] { PublicKey::parse(key); }), "no error") << key;
     writeBytes(folder / "short.pub", "untrusted comment: a key\nRWRsbx0ESEDgwZbCcBp4\n");
     EXPECT_THAT(errorOf([&] { PublicKey::parse(folder / "short.pub"); }), HasSubstr("short.pub': not a public key"));

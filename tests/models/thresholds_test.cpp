@@ -32,7 +32,8 @@ TEST(Thresholds, TailIsThatOfSciPy)
     EXPECT_EQ(tail.share, 0.25);
     EXPECT_NEAR(tail.shape, 0.10746263895016117, 1e-12);
     EXPECT_NEAR(tail.scale, 0.26708368320417875, 1e-12);
-    for (const auto& [rate, expected] : {std::pair{0.25, 0.6134525}, {0.1, 0.8706329361939774}, {0.01, 1.6405880925791831}, {0.001, 2.626704240940237}})
+    for (const auto& [rate, expected] :
+         {std::pair{0.25, 0.6134525}, {0.1, 0.8706329361939774}, {0.01, 1.6405880925791831}, {0.001, 2.626704240940237}})
         EXPECT_NEAR(thresholdFromTail(fixedScores(), rate).value, expected, 1e-12) << rate;
 }
 
@@ -44,9 +45,10 @@ TEST(Thresholds, QuantilesOfATailAreThoseOfSciPy)
         double shape;
         std::array<double, 3> expected;
     };
-    for (const Case& c : {Case{-0.4, {2.30267714593, 2.90506758463, 3.11267993209}}, Case{-0.1, {2.33483504232, 3.37610168161, 4.12143524593}},
-                          Case{0, {2.34657359028, 3.60943791243, 4.76073045893}}, Case{0.1, {2.35886731268, 3.89864830731, 5.6848836611}},
-                          Case{0.3, {2.38524068891, 4.71087967401, 9.06768657891}}})
+    for (const Case& c :
+         {Case{-0.4, {2.30267714593, 2.90506758463, 3.11267993209}}, Case{-0.1, {2.33483504232, 3.37610168161, 4.12143524593}},
+          Case{0, {2.34657359028, 3.60943791243, 4.76073045893}}, Case{0.1, {2.35886731268, 3.89864830731, 5.6848836611}},
+          Case{0.3, {2.38524068891, 4.71087967401, 9.06768657891}}})
     {
         const Tail tail{2, 0.25, c.shape, 0.5};
         size_t i = 0;
@@ -57,7 +59,8 @@ TEST(Thresholds, QuantilesOfATailAreThoseOfSciPy)
 }
 
 /// The mean rate at which new scores exceed a threshold that was taken from n of their kind.
-double meanRate(const std::function<double(std::mt19937_64&)>& draw, size_t n, const std::function<double(const std::vector<double>&)>& threshold)
+double meanRate(const std::function<double(std::mt19937_64&)>& draw, size_t n,
+                const std::function<double(const std::vector<double>&)>& threshold)
 {
     constexpr int repeats = 400;
     constexpr size_t fresh = 20'000;
@@ -93,7 +96,8 @@ TEST(Thresholds, KeepTheStatedRateOnNewScores)
                 EXPECT_LT(found, most * rate) << name << ", " << n;
                 EXPECT_GT(found, rate / most) << name << ", " << n;
             }
-            const double found = meanRate(draw, 500, [rate = rate](const auto& scores) { return thresholdFromQuantile(scores, rate).value; });
+            const double found =
+                meanRate(draw, 500, [rate = rate](const auto& scores) { return thresholdFromQuantile(scores, rate).value; });
             EXPECT_NEAR(found, rate, 0.2 * rate) << name;
         }
 }
@@ -161,7 +165,8 @@ TEST(Thresholds, OfLabelledScoresAreTheBestThereAre)
         EXPECT_DOUBLE_EQ(f1At(thresholdFromF1(good, bad).value), bestF1);
         EXPECT_DOUBLE_EQ(costAt(thresholdFromCost(good, bad, 3).value), leastCost);
     }
-    EXPECT_LE(thresholdFromCost(normal, anomalous, 100).value, thresholdFromCost(normal, anomalous, 0.1).value) << "a dear miss is worth alarms";
+    EXPECT_LE(thresholdFromCost(normal, anomalous, 100).value, thresholdFromCost(normal, anomalous, 0.1).value)
+        << "a dear miss is worth alarms";
 }
 
 TEST(Thresholds, RefuseWhatSaysNothing)

@@ -138,10 +138,14 @@ TEST(VitInt8, NeedsTheRangesOfWhatItComputes)
     const auto recorder = std::make_shared<RangeRecorder>();
     vit({.ranges = {nullptr, recorder}}).forward(image, {1, 2});
     InputRanges known = recorder->ranges();
-    const auto quantised = [&] { return vit({.compute = ComputeType::Int8, .ranges = {std::make_shared<const InputRanges>(known), nullptr}}); };
+    const auto quantised = [&] {
+        return vit({.compute = ComputeType::Int8, .ranges = {std::make_shared<const InputRanges>(known), nullptr}});
+    };
     quantised().forward(image, {1, 2}); // only ever asked for these
-    EXPECT_THAT(errorOf([&] { quantised().forward(image, {3}); }), ::testing::HasSubstr("3 blocks of a transformer are asked for, it has 2"));
-    EXPECT_THAT(errorOf([&] { vit({.compute = ComputeType::Int8}).forward(image, {1}); }), ::testing::HasSubstr("1 blocks of a transformer are asked for, it has 0"));
+    EXPECT_THAT(errorOf([&] { quantised().forward(image, {3}); }),
+                ::testing::HasSubstr("3 blocks of a transformer are asked for, it has 2"));
+    EXPECT_THAT(errorOf([&] { vit({.compute = ComputeType::Int8}).forward(image, {1}); }),
+                ::testing::HasSubstr("1 blocks of a transformer are asked for, it has 0"));
     known["blocks.1.hidden"] = at::zeros({2, 3});
     EXPECT_THAT(errorOf([&] { quantised(); }), ::testing::HasSubstr("the range of 'blocks.1.hidden' has shape [2, 3], expected [2, 16]"));
     known.erase("blocks.1.hidden");

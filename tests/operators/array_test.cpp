@@ -178,7 +178,8 @@ TEST_F(WithModel, ThreadsDoNotChangeWhatIsFound)
     EXPECT_EQ(detector->getOptions().getThreads(), 3);
     EXPECT_NEAR(detector->detect(picture(1), several).score, alone, 1e-5 * alone);
     EXPECT_LT(cv::norm(one, several, cv::NORM_INF), 1e-4);
-    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setThreads(-1)); }), HasSubstr("threads is -1, expected 0"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setThreads(-1)); }),
+                HasSubstr("threads is -1, expected 0"));
     EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setThreads(257)); }), HasSubstr("threads is 257"));
     EXPECT_EQ(detector->getOptions().getThreads(), 3);
 }
@@ -198,7 +199,8 @@ TEST_F(WithModel, SensitivityAndRegions)
     EXPECT_FALSE(result.anomalous);
     EXPECT_EQ(cv::countNonZero(mask), 0);
     EXPECT_TRUE(result.regions.empty());
-    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setSensitivity(0)); }), HasSubstr("sensitivity is 0"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setSensitivity(0)); }),
+                HasSubstr("sensitivity is 0"));
 }
 
 TEST_F(WithModel, BadPicturesAreRefused)
@@ -216,8 +218,10 @@ TEST_F(WithModel, BadPicturesAreRefused)
     EXPECT_THAT(refuse(cv::Mat(40, 40, CV_32FC3, cv::Scalar::all(200))), HasSubstr("expected 0 to 1"));
     EXPECT_TRUE(map.empty());
     EXPECT_THAT(errorOf<cv::Exception>([] { AnomalyDetector::create("/nonexistent.agp"); }), HasSubstr("/nonexistent.agp"));
-    EXPECT_THAT(errorOf<cv::Exception>([&] { AnomalyDetector::create(model, "fp32", "gpu"); }), HasSubstr("device is 'gpu', expected cpu, cuda or cuda:N"));
-    EXPECT_THAT(errorOf<cv::Exception>([&] { AnomalyTrainer::create(*folder / "tiny1.safetensors", test::tinyConfig(2), "cuda:"); }), HasSubstr("device is 'cuda:'"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { AnomalyDetector::create(model, "fp32", "gpu"); }),
+                HasSubstr("device is 'gpu', expected cpu, cuda or cuda:N"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { AnomalyTrainer::create(*folder / "tiny1.safetensors", test::tinyConfig(2), "cuda:"); }),
+                HasSubstr("device is 'cuda:'"));
     EXPECT_THAT(errorOf<cv::Exception>([&] { AnomalyDetector::create(*folder / "tiny1.safetensors"); }), HasSubstr("not an AGPNet file"));
     writeSafetensors(*folder / "cnn.safetensors", {{}, {{"conv1.weight", at::zeros({4, 3, 7, 7})}, {"bn1.weight", at::zeros({4})}}});
     EXPECT_THAT(errorOf<cv::Exception>([&] { AnomalyTrainer::create(*folder / "cnn.safetensors"); }), HasSubstr("cnn.safetensors"));

@@ -32,7 +32,8 @@ TEST_P(Backbones, TrainsSavesAndInspects)
         cv::RNG(i + 1).fill(image, cv::RNG::UNIFORM, 0, 256);
         return image;
     };
-    const cv::Ptr<AnomalyTrainer> trainer = AnomalyTrainer::create(backbone, R"({"height":32,"width":48,"decoder_depth":1,"steps":2,"batch":2})");
+    const cv::Ptr<AnomalyTrainer> trainer =
+        AnomalyTrainer::create(backbone, R"({"height":32,"width":48,"decoder_depth":1,"steps":2,"batch":2})");
     EXPECT_TRUE(trainer->fit(4, picture));
     EXPECT_EQ(trainer->getStepsDone(), 2);
     trainer->calibrate(4, picture);

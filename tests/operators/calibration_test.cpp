@@ -278,9 +278,12 @@ TEST_F(Calibration, ThresholdsCanBeSetAtRunTime)
     detector->setOptions(detector->getOptions().setThreshold(0));
     detector->setOptions(detector->getOptions().setPixelThreshold(0));
     EXPECT_EQ(detector->detect(part(5000)).threshold, before.threshold) << "the model's own";
-    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setThreshold(-1)); }), HasSubstr("threshold is -1, expected 0"));
-    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setPixelThreshold(NAN)); }), HasSubstr("pixel threshold is nan"));
-    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setMinimumArea(-1)); }), HasSubstr("minimum area is -1"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setThreshold(-1)); }),
+                HasSubstr("threshold is -1, expected 0"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setPixelThreshold(NAN)); }),
+                HasSubstr("pixel threshold is nan"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setMinimumArea(-1)); }),
+                HasSubstr("minimum area is -1"));
 }
 
 TEST_F(Calibration, RegionsAreTheConnectedPartsOfTheMask)
@@ -395,7 +398,8 @@ TEST_F(Calibration, LiesAboutTheRangeAreRefused)
         header.erase(checksumKey); // a lie, not damage
         file.metadata["agpnet"] = header.dump();
         writeSafetensors(*folder / "bad.agp", file);
-        EXPECT_THAT(errorOf<cv::Exception>([&] { AnomalyDetector::create(*folder / "bad.agp"); }), AllOf(HasSubstr("bad.agp"), HasSubstr(part)));
+        EXPECT_THAT(errorOf<cv::Exception>([&] { AnomalyDetector::create(*folder / "bad.agp"); }),
+                    AllOf(HasSubstr("bad.agp"), HasSubstr(part)));
     };
     refused("'range.mean' is missing", [](json&, TensorFile& file) { file.tensors.erase("range.mean"); });
     refused("expected [products,", [](json&, TensorFile& file) { file.tensors["range.mean"] = at::zeros({1, 4}); });

@@ -63,15 +63,21 @@ TEST_F(Options, BadValuesAreArgumentsThatAreNamed)
         std::function<void(DetectOptions&)> set;
         const char* part;
     };
-    for (const Case& c : {Case{[](DetectOptions& o) { o.setTiles(31); }, "'tile' is 31"}, Case{[](DetectOptions& o) { o.setTiles(-2); }, "'tile' is -2"},
-                          Case{[](DetectOptions& o) { o.setTiles(64, 0.95); }, "'tile_overlap' is 0.95"},
-                          Case{[](DetectOptions& o) { o.setSensitivity(0); }, "sensitivity is 0"}, Case{[](DetectOptions& o) { o.setSensitivity(NAN); }, "sensitivity is nan"},
-                          Case{[](DetectOptions& o) { o.setThreshold(-1); }, "threshold is -1"},
-                          Case{[](DetectOptions& o) { o.setPixelThreshold(INFINITY); }, "pixel threshold is inf"},
-                          Case{[](DetectOptions& o) { o.setMinimumArea(-1); }, "minimum area is -1"}, Case{[](DetectOptions& o) { o.setThreads(257); }, "threads is 257"},
-                          Case{[](DetectOptions& o) { o.setMapSize(static_cast<MapSize>(7)); }, "map size is 7"},
-                          Case{[](DetectOptions& o) { o.setRegionOfInterest(cv::Mat::zeros(4, 4, CV_8U)); }, "0 everywhere"},
-                          Case{[](DetectOptions& o) { o.setRegionPolygons({{{0, 0}, {1, 1}}}); }, "2 points"}})
+    for (const Case& c :
+         {Case{[](DetectOptions& o) { o.setTiles(31); }, "'tile' is 31"}, Case{[](DetectOptions& o) { o.setTiles(-2); }, "'tile' is -2"},
+          Case{[](DetectOptions& o) { o.setTiles(64, 0.95); }, "'tile_overlap' is 0.95"},
+          Case{[](DetectOptions& o) { o.setSensitivity(0); }, "sensitivity is 0"},
+          Case{[](DetectOptions& o) { o.setSensitivity(NAN); }, "sensitivity is nan"},
+          Case{[](DetectOptions& o) { o.setThreshold(-1); }, "threshold is -1"},
+          Case{[](DetectOptions& o) { o.setPixelThreshold(INFINITY); }, "pixel threshold is inf"},
+          Case{[](DetectOptions& o) { o.setMinimumArea(-1); }, "minimum area is -1"},
+          Case{[](DetectOptions& o) { o.setThreads(257); }, "threads is 257"},
+          Case{[](DetectOptions& o) { o.setMapSize(static_cast<MapSize>(7)); }, "map size is 7"},
+          Case{[](DetectOptions& o) { o.setRegionOfInterest(cv::Mat::zeros(4, 4, CV_8U)); }, "0 everywhere"},
+          Case{[](DetectOptions& o) {
+                   o.setRegionPolygons({{{0, 0}, {1, 1}}});
+               },
+               "2 points"}})
     {
         DetectOptions options;
         options.setSensitivity(3).setTiles(48, 0.5);
@@ -88,7 +94,12 @@ TEST_F(Options, CopiesAreIndependent)
 {
     DetectOptions first = DetectOptions().setSensitivity(2).setProduct("a").setRegionPolygons({{{0, 0}, {0.5f, 0}, {0, 0.5f}}});
     DetectOptions second = first;
-    second.setSensitivity(4).setRegionOfInterest(cv::Mat::ones(3, 3, CV_8U)).setMapSize(MAP_MODEL).setMinimumArea(5).setThreads(2).setHostFallback(false);
+    second.setSensitivity(4)
+        .setRegionOfInterest(cv::Mat::ones(3, 3, CV_8U))
+        .setMapSize(MAP_MODEL)
+        .setMinimumArea(5)
+        .setThreads(2)
+        .setHostFallback(false);
     EXPECT_EQ(first.getSensitivity(), 2);
     EXPECT_EQ(first.getRegionPolygons().size(), 1u);
     EXPECT_TRUE(first.getRegionMask().empty());
@@ -109,9 +120,10 @@ TEST_F(Options, OfACallAreThoseOfADetectorThatHasThem)
 {
     const auto plain = AnomalyDetector::create(model, "fp32");
     const cv::Mat image = noise(50);
-    for (const DetectOptions& options : {DetectOptions(), DetectOptions().setSensitivity(1e6), DetectOptions().setTiles(48), DetectOptions().setMapSize(MAP_MODEL),
-                                         DetectOptions().setRegionPolygons({{{0.2f, 0.2f}, {0.9f, 0.2f}, {0.5f, 0.9f}}}),
-                                         DetectOptions().setThreshold(0.1).setPixelThreshold(0.2).setMinimumArea(20), DetectOptions().setThreads(1)})
+    for (const DetectOptions& options :
+         {DetectOptions(), DetectOptions().setSensitivity(1e6), DetectOptions().setTiles(48), DetectOptions().setMapSize(MAP_MODEL),
+          DetectOptions().setRegionPolygons({{{0.2f, 0.2f}, {0.9f, 0.2f}, {0.5f, 0.9f}}}),
+          DetectOptions().setThreshold(0.1).setPixelThreshold(0.2).setMinimumArea(20), DetectOptions().setThreads(1)})
     {
         const auto with = AnomalyDetector::create(model, "fp32", "cpu", options);
         cv::Mat map, mask, expectedMap, expectedMask;
@@ -137,7 +149,8 @@ TEST_F(Options, ThreadsShareADetectorWithOptionsOfTheirOwn)
     for (int i = 1; i <= 4; i++)
         threads.emplace_back([&, i] {
             for (int n = 0; n < 10; n++)
-                EXPECT_EQ(detector->detect(image, cv::noArray(), cv::noArray(), DetectOptions().setSensitivity(i)).threshold, threshold / i);
+                EXPECT_EQ(detector->detect(image, cv::noArray(), cv::noArray(), DetectOptions().setSensitivity(i)).threshold,
+                          threshold / i);
         });
     std::thread changes([&] {
         for (int n = 1; n < 50; n++)

@@ -166,7 +166,8 @@ TEST_F(Model, ResumesExactly)
 TEST_F(Model, TakesImagesOnItsOwnDevice)
 {
     const ModelFile file = trained();
-    const AgpNet net(file.config, file.backbone, file.scale, Decoder(decoderShape(file.config, file.backbone.config), file.decoder), ComputeType::Float32);
+    const AgpNet net(file.config, file.backbone, file.scale, Decoder(decoderShape(file.config, file.backbone.config), file.decoder),
+                     ComputeType::Float32);
     EXPECT_THAT(errorOf([&] { net.reconstruct(images(1, 0).to(at::kMeta)); }), HasSubstr("the model is on cpu, the images are on meta"));
 }
 
@@ -297,8 +298,8 @@ std::string minisign(EVP_PKEY* key, const std::string& text)
 {
     const auto base64 = [](const std::string& bytes) {
         std::string out((bytes.size() + 2) / 3 * 4 + 1, 0);
-        out.resize(static_cast<size_t>(EVP_EncodeBlock(reinterpret_cast<uint8_t*>(out.data()), reinterpret_cast<const uint8_t*>(bytes.data()),
-                                                       static_cast<int>(bytes.size()))));
+        out.resize(static_cast<size_t>(EVP_EncodeBlock(reinterpret_cast<uint8_t*>(out.data()),
+                                                       reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int>(bytes.size()))));
         return out;
     };
     const auto sign = [&](const std::string& data) {
@@ -306,7 +307,8 @@ std::string minisign(EVP_PKEY* key, const std::string& text)
         size_t size = signature.size();
         const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
         EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key);
-        EVP_DigestSign(context.get(), reinterpret_cast<uint8_t*>(signature.data()), &size, reinterpret_cast<const uint8_t*>(data.data()), data.size());
+        EVP_DigestSign(context.get(), reinterpret_cast<uint8_t*>(signature.data()), &size, reinterpret_cast<const uint8_t*>(data.data()),
+                       data.size());
         return signature;
     };
     if (text.empty()) // the public key
@@ -317,7 +319,8 @@ std::string minisign(EVP_PKEY* key, const std::string& text)
         return base64("Ed12345678" + raw);
     }
     const std::string signature = sign(text), comment = "made by a test";
-    return "untrusted comment: -\n" + base64("Ed12345678" + signature) + "\ntrusted comment: " + comment + "\n" + base64(sign(signature + comment)) + "\n";
+    return "untrusted comment: -\n" + base64("Ed12345678" + signature) + "\ntrusted comment: " + comment + "\n" +
+           base64(sign(signature + comment)) + "\n";
 }
 
 TEST_F(Model, IsLoadedOnlyIfSignedWhereThatIsRequired)
@@ -346,7 +349,8 @@ TEST_F(Model, NamesOfBackbonesDoNotLeadOutOfTheFolder)
     file.backbone.path.clear();
     file.backbone.name = "../" + std::filesystem::path(backbone_).stem().string(); // where such a file lies
     writeModel(path, file, EmbedBackbone::No);
-    EXPECT_THAT(errorOf([&] { readModel(path); }), HasSubstr("was not found; looked at " + (folder_ / "inside/tiny1.safetensors").string()));
+    EXPECT_THAT(errorOf([&] { readModel(path); }),
+                HasSubstr("was not found; looked at " + (folder_ / "inside/tiny1.safetensors").string()));
 }
 
 TEST_F(Model, HeaderLiesAreRefused)
@@ -369,7 +373,8 @@ TEST_F(Model, HeaderLiesAreRefused)
         if (key != "drift" && key != "int8_error") // which files of before do not have
             refused(("without " + key).c_str(), [&key = key](nlohmann::json& header, TensorFile&) { header.erase(key); });
     for (const auto& [key, value] : good.items())
-        refused(("other type for " + key).c_str(), [&key = key](nlohmann::json& header, TensorFile&) { header[key] = nlohmann::json::array({-1}); });
+        refused(("other type for " + key).c_str(),
+                [&key = key](nlohmann::json& header, TensorFile&) { header[key] = nlohmann::json::array({-1}); });
     refused("kind", [](nlohmann::json& header, TensorFile&) { header["kind"] = "recipe"; });
     refused("layer", [](nlohmann::json& header, TensorFile&) { header["config"]["layers"] = {99}; });
     refused("huge decoder", [](nlohmann::json& header, TensorFile&) { header["config"]["decoder_depth"] = 64; });
@@ -398,7 +403,8 @@ TEST_F(Model, CutAtAnyPlaceIsRefused)
 TEST_F(Model, UnwritablePlacesLeaveNothingBehind)
 {
     const ModelFile file = trained();
-    EXPECT_THAT(errorOf([&] { writeModel((folder_.path() / "no/such/m.agp").string(), file, EmbedBackbone::No); }), HasSubstr("cannot be written"));
+    EXPECT_THAT(errorOf([&] { writeModel((folder_.path() / "no/such/m.agp").string(), file, EmbedBackbone::No); }),
+                HasSubstr("cannot be written"));
     std::filesystem::create_directory(folder_ / "taken.agp");
     EXPECT_NE(errorOf([&] { writeModel(folder_ / "taken.agp", file, EmbedBackbone::No); }), "no error");
     size_t files = 0;
@@ -470,7 +476,8 @@ TEST_F(Model, FewerBitsAreMeasuredAndKept)
     const ModelFile read = readModel(folder_ / "m.agp");
     EXPECT_EQ(read.fewerBits.int8Error, file.fewerBits.int8Error);
     EXPECT_EQ(read.fewerBits.int8Noise, file.fewerBits.int8Noise);
-    for (const auto& [before, after] : {std::pair{&file.fewerBits.backbone, &read.fewerBits.backbone}, {&file.fewerBits.decoder, &read.fewerBits.decoder}})
+    for (const auto& [before, after] :
+         {std::pair{&file.fewerBits.backbone, &read.fewerBits.backbone}, {&file.fewerBits.decoder, &read.fewerBits.decoder}})
     {
         ASSERT_EQ(after->size(), before->size());
         for (const auto& [name, range] : *before)
@@ -495,7 +502,8 @@ TEST_F(Model, RangesThatAreNoneAreRefused)
         writeModel(folder_ / "m.agp", file, EmbedBackbone::Yes);
         return errorOf([&] { readModel(folder_ / "m.agp"); });
     };
-    EXPECT_THAT(refusal(at::zeros({3, 4})), HasSubstr("tensor 'input_range.backbone.blocks.0.qkv' is Float of shape [3, 4], expected float32 [2, channels]"));
+    EXPECT_THAT(refusal(at::zeros({3, 4})),
+                HasSubstr("tensor 'input_range.backbone.blocks.0.qkv' is Float of shape [3, 4], expected float32 [2, channels]"));
     EXPECT_THAT(refusal(at::zeros({2, 4}, at::kInt)), HasSubstr("is Int of shape [2, 4]"));
     EXPECT_THAT(refusal(at::tensor({1.0F, 0.0F}).view({2, 1})), HasSubstr("is no range, expected finite values"));
     EXPECT_THAT(refusal(at::full({2, 1}, std::nanf(""))), HasSubstr("is no range"));

@@ -226,11 +226,13 @@ TEST(OnnxModel, SaysWhatItCannot)
     EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(onnx, tiled); }), HasSubstr("model.agp: the model uses tiles"));
     EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(onnx, folder / "none.agp"); }), HasSubstr("none.agp"));
     const std::string model = train(folder, backbone, test::tinyConfig(2));
-    EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(onnx, model, "bf16"); }), HasSubstr("precision is 'bf16', expected fp32 or int8"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(onnx, model, "bf16"); }),
+                HasSubstr("precision is 'bf16', expected fp32 or int8"));
     ModelFile before = readModel(model);
     before.fewerBits = {};
     writeModel(folder / "before.agp", before, EmbedBackbone::Yes);
-    EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(onnx, folder / "before.agp", "int8"); }), HasSubstr("before.agp: the model does not know the ranges"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(onnx, folder / "before.agp", "int8"); }),
+                HasSubstr("before.agp: the model does not know the ranges"));
     EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(folder.path() / "no" / "x.onnx", model); }),
                 HasSubstr("x.onnx: cannot be written"));
     EXPECT_FALSE(std::filesystem::exists(onnx));

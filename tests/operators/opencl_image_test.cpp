@@ -25,7 +25,10 @@ public:
     {
         return taken(real_->allocate(dims, sizes, type, data, step, flags, usage));
     }
-    bool allocate(cv::UMatData* data, cv::AccessFlag flags, cv::UMatUsageFlags usage) const override { return real_->allocate(data, flags, usage); }
+    bool allocate(cv::UMatData* data, cv::AccessFlag flags, cv::UMatUsageFlags usage) const override
+    {
+        return real_->allocate(data, flags, usage);
+    }
     void deallocate(cv::UMatData* data) const override
     {
         data->currAllocator = real_;

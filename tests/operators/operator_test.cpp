@@ -79,14 +79,14 @@ INSTANTIATE_TEST_SUITE_P(
         BadAttribute{"Perturb", {{"ratio", 1.5}}, {"'ratio' is 1.5", "0 to 1"}},
         BadAttribute{"Perturb", {{"alpha", -0.1}}, {"'alpha' is -0.1"}},
         BadAttribute{"Perturb", {{"level", std::string("pixel")}}, {"'level' is 'pixel'", "feature, image"}},
-        BadAttribute{"Perturb", {{"seed", int64_t{-1}}}, {"'seed' is -1"}},
-        BadAttribute{"Detect", {}, {"'model' is required"}},
+        BadAttribute{"Perturb", {{"seed", int64_t{-1}}}, {"'seed' is -1"}}, BadAttribute{"Detect", {}, {"'model' is required"}},
         BadAttribute{"Detect", {{"model", word}, {"sensitivity", 0.0}}, {"'sensitivity' is 0"}},
         BadAttribute{"Reconstruct", {{"model", word}, {"precision", std::string("fp16")}}, {"'precision' is 'fp16'", "auto, fp32, bf16"}},
         BadAttribute{"Train", {{"model", word}}, {"'backbone' is required"}},
         BadAttribute{"Train", {{"model", word}, {"backbone", word}, {"config", std::string("{\"stepz\":1}")}}, {"unknown key 'stepz'"}},
         BadAttribute{"Train", {{"model", word}, {"backbone", word}, {"config", std::string("{\"steps\":-1}")}}, {"'steps' is -1"}},
-        BadAttribute{"Train", {{"model", word}, {"backbone", word}, {"config", std::string("{\"noise\":\"loud\"}")}}, {"'noise'", "guided"}},
+        BadAttribute{
+            "Train", {{"model", word}, {"backbone", word}, {"config", std::string("{\"noise\":\"loud\"}")}}, {"'noise'", "guided"}},
         BadAttribute{"Train", {{"model", word}, {"backbone", word}, {"config", std::string("{")}}, {"not valid JSON"}},
         BadAttribute{"Train", {{"model", word}, {"backbone", word}, {"config", std::string("/nonexistent.json")}}, {"/nonexistent.json"}}));
 
@@ -118,7 +118,8 @@ class WrongShapes : public ::testing::TestWithParam<BadShapes>
 
 TEST_P(WrongShapes, AreRefused)
 {
-    EXPECT_THAT(errorOf([] { make(GetParam().op)->outputShapes(GetParam().inputs); }), AllOf(HasSubstr(GetParam().op), HasSubstr(GetParam().part)));
+    EXPECT_THAT(errorOf([] { make(GetParam().op)->outputShapes(GetParam().inputs); }),
+                AllOf(HasSubstr(GetParam().op), HasSubstr(GetParam().part)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, WrongShapes,

@@ -41,7 +41,8 @@ TEST_P(PictureAndBlob, AreTheSameBits)
 
 INSTANTIATE_TEST_SUITE_P(, PictureAndBlob,
                          ::testing::Combine(::testing::Values(CV_8UC3, CV_8UC1, CV_16UC3, CV_16UC1, CV_32FC3, CV_32FC1),
-                                            ::testing::Values(cv::Size(28, 42), cv::Size(252, 252), cv::Size(83, 61), cv::Size(60, 50), cv::Size(90, 30))));
+                                            ::testing::Values(cv::Size(28, 42), cv::Size(252, 252), cv::Size(83, 61), cv::Size(60, 50),
+                                                              cv::Size(90, 30))));
 
 TEST(Picture, OfFourChannelsLosesTheLast)
 {
@@ -80,7 +81,9 @@ TEST(Blob, ThatIsNotFrom0To1IsRefused)
         if (accepted)
             EXPECT_NO_THROW(check()) << name;
         else
-            EXPECT_THAT(test::errorOf(check), ::testing::AllOf(::testing::HasSubstr("blob holds values from"), ::testing::HasSubstr("expected 0 to 1, RGB"))) << name;
+            EXPECT_THAT(test::errorOf(check),
+                        ::testing::AllOf(::testing::HasSubstr("blob holds values from"), ::testing::HasSubstr("expected 0 to 1, RGB")))
+                << name;
     }
     cv::Mat floats(60, 80, CV_32FC3, cv::Scalar::all(0.5)), larger;
     cv::rectangle(floats, {10, 10, 20, 20}, cv::Scalar::all(0), cv::FILLED);
@@ -124,7 +127,8 @@ INSTANTIATE_TEST_SUITE_P(, Bits,
 
 TEST(BitsFor, IsTheSmallestThatACameraHas)
 {
-    const std::pair<int, int> cases[] = {{0, 8}, {255, 8}, {256, 10}, {1023, 10}, {1024, 12}, {4095, 12}, {4096, 14}, {16383, 14}, {16384, 16}, {65535, 16}};
+    const std::pair<int, int> cases[] = {{0, 8},     {255, 8},   {256, 10},   {1023, 10},  {1024, 12},
+                                         {4095, 12}, {4096, 14}, {16383, 14}, {16384, 16}, {65535, 16}};
     for (const auto& [greatest, bits] : cases)
         EXPECT_EQ(bitsFor(greatest), bits) << greatest;
 }
@@ -137,15 +141,18 @@ TEST(Misfit, SaysWhatDoesNotFit)
         int greatest;
         const char* sentence; ///< a part of it; "" for none
     };
-    const Case cases[] = {{{12, 3000}, 4095, ""},
-                          {{12, 3000}, 4096, "image holds values up to 4096, and the model takes those of 12 bits, 0 to 4095"},
-                          {{12, 3000}, 1023, "image holds values up to 1023 only, and the model takes those of 12 bits, 0 to 4095: it is dark, or of 10 bits"},
-                          {{12, 3000}, 1024, ""},
-                          {{12, 1100}, 900, ""}, // as dark as training's darkest, nearly
-                          {{16, 40000}, 4095, "it is dark, or of 12 bits"},
-                          {{0, 0}, 4095, "values up to 4095 only, and the model takes those of 16 bits, 0 to 65535: it is dark, or of 12 bits"},
-                          {{0, 0}, 4096, ""},
-                          {{8, 200}, 256, "those of 8 bits"}};
+    const Case cases[] = {
+        {{12, 3000}, 4095, ""},
+        {{12, 3000}, 4096, "image holds values up to 4096, and the model takes those of 12 bits, 0 to 4095"},
+        {{12, 3000},
+         1023,
+         "image holds values up to 1023 only, and the model takes those of 12 bits, 0 to 4095: it is dark, or of 10 bits"},
+        {{12, 3000}, 1024, ""},
+        {{12, 1100}, 900, ""}, // as dark as training's darkest, nearly
+        {{16, 40000}, 4095, "it is dark, or of 12 bits"},
+        {{0, 0}, 4095, "values up to 4095 only, and the model takes those of 16 bits, 0 to 65535: it is dark, or of 12 bits"},
+        {{0, 0}, 4096, ""},
+        {{8, 200}, 256, "those of 8 bits"}};
     for (const Case& each : cases)
         for (const int channels : {1, 3, 4, 6})
         {

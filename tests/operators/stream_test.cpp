@@ -28,12 +28,16 @@ class Gate final : public AnomalyDetector
 {
 public:
     explicit Gate(cv::Ptr<AnomalyDetector> real) : real_(std::move(real)) {}
-    AnomalyResult detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask) const override { return real_->detect(image, map, mask); }
+    AnomalyResult detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask) const override
+    {
+        return real_->detect(image, map, mask);
+    }
     AnomalyResult detect(cv::InputArray image, cv::OutputArray map, cv::OutputArray mask, const DetectOptions& options) const override
     {
         return real_->detect(image, map, mask, options);
     }
-    std::vector<AnomalyResult> detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps, cv::OutputArrayOfArrays masks) const override
+    std::vector<AnomalyResult> detectBatch(cv::InputArrayOfArrays images, cv::OutputArrayOfArrays maps,
+                                           cv::OutputArrayOfArrays masks) const override
     {
         return detectBatch(images, maps, masks, getOptions());
     }
@@ -141,7 +145,9 @@ TEST_F(StreamTest, ABadFrameHarmsNoOther)
     const auto stream = AnomalyStream::create(gate, options(16, 16));
     std::vector<cv::Mat> frames;
     for (uint64_t i = 0; i < 12; i++)
-        frames.push_back(i % 4 == 1 ? cv::Mat() : i % 4 == 3 ? cv::Mat(20, 20, CV_64F, cv::Scalar(0)) : frameOf(i, {30 + static_cast<int>(i), 40}));
+        frames.push_back(i % 4 == 1   ? cv::Mat()
+                         : i % 4 == 3 ? cv::Mat(20, 20, CV_64F, cv::Scalar(0))
+                                      : frameOf(i, {30 + static_cast<int>(i), 40}));
     for (const cv::Mat& frame : frames)
         stream->push(frame);
     gate->open = true;

@@ -142,7 +142,8 @@ protected:
     static void SetUpTestSuite()
     {
         folder = new TempFolder;
-        const auto trainer = AnomalyTrainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(3, R"("score_metric":"scaled","tile":64,"tile_overlap":0.25)"));
+        const auto trainer = AnomalyTrainer::create(test::writeTinyBackbone(*folder),
+                                                    test::tinyConfig(3, R"("score_metric":"scaled","tile":64,"tile_overlap":0.25)"));
         trainer->fit(4, [](size_t i) { return noise({200, 100}, i); });
         trainer->save(*folder / "m.agp");
     }
@@ -223,10 +224,12 @@ TEST_F(TiledModel, ABatchGivesWhatSingleImagesDo)
 
 TEST_F(TiledModel, TopScoreIsThatOfTheBlendedMap)
 {
-    const auto trainer = AnomalyTrainer::create(test::writeTinyBackbone(*folder), test::tinyConfig(2, R"("score_metric":"scaled","tile":64,"score":"top1")"));
+    const auto trainer = AnomalyTrainer::create(test::writeTinyBackbone(*folder),
+                                                test::tinyConfig(2, R"("score_metric":"scaled","tile":64,"score":"top1")"));
     trainer->fit(4, [](size_t i) { return noise({200, 100}, i); });
     cv::Mat map;
-    const double score = trainer->getDetector()->detect(noise({200, 100}, 9), map, cv::noArray(), DetectOptions().setMapSize(MAP_MODEL)).score;
+    const double score =
+        trainer->getDetector()->detect(noise({200, 100}, 9), map, cv::noArray(), DetectOptions().setMapSize(MAP_MODEL)).score;
     cv::Mat sorted;
     cv::sort(map.reshape(1, 1), sorted, cv::SORT_EVERY_ROW | cv::SORT_DESCENDING);
     EXPECT_NEAR(score, cv::mean(sorted.colRange(0, std::max(1, sorted.cols / 100)))[0], 1e-5);

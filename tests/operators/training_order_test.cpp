@@ -174,7 +174,8 @@ TEST(Augmentation, OneMoreNameLeavesTheOthersAsTheyWere)
     const cv::Mat image = picture(CV_8UC3);
     for (uint64_t step = 0; step < 50; step++)
     {
-        const cv::Mat flip = changed(image, {Augmentation::FlipHorizontal}, step), both = changed(image, {Augmentation::FlipVertical, Augmentation::FlipHorizontal}, step);
+        const cv::Mat flip = changed(image, {Augmentation::FlipHorizontal}, step),
+                      both = changed(image, {Augmentation::FlipVertical, Augmentation::FlipHorizontal}, step);
         cv::Mat flippedBack;
         cv::flip(both, flippedBack, 0);
         EXPECT_TRUE(equal(both, flip) || equal(flippedBack, flip)) << step;
@@ -244,7 +245,8 @@ TEST_P(BadConfigs, AreRefusedByKeyAndValue)
 
 INSTANTIATE_TEST_SUITE_P(
     Table, BadConfigs,
-    ::testing::Values(BadConfig{R"({"tile":16})", "'tile' is 16, expected 0 (off) or 32 to 16384"}, BadConfig{R"({"tile":64.5})", "'tile' is 64.5"},
+    ::testing::Values(BadConfig{R"({"tile":16})", "'tile' is 16, expected 0 (off) or 32 to 16384"},
+                      BadConfig{R"({"tile":64.5})", "'tile' is 64.5"},
                       BadConfig{R"({"tile_overlap":1})", "'tile_overlap' is 1, expected 0 to 0.9"},
                       BadConfig{R"({"augment":"rotate"})", "'augment' is \"rotate\", expected a list of names"},
                       BadConfig{R"({"augment":["mirror"]})", "'augment' names 'mirror', expected one of flip_horizontal"},

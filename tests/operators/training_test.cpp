@@ -38,7 +38,10 @@ ImageSet set(const std::string& name, size_t count, uint64_t seed, double most =
 class Fit : public ::testing::Test
 {
 protected:
-    cv::Ptr<AnomalyTrainer> trainer(int steps, const std::string& more = "") const { return AnomalyTrainer::create(backbone_, test::tinyConfig(steps, more)); }
+    cv::Ptr<AnomalyTrainer> trainer(int steps, const std::string& more = "") const
+    {
+        return AnomalyTrainer::create(backbone_, test::tinyConfig(steps, more));
+    }
 
     std::map<std::string, at::Tensor> tensorsOf(const cv::Ptr<AnomalyTrainer>& trained) const
     {
@@ -69,7 +72,8 @@ TEST_F(Fit, SeveralProductsGetThresholdsOfTheirOwn)
     detector->setOptions(DetectOptions().setProduct("quiet"));
     EXPECT_EQ(detector->getOptions().getProduct(), "quiet");
     EXPECT_EQ(detector->detect(noise(3)).threshold, quiet);
-    EXPECT_EQ(detector->detect(noise(3), cv::noArray(), cv::noArray(), DetectOptions().setProduct("loud")).threshold, loud) << "of one call alone";
+    EXPECT_EQ(detector->detect(noise(3), cv::noArray(), cv::noArray(), DetectOptions().setProduct("loud")).threshold, loud)
+        << "of one call alone";
     EXPECT_EQ(detector->detect(noise(3)).threshold, quiet);
     detector->setOptions(DetectOptions());
     EXPECT_NE(all, 0);
@@ -80,7 +84,8 @@ TEST_F(Fit, SeveralProductsGetThresholdsOfTheirOwn)
         EXPECT_EQ(found.product, product);
         EXPECT_EQ(found.threshold, threshold);
     }
-    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setProduct("soft")); }), HasSubstr("product is 'soft', expected one of loud, quiet"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setProduct("soft")); }),
+                HasSubstr("product is 'soft', expected one of loud, quiet"));
 
     const json scores = json::parse(detector->getHeader()).at("scores");
     ASSERT_EQ(scores.at("classes").size(), 2u);
@@ -136,7 +141,8 @@ TEST_F(Fit, TheBitsOfSixteenBitImagesAreFoundAndKept)
         EXPECT_EQ(detector->detectBatch(std::vector<cv::Mat>{deepNoise(100, bits), noise(100)}, maps)[0].score, found.score);
         if (bits < 16)
         {
-            EXPECT_THAT(detector->detect(deepNoise(100, 16)).warning, HasSubstr("holds values up to 65535, and the model takes those of " + std::to_string(bits) + " bits"));
+            EXPECT_THAT(detector->detect(deepNoise(100, 16)).warning,
+                        HasSubstr("holds values up to 65535, and the model takes those of " + std::to_string(bits) + " bits"));
         }
         if (bits > 10)
         {
@@ -158,7 +164,8 @@ TEST_F(Fit, BitsThatAreGivenHold)
     EXPECT_EQ(values.at("given"), true);
     EXPECT_EQ(values.at("above"), 8);
     EXPECT_THAT(model->getDetector()->detect(deepNoise(0, 14)).warning, HasSubstr("12 bits"));
-    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(2, R"("bits":7)"); }), HasSubstr("'bits' is 7, expected 0 (found in the training's images) or 8 to 16"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(2, R"("bits":7)"); }),
+                HasSubstr("'bits' is 7, expected 0 (found in the training's images) or 8 to 16"));
     EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(2, R"("bits":17)"); }), HasSubstr("'bits' is 17"));
 }
 
@@ -203,15 +210,24 @@ TEST_F(Fit, OneProductNeedsNoName)
     const auto model = trainer(1);
     model->fit({set("", 3, 0)});
     EXPECT_TRUE(model->getDetector()->getProducts().empty());
-    EXPECT_THAT(errorOf<cv::Exception>([&] { model->getDetector()->setOptions(DetectOptions().setProduct("a")); }), HasSubstr("expected none: the model was trained for one product"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { model->getDetector()->setOptions(DetectOptions().setProduct("a")); }),
+                HasSubstr("expected none: the model was trained for one product"));
     EXPECT_FALSE(json::parse(model->getDetector()->getHeader()).at("scores").contains("classes"));
 }
 
 TEST_F(Fit, RefusesProductsThatCannotBeToldApart)
 {
     EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(1)->fit(std::vector<ImageSet>{}); }), HasSubstr("no products"));
-    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(1)->fit({set("a", 3, 0), set("a", 3, 9)}); }), HasSubstr("two products are called 'a'"));
-    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(1)->fit({set("a", 3, 0), set("", 3, 9)}); }), HasSubstr("one of 2 products has no name"));
+    EXPECT_THAT(errorOf<cv::Exception>(
+                    [&] {
+                        trainer(1)->fit({set("a", 3, 0), set("a", 3, 9)});
+                    }),
+                HasSubstr("two products are called 'a'"));
+    EXPECT_THAT(errorOf<cv::Exception>(
+                    [&] {
+                        trainer(1)->fit({set("a", 3, 0), set("", 3, 9)});
+                    }),
+                HasSubstr("one of 2 products has no name"));
     EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(1)->fit({set("a", 3, 0), set("b", 0, 9)}); }), HasSubstr("no training images of 'b'"));
     EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(1)->fit(0, {}); }), HasSubstr("no training images"));
 }
@@ -219,7 +235,8 @@ TEST_F(Fit, RefusesProductsThatCannotBeToldApart)
 TEST_F(Fit, StoppedAnywhereItGoesOnExactly)
 {
     const std::vector<ImageSet> products = {set("a", 21, 0, 256, {70, 50}), set("b", 3, 50, 128, {40, 60})};
-    for (const std::string config : {R"("tile":32,"augment":["rotate","brightness","shift"])", R"("cache_mib":16)", R"("cache_mib":0,"tile":40)"})
+    for (const std::string config :
+         {R"("tile":32,"augment":["rotate","brightness","shift"])", R"("cache_mib":16)", R"("cache_mib":0,"tile":40)"})
     {
         const auto whole = trainer(9, config);
         ASSERT_TRUE(whole->fit(products));
@@ -284,7 +301,8 @@ TEST_F(Fit, FewShotsTrainOnAllAndSayWhereThresholdsComeFrom)
     EXPECT_EQ(scores.at("from"), "augmented");
     EXPECT_EQ(scores.at("count"), 48);
     EXPECT_GT(scores.at("deviation"), 0.0);
-    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(4, R"("shots":3)")->fit(2, [](size_t i) { return noise(i); }); }), HasSubstr("'shots' is 3, but there are 2 images"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer(4, R"("shots":3)")->fit(2, [](size_t i) { return noise(i); }); }),
+                HasSubstr("'shots' is 3, but there are 2 images"));
 }
 
 TEST_F(Fit, AugmentationChangesTrainingAlone)
@@ -340,10 +358,22 @@ TEST_F(Fit, ARegionOfInterestCanBeSet)
 
     detector->setOptions(detector->getOptions().setRegionOfInterest(cv::noArray()));
     EXPECT_EQ(detector->detect(noise(9)).score, score);
-    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setRegionOfInterest(cv::Mat::ones(4, 4, CV_32F))); }), HasSubstr("CV_32FC1, expected CV_8UC1"));
-    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setRegionOfInterest(cv::Mat::zeros(4, 5, CV_8U))); }), HasSubstr("the mask of 5x4 is 0 everywhere"));
-    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setRegionPolygons({{{0, 0}, {1, 1}}})); }), HasSubstr("polygon 0 has 2 points"));
-    EXPECT_THAT(errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setRegionPolygons({{{0, 0}, {1, 1}, {3, 1}}})); }), HasSubstr("the point (3, 1)"));
+    EXPECT_THAT(
+        errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setRegionOfInterest(cv::Mat::ones(4, 4, CV_32F))); }),
+        HasSubstr("CV_32FC1, expected CV_8UC1"));
+    EXPECT_THAT(
+        errorOf<cv::Exception>([&] { detector->setOptions(detector->getOptions().setRegionOfInterest(cv::Mat::zeros(4, 5, CV_8U))); }),
+        HasSubstr("the mask of 5x4 is 0 everywhere"));
+    EXPECT_THAT(errorOf<cv::Exception>(
+                    [&] {
+                        detector->setOptions(detector->getOptions().setRegionPolygons({{{0, 0}, {1, 1}}}));
+                    }),
+                HasSubstr("polygon 0 has 2 points"));
+    EXPECT_THAT(errorOf<cv::Exception>(
+                    [&] {
+                        detector->setOptions(detector->getOptions().setRegionPolygons({{{0, 0}, {1, 1}, {3, 1}}}));
+                    }),
+                HasSubstr("the point (3, 1)"));
     EXPECT_EQ(detector->detect(noise(9)).score, score) << "what was refused changes nothing";
 }
 
@@ -393,8 +423,11 @@ TEST(AnomalyRegion, IsReadFromText)
     EXPECT_EQ(polygons[0][0], cv::Point2f(0.1f, 0.2f));
     EXPECT_EQ(polygons[1].size(), 4u);
     EXPECT_TRUE(polygonsFromText("").empty());
-    for (const auto& [text, part] : {std::pair<const char*, const char*>{"1,2 3,4", "2 points, expected at least 3"}, {"1,2 3;4 5,6", "'3' is no point, expected x,y"},
-                                     {"a,b c,d e,f", "'a,b' is no point"}, {"1,2 3,4 5,6x", "'5,6x' is no point"}, {"nan,1 2,3 4,5", "'nan,1' is no point"},
+    for (const auto& [text, part] : {std::pair<const char*, const char*>{"1,2 3,4", "2 points, expected at least 3"},
+                                     {"1,2 3;4 5,6", "'3' is no point, expected x,y"},
+                                     {"a,b c,d e,f", "'a,b' is no point"},
+                                     {"1,2 3,4 5,6x", "'5,6x' is no point"},
+                                     {"nan,1 2,3 4,5", "'nan,1' is no point"},
                                      {"1,2 3,4 5,6;", "no error"}})
         EXPECT_THAT(errorOf<cv::Exception>([text = text] { polygonsFromText(text); }), HasSubstr(part)) << text;
 }

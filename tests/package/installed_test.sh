@@ -40,7 +40,8 @@ close() { awk -v a="$1" -v b="$2" 'BEGIN { d = a - b; exit !(a > 0 && d < 1e-3 &
 score() { sed -n 's/.*score \([0-9.]*\).*/\1/p' <<<"$1"; }
 
 # A CMake project.
-"$cmake" -S "$prefix/share/agpnet/samples" -B "$work/samples" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Debug >"$work/configure.log" 2>&1 ||
+"$cmake" -S "$prefix/share/agpnet/samples" -B "$work/samples" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Debug \
+    >"$work/configure.log" 2>&1 ||
     { cat "$work/configure.log"; fail "the samples cannot be configured"; }
 "$cmake" --build "$work/samples" >"$work/build.log" 2>&1 || { cat "$work/build.log"; fail "the samples cannot be built"; }
 bin=$work/samples/bin
@@ -48,13 +49,17 @@ close "$(score "$("$bin/sample_detect" "$work/tiny.agp" "$work/good/0.png")")" "
 close "$(score "$("$bin/sample_detect_c" "$work/tiny.agp" "$work/0.ppm")")" "$expected" sample_detect_c
 close "$(score "$("$bin/sample_inspect" "$lib/libagpnet.so" "$work/tiny.onnx" "$work/good/0.png")")" "$expected" sample_inspect
 "$prefix/bin/agpnet" export "$work/tiny.agp" --onnx-graph "$work/stages.onnx" --stages --size 40x48 >/dev/null
-own=$(AGPNET_PLUGIN=$lib/libagpnet.so "$bin/sample_custom_stage" "$work/stages.onnx" "$work/good/0.png" 2>/dev/null) || fail "sample_custom_stage failed"
+own=$(AGPNET_PLUGIN=$lib/libagpnet.so "$bin/sample_custom_stage" "$work/stages.onnx" "$work/good/0.png" 2>/dev/null) ||
+    fail "sample_custom_stage failed"
 close "$(sed -n 's/.*Residual again \([0-9.]*\).*/\1/p' <<<"$own")" "$expected" sample_custom_stage
-[[ $("$bin/sample_stages" "$work/good/0.png" "$work/good/0.png" "$work/map.png") == *"cpu: score 0.000000"* ]] || fail "sample_stages sees a difference"
+[[ $("$bin/sample_stages" "$work/good/0.png" "$work/good/0.png" "$work/map.png") == *"cpu: score 0.000000"* ]] ||
+    fail "sample_stages sees a difference"
 [[ $("$bin/sample_watch_camera" "$work/tiny.agp" "$work/good/%d.png" "$work/out.avi" 2>/dev/null) == *"of 6 frames anomalous"* ]] ||
     fail "sample_watch_camera failed"
 printf 'cmake_minimum_required(VERSION 3.18)\nproject(x CXX)\nfind_package(agpnet 0.1 REQUIRED COMPONENTS gui)\n' >"$work/CMakeLists.txt"
-if "$cmake" -S "$work" -B "$work/x" -DCMAKE_PREFIX_PATH="$prefix" >"$work/gui.log" 2>&1; then fail "a component that is not there was found"; fi
+if "$cmake" -S "$work" -B "$work/x" -DCMAKE_PREFIX_PATH="$prefix" >"$work/gui.log" 2>&1; then
+    fail "a component that is not there was found"
+fi
 grep -q "no component 'gui'" "$work/gui.log" || fail "a component that is not there is not named"
 
 # pkg-config.

@@ -103,7 +103,8 @@ class Package(unittest.TestCase):
 
     def in_a_process(self, code, threads):
         environment = dict(os.environ, OMP_NUM_THREADS=threads)
-        done = subprocess.run([sys.executable, "-c", code, SITE, str(MODEL), str(FOLDER / "good/0.png")], env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run([sys.executable, "-c", code, SITE, str(MODEL), str(FOLDER / "good/0.png")], env=environment,
+                              capture_output=True, text=True, timeout=120)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.splitlines()
 

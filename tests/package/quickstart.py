@@ -46,7 +46,8 @@ def main():
 
         subprocess.run([CMAKE, "--install", BUILD, "--prefix", prefix], check=True, stdout=subprocess.DEVNULL)
         subprocess.run([MAKE_TINY_SET, folder / "tiny"], check=True)
-        run("agpnet", "demo-data", str(folder), "--product", "tile", "--train", "50", "--test-good", "6", "--test-defective", "2", "--side", "160")
+        run("agpnet", "demo-data", str(folder), "--product", "tile", "--train", "50", "--test-good", "6",
+            "--test-defective", "2", "--side", "160")
         os.rename(folder / "tile/train/good", place / "good")
         os.rename(folder / "tile/test/good", place / "more-good")
         (place / "line").mkdir()

@@ -120,7 +120,8 @@ TEST_F(Concurrency, ManyDetectorsDoNotDisturbEachOther)
               {
                   const int model = thread % models;
                   const auto detector = AnomalyDetector::create(path(model), "fp32");
-                  detector->setOptions(detector->getOptions().setSensitivity(1 + thread)); // one's settings are not the other's, though they share the model
+                  // one's settings are not the other's, though they share the model
+                  detector->setOptions(detector->getOptions().setSensitivity(1 + thread));
                   for (int n = 0; n < pictures; n++)
                   {
                       const AnomalyResult result = detector->detect(picture(n));

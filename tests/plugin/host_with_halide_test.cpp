@@ -6,12 +6,12 @@
 #include <cstdlib>
 #include <opencv2/dnn.hpp>
 
-#define RUNTIME_OF_THE_HOST(name)                                                                     \
-    extern "C" __attribute__((visibility("default"))) void name();                                   \
-    extern "C" void name()                                                                            \
-    {                                                                                                 \
-        std::fprintf(stderr, "the plugin called %s of the program\n", #name);                         \
-        std::abort();                                                                                 \
+#define RUNTIME_OF_THE_HOST(name) \
+    extern "C" __attribute__((visibility("default"))) void name(); \
+    extern "C" void name() \
+    { \
+        std::fprintf(stderr, "the plugin called %s of the program\n", #name); \
+        std::abort(); \
     }
 
 RUNTIME_OF_THE_HOST(halide_error)
@@ -57,7 +57,8 @@ int main(int argc, char** argv)
         return 2;
     agpnet::loadPlugin(argv[1]);
     const int features[] = {1, 2, 16, 16}, residual[] = {1, 1, 16, 16};
-    const float distance = run("ai.agpnet.Residual", {cv::Mat(4, features, CV_32F, cv::Scalar(3)), cv::Mat(4, features, CV_32F, cv::Scalar(0))}, {});
+    const float distance =
+        run("ai.agpnet.Residual", {cv::Mat(4, features, CV_32F, cv::Scalar(3)), cv::Mat(4, features, CV_32F, cv::Scalar(0))}, {});
     cv::dnn::LayerParams size;
     size.set("height", 512);
     size.set("width", 512); // large enough for several threads

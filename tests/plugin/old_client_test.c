@@ -26,7 +26,8 @@ int main(int argc, char **argv)
         return 5;
     }
     if (init(AGPNET_PLUGIN_ABI + 1, argv[2], message, sizeof message) != AGPNET_E_ABI ||
-        init(AGPNET_PLUGIN_ABI, "1.0.0", message, sizeof message) != AGPNET_E_OPENCV || init(AGPNET_PLUGIN_ABI, 0, 0, 0) != AGPNET_E_ARGUMENT)
+        init(AGPNET_PLUGIN_ABI, "1.0.0", message, sizeof message) != AGPNET_E_OPENCV ||
+        init(AGPNET_PLUGIN_ABI, 0, 0, 0) != AGPNET_E_ARGUMENT)
         return 6;
     printf("registered\n");
     return 0;

@@ -92,7 +92,8 @@ std::vector<cv::Mat> throughFactory(const std::string& op, cv::dnn::LayerParams 
     return made;
 }
 
-c10::Stack throughTorch(const std::string& op, const std::vector<at::Tensor>& inputs, const std::map<std::string, c10::IValue>& attributes = {})
+c10::Stack throughTorch(const std::string& op, const std::vector<at::Tensor>& inputs,
+                        const std::map<std::string, c10::IValue>& attributes = {})
 {
     const auto handle = c10::Dispatcher::singleton().findSchemaOrThrow(("agpnet::" + op).c_str(), "");
     c10::Stack stack(inputs.begin(), inputs.end());
@@ -169,7 +170,10 @@ TEST_F(Doors, Residual)
     for (const char* metric : {"l2", "scaled", "cosine"})
     {
         cv::Mat expected;
-        residual(f, g, expected, std::string(metric) == "l2" ? RESIDUAL_L2 : std::string(metric) == "scaled" ? RESIDUAL_SCALED : RESIDUAL_COSINE);
+        residual(f, g, expected,
+                 std::string(metric) == "l2"       ? RESIDUAL_L2
+                 : std::string(metric) == "scaled" ? RESIDUAL_SCALED
+                                                   : RESIDUAL_COSINE);
         cv::dnn::LayerParams params;
         params.set("metric", cv::String(metric));
         EXPECT_EQ(difference(expected, throughNet("Residual", params, {f, g}, 1)[0]), 0);
@@ -271,14 +275,18 @@ TEST_F(Doors, DetectLooksWhereAndHowItIsTold)
         DetectOptions options;
         std::map<std::string, c10::IValue> attributes;
     };
-    for (const Case& c : {Case{"as trained", DetectOptions(), {}},
-                          Case{"whole", DetectOptions().setTiles(0), {{"tile", 0}}},
-                          Case{"other tiles", DetectOptions().setTiles(50, 0.5), {{"tile", 50}, {"tile_overlap", 0.5}}},
-                          Case{"region in shares", DetectOptions().setRegionPolygons({{{0, 0}, {0.5f, 0}, {0.5f, 1}, {0, 1}}}), {{"roi", "0,0 0.5,0 0.5,1 0,1"}}},
-                          Case{"region in pixels", DetectOptions().setRegionPolygons({{{0, 0}, {60, 0}, {60, 70}, {0, 70}}}, {120, 70}), {{"roi", "0,0 60,0 60,70 0,70"}}},
-                          Case{"product", DetectOptions().setProduct("b"), {{"product", "b"}}},
-                          Case{"thresholds", DetectOptions().setThreshold(0.2).setPixelThreshold(0.3), {{"threshold", 0.2}, {"pixel_threshold", 0.3}}},
-                          Case{"sensitivity", DetectOptions().setSensitivity(1.5), {{"sensitivity", 1.5}}}})
+    for (const Case& c :
+         {Case{"as trained", DetectOptions(), {}}, Case{"whole", DetectOptions().setTiles(0), {{"tile", 0}}},
+          Case{"other tiles", DetectOptions().setTiles(50, 0.5), {{"tile", 50}, {"tile_overlap", 0.5}}},
+          Case{"region in shares",
+               DetectOptions().setRegionPolygons({{{0, 0}, {0.5f, 0}, {0.5f, 1}, {0, 1}}}),
+               {{"roi", "0,0 0.5,0 0.5,1 0,1"}}},
+          Case{"region in pixels",
+               DetectOptions().setRegionPolygons({{{0, 0}, {60, 0}, {60, 70}, {0, 70}}}, {120, 70}),
+               {{"roi", "0,0 60,0 60,70 0,70"}}},
+          Case{"product", DetectOptions().setProduct("b"), {{"product", "b"}}},
+          Case{"thresholds", DetectOptions().setThreshold(0.2).setPixelThreshold(0.3), {{"threshold", 0.2}, {"pixel_threshold", 0.3}}},
+          Case{"sensitivity", DetectOptions().setSensitivity(1.5), {{"sensitivity", 1.5}}}})
     {
         const auto detector = AnomalyDetector::create(tiled, "fp32");
         cv::Mat map, mask;
@@ -320,7 +328,8 @@ TEST_F(Doors, DetectLooksWhereAndHowItIsTold)
     refused("roi", cv::String("0,0 1,0 200,1"), "the point (200, 1)");
     refused("threshold", -0.5, "'threshold' is -0.5");
     refused("product", cv::String("c"), "product is 'c', expected one of a, b");
-    EXPECT_THAT(errorOf<cv::Exception>([&] { writeStageGraph(*folder / "stages.onnx", tiled, 40, 48); }), HasSubstr("tiled.agp: the model uses tiles"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { writeStageGraph(*folder / "stages.onnx", tiled, 40, 48); }),
+                HasSubstr("tiled.agp: the model uses tiles"));
 }
 
 TEST_F(Doors, TrainTakesTheSameStepsThroughEveryDoor)
@@ -340,13 +349,15 @@ TEST_F(Doors, TrainTakesTheSameStepsThroughEveryDoor)
     params.set("steps", 3);
     cv::dnn::Net net;
     net.addLayerToPrev(params.name, params.type, params);
-    const std::map<std::string, c10::IValue> attributes = {{"model", (*folder / "torch.agp").string()}, {"backbone", backbone}, {"config", test::tinyConfig(3)}};
+    const std::map<std::string, c10::IValue> attributes = {
+        {"model", (*folder / "torch.agp").string()}, {"backbone", backbone}, {"config", test::tinyConfig(3)}};
     for (int i = 0; i < 3; i++)
     {
         EXPECT_FALSE(std::filesystem::exists(*folder / "net.agp"));
         net.setInput(batch);
         EXPECT_NEAR(net.forward().at<float>(0), expected[static_cast<size_t>(i)], 1e-5);
-        EXPECT_NEAR(throughTorch("Train", {tensorOf(batch)}, attributes)[0].toTensor().item<double>(), expected[static_cast<size_t>(i)], 1e-5);
+        EXPECT_NEAR(throughTorch("Train", {tensorOf(batch)}, attributes)[0].toTensor().item<double>(), expected[static_cast<size_t>(i)],
+                    1e-5);
     }
     trainer->save(*folder / "trainer.agp");
     const double score = AnomalyDetector::create(*folder / "trainer.agp")->detect(picture(5)).score;
@@ -378,7 +389,8 @@ TEST_F(Doors, TorchHasGradients)
 
 TEST_F(Doors, TorchTakesHalfPrecisionUnderAutocast)
 {
-    const at::Tensor f = tensorOf(randomArray({1, 3, 4, 5}, 1)).to(at::kBFloat16), g = tensorOf(randomArray({1, 3, 4, 5}, 2)).to(at::kBFloat16);
+    const at::Tensor f = tensorOf(randomArray({1, 3, 4, 5}, 1)).to(at::kBFloat16),
+                     g = tensorOf(randomArray({1, 3, 4, 5}, 2)).to(at::kBFloat16);
     EXPECT_THAT(errorOf<c10::Error>([&] { throughTorch("Residual", {f, g}); }), HasSubstr("BFloat16, expected float32"));
     const at::Tensor expected = throughTorch("Residual", {f.to(at::kFloat), g.to(at::kFloat)})[0].toTensor();
     at::autocast::set_autocast_enabled(at::kCPU, true);
@@ -421,13 +433,28 @@ TEST_F(Doors, BadCallsGiveTheHostsKindOfException)
     EXPECT_THAT(errorOf<cv::Exception>([&] { throughNet("Detect", params, {bad}, 2); }), HasSubstr("expected 0 to 1"));
     bad.at<float>(17) = std::numeric_limits<float>::quiet_NaN();
     EXPECT_THAT(errorOf<cv::Exception>([&] { throughNet("Detect", params, {bad}, 2); }), HasSubstr("not finite"));
-    EXPECT_THAT(errorOf<cv::Exception>([&] { throughNet("Detect", params, {f(std::vector<cv::Range>{{0, 1}, {0, 2}, {0, 4}, {0, 5}}).clone()}, 2); }),
+    EXPECT_THAT(errorOf<cv::Exception>(
+                    [&] {
+                        throughNet("Detect", params, {f(std::vector<cv::Range>{{0, 1}, {0, 2}, {0, 4}, {0, 5}}).clone()}, 2);
+                    }),
                 HasSubstr("[N, 3, H, W]"));
 
     EXPECT_THAT(errorOf<c10::Error>([&] { throughTorch("Residual", {tensorOf(f), tensorOf(other)}); }), HasSubstr("[1, 2, 4, 5]"));
-    EXPECT_THAT(errorOf<c10::Error>([&] { throughTorch("Residual", {tensorOf(f).to(at::kDouble), tensorOf(f).to(at::kDouble)}); }), HasSubstr("expected float32"));
-    EXPECT_THAT(errorOf<c10::Error>([&] { throughTorch("Residual", {tensorOf(flat), tensorOf(flat)}); }), HasSubstr("expected 4 dimensions"));
-    EXPECT_THAT(errorOf<c10::Error>([&] { throughTorch("Heatmap", {tensorOf(randomArray({1, 1, 4, 4}, 1))}, {{"sigma", -1.0}}); }), HasSubstr("'sigma' is -1"));
+    EXPECT_THAT(errorOf<c10::Error>(
+                    [&] {
+                        throughTorch("Residual", {tensorOf(f).to(at::kDouble), tensorOf(f).to(at::kDouble)});
+                    }),
+                HasSubstr("expected float32"));
+    EXPECT_THAT(errorOf<c10::Error>(
+                    [&] {
+                        throughTorch("Residual", {tensorOf(flat), tensorOf(flat)});
+                    }),
+                HasSubstr("expected 4 dimensions"));
+    EXPECT_THAT(errorOf<c10::Error>(
+                    [&] {
+                        throughTorch("Heatmap", {tensorOf(randomArray({1, 1, 4, 4}, 1))}, {{"sigma", -1.0}});
+                    }),
+                HasSubstr("'sigma' is -1"));
 }
 
 TEST_F(Doors, ConstantInputsMayComeAsBlobs)
@@ -490,9 +517,9 @@ TEST(Library, LeaksNoSymbols)
     while (in >> address >> type >> name)
     {
         count++;
-        EXPECT_TRUE(name.starts_with("agpnet_plugin_init_v1") || name.starts_with("agpnet_load_tuning_v1") || name.starts_with("agpnet_detector_") ||
-                    name.starts_with("agpnet_build_information") || name.find("6agpnet") != std::string::npos || name == "AGPNET_1" ||
-                    name.starts_with("AGPNET_1"))
+        EXPECT_TRUE(name.starts_with("agpnet_plugin_init_v1") || name.starts_with("agpnet_load_tuning_v1") ||
+                    name.starts_with("agpnet_detector_") || name.starts_with("agpnet_build_information") ||
+                    name.find("6agpnet") != std::string::npos || name == "AGPNET_1" || name.starts_with("AGPNET_1"))
             << name;
         EXPECT_EQ(name.find("halide_"), std::string::npos) << name;
     }

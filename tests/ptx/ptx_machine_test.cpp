@@ -318,7 +318,8 @@ TEST(PtxMachine, MovesSeveralWordsAtOnce)
 {
     Bench two;
     two.shape = {{1, 1, 1}, {1, 1, 1}, 16};
-    two.run("st.shared.v2.b32 [%rd5+8], {5, 6}; ld.shared.v2.b32 {%r3, %r4}, [%rd5+8]; st.global.b32 [%rd1], %r3; st.global.b32 [%rd1+4], %r4;");
+    two.run("st.shared.v2.b32 [%rd5+8], {5, 6}; ld.shared.v2.b32 {%r3, %r4}, [%rd5+8]; st.global.b32 [%rd1], %r3; st.global.b32 [%rd1+4], "
+            "%r4;");
     EXPECT_EQ(two.out[0], 5u);
     EXPECT_EQ(two.out[1], 6u);
     EXPECT_EQ(two.out[2], untouched);

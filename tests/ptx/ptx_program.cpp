@@ -63,14 +63,17 @@ bool startsWith(const std::string& text, const char* with)
     return text.rfind(with, 0) == 0;
 }
 
-/// Before its version 20 LLVM named types where none matters: of what is moved, chosen, or compared for being equal. Floating point is compared by its own rules.
+/// Before its version 20 LLVM named types where none matters: of what is moved, chosen, or compared for being equal. Floating point is
+/// compared by its own rules.
 std::string withoutType(const std::string& opcode)
 {
     const size_t type = opcode.rfind('.') + 1;
     const bool moved = startsWith(opcode, "ld.") || startsWith(opcode, "st.") || startsWith(opcode, "mov.");
     const bool compared = startsWith(opcode, "selp.") || startsWith(opcode, "setp.eq.") || startsWith(opcode, "setp.ne.");
     const char kind = type > 0 && type < opcode.size() ? opcode[type] : ' ';
-    return ((moved || compared) && (kind == 'u' || kind == 's')) || (moved && kind == 'f') ? opcode.substr(0, type) + "b" + opcode.substr(type + 1) : opcode;
+    return ((moved || compared) && (kind == 'u' || kind == 's')) || (moved && kind == 'f')
+               ? opcode.substr(0, type) + "b" + opcode.substr(type + 1)
+               : opcode;
 }
 
 class Parser

@@ -29,8 +29,8 @@ class Chromium:
             os.dup2(high_in, 3)
             os.dup2(high_out, 4)
 
-        arguments = ["--headless", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run", "--hide-scrollbars", "--disable-dev-shm-usage",
-                     f"--user-data-dir={self._profile}", "about:blank"]
+        arguments = ["--headless", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run", "--hide-scrollbars",
+                     "--disable-dev-shm-usage", f"--user-data-dir={self._profile}", "about:blank"]
         if os.getuid() == 0:  # its sandbox refuses to run as root, as builds in containers do
             arguments.insert(0, "--no-sandbox")
         self._process = subprocess.Popen([browser, *arguments], preexec_fn=join, close_fds=False, start_new_session=True,
@@ -123,9 +123,11 @@ class Chromium:
              "PageUp": 33, "PageDown": 34, " ": 32}
 
     def press(self, key, shift=False):
-        parameters = {"key": key, "code": key, "windowsVirtualKeyCode": self._KEYS.get(key, ord(key[0].upper())), "modifiers": 8 if shift else 0}
+        code = self._KEYS.get(key, ord(key[0].upper()))
+        parameters = {"key": key, "code": key, "windowsVirtualKeyCode": code, "modifiers": 8 if shift else 0}
         typed = {"Enter": "\r", " ": " "}.get(key, key if len(key) == 1 else None)
-        self.command("Input.dispatchKeyEvent", type="keyDown" if typed else "rawKeyDown", **parameters, **({"text": typed} if typed else {}))
+        self.command("Input.dispatchKeyEvent", type="keyDown" if typed else "rawKeyDown", **parameters,
+                     **({"text": typed} if typed else {}))
         self.command("Input.dispatchKeyEvent", type="keyUp", **parameters)
 
     def type(self, text):

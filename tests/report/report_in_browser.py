@@ -66,13 +66,15 @@ class Page(unittest.TestCase):
         return self.value("[...document.querySelectorAll('.card')].filter(c => !c.hidden).map(c => c.querySelector('bdi').textContent)")
 
     def counts(self):
-        return self.value("Object.fromEntries([...document.querySelectorAll('#counts div')].map(d => [d.children[0].textContent, d.children[1].textContent]))")
+        return self.value("Object.fromEntries([...document.querySelectorAll('#counts div')]"
+                          ".map(d => [d.children[0].textContent, d.children[1].textContent]))")
 
     def expected_counts(self, cut, images=None):
         known = scores(images or self.images)
         defective = sum(bad for _, bad in known)
         found = sum(bad and score > cut for score, bad in known)
-        return {"found": f"{found} of {defective}", "missed": str(defective - found), "false positives": str(sum(not bad and score > cut for score, bad in known))}
+        false_positives = sum(not bad and score > cut for score, bad in known)
+        return {"found": f"{found} of {defective}", "missed": str(defective - found), "false positives": str(false_positives)}
 
     def cut(self):
         return float(self.value("document.querySelector('#threshold').getAttribute('aria-valuenow')"))
@@ -80,7 +82,8 @@ class Page(unittest.TestCase):
     def drag_threshold_to(self, share):
         """To that share of the histogram's width."""
         start = self.middle("#threshold")
-        left, width = self.value("(() => { const b = document.querySelector('#histogram').getBoundingClientRect(); return [b.left, b.width]; })()")
+        left, width = self.value("(() => { const b = document.querySelector('#histogram').getBoundingClientRect();"
+                                 "return [b.left, b.width]; })()")
         self.browser.drag(start, (left + share * width, start[1]))
 
     def load_gallery(self):
@@ -90,7 +93,8 @@ class Page(unittest.TestCase):
 
     def heat(self):
         """The mean opacity of a heat canvas, 0 to 1."""
-        return self.value("(() => { const c = document.querySelector('.picture canvas'), p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        return self.value("(() => { const c = document.querySelector('.picture canvas');"
+                          "const p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
                           "let sum = 0; for (let i = 3; i < p.length; i += 4) sum += p[i]; return sum / (p.length / 4) / 255; })()")
 
 
@@ -101,7 +105,8 @@ class Report(Page):
         self.assertEqual(self.value("document.querySelectorAll('main img[src=x], main b b, h1 b').length"), 0)
         self.assertEqual(self.text("h1"), "Drawn & <b>bold</b>")
         self.assertEqual(self.value("(() => { const s = document.createElement('script'); s.textContent = 'window.intruder = 1';"
-                                    "document.body.append(s); return window.intruder ?? 0; })()"), 0, "the policy lets a foreign script run")
+                                    "document.body.append(s); return window.intruder ?? 0; })()"), 0,
+                         "the policy lets a foreign script run")
         self.browser.events.clear()  # the refusal is what was asked for
 
     def test_opens_sorted_and_with_the_given_decisions(self):
@@ -123,7 +128,8 @@ class Report(Page):
         self.assertEqual(self.counts(), self.expected_counts(cut))
         self.assertNotEqual(self.value(mark), marks)
         self.assertIn(f"--sensitivity {0.5 / cut:.4g}", self.text("#threshold-note"))
-        self.assertEqual(self.value("document.querySelectorAll('.card .tag.is-bad').length"), sum(score > cut for score, _ in scores(IMAGES)))
+        self.assertEqual(self.value("document.querySelectorAll('.card .tag.is-bad').length"),
+                         sum(score > cut for score, _ in scores(IMAGES)))
         self.load_gallery()
         self.browser.until(f"{outline} > {before}")  # a lower threshold encloses more
         self.drag_threshold_to(5)  # beyond the axis: at its end
@@ -143,8 +149,9 @@ class Report(Page):
         self.focus("#threshold")
         self.assertNotEqual(self.value("getComputedStyle(document.activeElement).outlineStyle"), "none")
         high = float(self.value("document.querySelector('#threshold').getAttribute('aria-valuemax')"))
-        for key, shift, expected in (("ArrowRight", False, 0.5 + high / 200), ("ArrowLeft", False, 0.5), ("ArrowUp", True, 0.5 + high / 2000),
-                                     ("PageDown", False, 0.5 + high / 2000 - high / 10), ("Home", False, 0), ("ArrowLeft", False, 0), ("End", False, high)):
+        for key, shift, expected in (("ArrowRight", False, 0.5 + high / 200), ("ArrowLeft", False, 0.5),
+                                     ("ArrowUp", True, 0.5 + high / 2000), ("PageDown", False, 0.5 + high / 2000 - high / 10),
+                                     ("Home", False, 0), ("ArrowLeft", False, 0), ("End", False, high)):
             self.browser.press(key, shift)
             self.assertAlmostEqual(self.cut(), expected, places=9, msg=key)
             self.assertEqual(self.counts(), self.expected_counts(self.cut()))
@@ -265,7 +272,8 @@ class Report(Page):
             self.assertAlmostEqual(self.value(size) / before, factor, delta=0.01)
         # the wheel keeps in place what lies under the pointer
         x, y = self.middle("#stage")
-        point = f"(() => {{ const b = document.querySelector('#stage .picture').getBoundingClientRect(); return ({x + 60} - b.left) / b.width; }})()"
+        point = ("(() => { const b = document.querySelector('#stage .picture').getBoundingClientRect();"
+                 f"return ({x + 60} - b.left) / b.width; }})()")
         share = self.value(point)
         self.browser.wheel(x + 60, y, -600)
         self.browser.until(f"{size} > {2 * before}")
@@ -286,7 +294,8 @@ class Report(Page):
         self.assertEqual(self.value("document.querySelector('#tools .heat').value"), "0")
         self.browser.press("Escape")
         self.assertFalse(self.value("document.querySelector('#box').open"))
-        self.assertEqual(self.value("document.activeElement.closest('.card').querySelector('bdi').textContent"), names[1], "the focus comes back")
+        self.assertEqual(self.value("document.activeElement.closest('.card').querySelector('bdi').textContent"), names[1],
+                         "the focus comes back")
 
     def test_the_enlarged_view_stays_within_the_filter(self):
         self.click("[name=decision][value=alarm] + span")
@@ -311,8 +320,10 @@ class Report(Page):
                 if not dark:
                     self.click("#gallery .open")
                     self.browser.until("document.querySelector('#stage .picture canvas')")
-                    outside = self.value("[...document.querySelectorAll('#box *')].filter(e => !e.closest('#stage') && !e.closest('.seg')).filter(e => {"
-                                         "const b = e.getBoundingClientRect(); return b.width > 0 && (b.right > innerWidth + 1 || b.bottom > innerHeight + 1); })"
+                    outside = self.value("[...document.querySelectorAll('#box *')]"
+                                         ".filter(e => !e.closest('#stage') && !e.closest('.seg'))"
+                                         ".filter(e => { const b = e.getBoundingClientRect();"
+                                         "return b.width > 0 && (b.right > innerWidth + 1 || b.bottom > innerHeight + 1); })"
                                          ".map(e => e.id || e.className)")
                     self.assertEqual(outside, [], f"{width} wide")
                     self.browser.press("Escape")

@@ -1,4 +1,7 @@
-"""Compiles each row of samples/halide/rows.json as the build would, and looks whether the build takes it:  halide_rows.py SOURCE GENERATORS"""
+"""Compiles each row of samples/halide/rows.json as the build would, and checks that the build accepts it.
+
+    halide_rows.py SOURCE GENERATORS
+"""
 import json
 import os
 import re

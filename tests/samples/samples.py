@@ -53,7 +53,8 @@ with tempfile.TemporaryDirectory() as folder:
     figures = re.findall(r": score ([\d.]+)", device)
     check(len(figures) == (1 if "has no OpenCL" in device else 2) and abs(float(figures[-1]) - float(figures[0])) < 1e-4, device)
     check(os.path.getsize("other.png") > 100, "the map is written")
-    check("none.json" in run(programs["stages"], "good/0.png", "good/1.png", "x.png", "none.json", code=1), "a record that is not there is named")
+    check("none.json" in run(programs["stages"], "good/0.png", "good/1.png", "x.png", "none.json", code=1),
+          "a record that is not there is named")
 
     watched = run(programs["watch_camera"], "tiny.agp", "good/%d.png", "out.avi")
     check(re.search(r"^\d of 6 frames anomalous, 0 left out$", watched, re.M), watched)

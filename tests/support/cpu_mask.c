@@ -1,9 +1,10 @@
-/* Makes a process see a lesser CPU than the machine's, at full speed: LD_PRELOAD it and name the level in AGPNET_AS_CPU (scripts/as-cpu does).
+/* Makes a process see a lesser CPU than the machine's, at full speed: LD_PRELOAD it and name the level in AGPNET_AS_CPU (scripts/as-cpu
+ * does).
  *
- * Linux can have CPUID raise a fault (arch_prctl ARCH_SET_CPUID, where the CPU or the hypervisor has "cpuid_fault"). The handler here then answers
- * with what the machine says, less the features above the level. Everybody in the process who asks gets that answer: LibTorch, oneDNN, MKL, OpenCV,
- * libgcc. Not so what asked before this library was there: glibc's own choice of memcpy() and the like. Threads and forks inherit the fault, exec()
- * clears it, and this library, which the environment carries on, sets it again.
+ * Linux can have CPUID raise a fault (arch_prctl ARCH_SET_CPUID, where the CPU or the hypervisor has "cpuid_fault"). The handler here then
+ * answers with what the machine says, less the features above the level. Everybody in the process who asks gets that answer: LibTorch,
+ * oneDNN, MKL, OpenCV, libgcc. Not so what asked before this library was there: glibc's own choice of memcpy() and the like. Threads and
+ * forks inherit the fault, exec() clears it, and this library, which the environment carries on, sets it again.
  *
  * Linked with -z initfirst, so that it is in place before the constructors of other libraries ask. */
 #define _GNU_SOURCE
@@ -89,8 +90,9 @@ static const struct Feature
 };
 
 /* What a machine must have to be shown as a level: one feature that stands for the rest. */
-static const struct Feature proofs[LevelCount] = {[Avx2] = {7, 0, Ebx, 5, 0},       [Avx2Vnni] = {7, 1, Eax, 4, 0},   [Avx512] = {7, 0, Ebx, 31, 0},
-                                                  [Avx512Vnni] = {7, 0, Ecx, 11, 0}, [Avx512Bf16] = {7, 1, Eax, 5, 0}, [Amx] = {7, 0, Edx, 24, 0}};
+static const struct Feature proofs[LevelCount] = {
+    [Avx2] = {7, 0, Ebx, 5, 0},        [Avx2Vnni] = {7, 1, Eax, 4, 0},   [Avx512] = {7, 0, Ebx, 31, 0},
+    [Avx512Vnni] = {7, 0, Ecx, 11, 0}, [Avx512Bf16] = {7, 1, Eax, 5, 0}, [Amx] = {7, 0, Edx, 24, 0}};
 
 static int level = -1;
 static struct sigaction theirs; /* what the program wants of a SIGSEGV that is its own */

@@ -8,7 +8,8 @@
 namespace agpnet::test
 {
 
-/// The message of the Exception that the function throws; "no error" if it throws none. An exception of another type goes on and fails the test.
+/// The message of the Exception that the function throws; "no error" if it throws none. An exception of another type goes on and fails the
+/// test.
 template <typename Exception = Error, typename Function>
 std::string errorOf(Function&& function)
 {

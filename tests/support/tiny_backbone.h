@@ -61,8 +61,8 @@ inline std::string writeTinyBackbone(const TempFolder& folder, uint64_t seed = 1
 /// A config that trains in about a second around it.
 inline std::string tinyConfig(int steps = 4, const std::string& more = "")
 {
-    return R"({"height":32,"width":24,"layers":[1,3],"decoder_depth":2,"sigma":2,"score":"max","batch":4,"steps":)" + std::to_string(steps) +
-           (more.empty() ? "" : "," + more) + "}";
+    return R"({"height":32,"width":24,"layers":[1,3],"decoder_depth":2,"sigma":2,"score":"max","batch":4,"steps":)" +
+           std::to_string(steps) + (more.empty() ? "" : "," + more) + "}";
 }
 
 } // namespace agpnet::test

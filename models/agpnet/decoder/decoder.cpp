@@ -170,7 +170,8 @@ OnnxValue Decoder::describe(OnnxWriter& onnx, const OnnxValue& tokens, const Inp
 {
     constexpr double eps = 1e-5; // LibTorch's own
     onnx.part("decoder/embed");
-    OnnxValue x = ranges ? quantisedLinear(onnx, tokens, {embedWeight_, embedBias_}, rangeOf(*ranges, "embed", shape_.channels)) : onnx.linear(tokens, embedWeight_, embedBias_);
+    OnnxValue x = ranges ? quantisedLinear(onnx, tokens, {embedWeight_, embedBias_}, rangeOf(*ranges, "embed", shape_.channels))
+                         : onnx.linear(tokens, embedWeight_, embedBias_);
     x = onnx.addConstant(x, positions_);
     for (size_t i = 0; i < blocks_.size(); i++)
     {
@@ -181,7 +182,8 @@ OnnxValue Decoder::describe(OnnxWriter& onnx, const OnnxValue& tokens, const Inp
                                        ranges, fmt::format("blocks.{}", i)});
     }
     onnx.part("decoder/out");
-    return linearAfterNorm(onnx, x, {normWeight_, normBias_, eps}, {outWeight_, outBias_}, ranges ? rangeOf(*ranges, "out", shape_.width) : at::Tensor());
+    return linearAfterNorm(onnx, x, {normWeight_, normBias_, eps}, {outWeight_, outBias_},
+                           ranges ? rangeOf(*ranges, "out", shape_.width) : at::Tensor());
 }
 
 Decoder Decoder::clone(at::Device device) const

@@ -24,9 +24,9 @@ struct DecoderShape
     int rows = 0, columns = 0; ///< the token grid
 };
 
-/// x → embed to `width` + fixed 2-D sine positions → blocks (x += Attn(LN x); x += MLP(LN x)) → LN → linear to `channels`. Positions are computed, not
-/// learned. Weights are plain named tensors: nothing here draws from the host's random generator.
-/// forward() and attention() may be called from several threads as long as nobody changes the weights.
+/// x → embed to `width` + fixed 2-D sine positions → blocks (x += Attn(LN x); x += MLP(LN x)) → LN → linear to `channels`. Positions are
+/// computed, not learned. Weights are plain named tensors: nothing here draws from the host's random generator. forward() and attention()
+/// may be called from several threads as long as nobody changes the weights.
 class Decoder
 {
 public:
@@ -65,8 +65,8 @@ private:
     template <typename Visit>
     void forEachParameter(Visit visit);
     void collect();
-    /// The parts of forward(): before the blocks; of a block, what attention takes, [N, L, parts, heads, width / heads] (2: queries and keys, 3:
-    /// values too); what follows attention.
+    /// The parts of forward(): before the blocks; of a block, what attention takes, [N, L, parts, heads, width / heads] (2: queries and
+    /// keys, 3: values too); what follows attention.
     at::Tensor embedded(const at::Tensor& tokens, at::ScalarType compute) const;
     at::Tensor projected(const Block& block, const at::Tensor& x, int64_t parts, at::ScalarType compute) const;
     at::Tensor completed(const Block& block, at::Tensor x, const at::Tensor& attended, at::ScalarType compute) const;

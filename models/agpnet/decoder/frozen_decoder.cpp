@@ -19,7 +19,8 @@ constexpr double eps = 1e-5; // LibTorch's own
 } // namespace
 
 FrozenDecoder::FrozenDecoder(const Decoder& decoder, ComputeType compute, at::Device device, Ranges ranges)
-    : shape_(decoder.shape()), input_(compute == ComputeType::Int8 ? at::kByte : scalarType(compute)), ranges_(std::move(ranges)), positions_(decoder.positions().to(device)),
+    : shape_(decoder.shape()), input_(compute == ComputeType::Int8 ? at::kByte : scalarType(compute)), ranges_(std::move(ranges)),
+      positions_(decoder.positions().to(device)),
       frozen_(shape_.heads, Linear::Then::Gelu,
               FrozenOptions{compute, device.is_cpu() ? static_cast<int64_t>(shape_.rows) * shape_.columns : 0, ranges_})
 {
@@ -27,7 +28,8 @@ FrozenDecoder::FrozenDecoder(const Decoder& decoder, ComputeType compute, at::De
     for (const auto& [name, tensor] : decoder.parameters())
         weights.emplace(name, tensor.detach().to(device));
     const int64_t tokens = static_cast<int64_t>(shape_.rows) * shape_.columns;
-    const auto linear = [&](const std::string& name) { return Linear(weights.at(name + ".weight"), weights.at(name + ".bias"), scalarType(compute), tokens); };
+    const auto linear = [&](const std::string& name)
+    { return Linear(weights.at(name + ".weight"), weights.at(name + ".bias"), scalarType(compute), tokens); };
     const auto norm = [&](const std::string& name) {
         return FrozenNorm{weights.at(name + ".weight").detach().clone(), weights.at(name + ".bias").detach().clone(), eps};
     };
@@ -42,8 +44,8 @@ FrozenDecoder::FrozenDecoder(const Decoder& decoder, ComputeType compute, at::De
         const std::string block = fmt::format("blocks.{}.", i);
         const auto weight = [&](const std::string& name) { return weights.at(block + name + ".weight"); };
         const auto bias = [&](const std::string& name) { return weights.at(block + name + ".bias"); };
-        frozen_.add({norm(block + "norm1"), norm(block + "norm2"), weight("attn.qkv"), bias("attn.qkv"), weight("attn.proj"), bias("attn.proj"),
-                     weight("mlp.fc1"), bias("mlp.fc1"), weight("mlp.fc2"), bias("mlp.fc2")});
+        frozen_.add({norm(block + "norm1"), norm(block + "norm2"), weight("attn.qkv"), bias("attn.qkv"), weight("attn.proj"),
+                     bias("attn.proj"), weight("mlp.fc1"), bias("mlp.fc1"), weight("mlp.fc2"), bias("mlp.fc2")});
     }
     norm_ = norm("norm");
     if (compute != ComputeType::Int8)
@@ -80,7 +82,8 @@ at::Tensor FrozenDecoder::forward(const at::Tensor& tokens) const
     around.before = [&](const FrozenBlocks::Rows& part)
     {
         const at::Tensor tokensOfPart = ranges_.seen("embed", own(input, part));
-        part.x.copy_(embed_(embedFactor_.defined() ? roundedRows(at::addcmul(embedShift_, tokensOfPart, embedFactor_)) : tokensOfPart.to(input_)));
+        part.x.copy_(
+            embed_(embedFactor_.defined() ? roundedRows(at::addcmul(embedShift_, tokensOfPart, embedFactor_)) : tokensOfPart.to(input_)));
         for (int64_t row = 0; row < part.x.size(0);)
         {
             const int64_t first = (part.first + row) % length, count = std::min(part.x.size(0) - row, length - first);

@@ -90,13 +90,15 @@ std::string onnxGraph(const std::string& name, const std::vector<GraphNode>& nod
 
 } // namespace
 
-void writeDetectGraph(const std::string& onnxPath, const std::string& model, int height, int width, double sensitivity, const std::string& precision)
+void writeDetectGraph(const std::string& onnxPath, const std::string& model, int height, int width, double sensitivity,
+                      const std::string& precision)
 {
     guarded([&] {
         computeType(precision); // refuses what is none
         require(height > 0 && width > 0, "graph input of {}x{}, expected at least 1x1", height, width);
         const int channels = inputChannels(sharedHeader(model)->at("config").get<Config>());
-        const GraphNode node{"Detect", "detect", {"image"}, {"map", "score"}, {{"model", model}, {"sensitivity", sensitivity}, {"precision", precision}}};
+        const GraphNode node{
+            "Detect", "detect", {"image"}, {"map", "score"}, {{"model", model}, {"sensitivity", sensitivity}, {"precision", precision}}};
         writeFileAtomically(onnxPath, onnxGraph("agpnet", {node}, {{"image", {1, channels, height, width}}},
                                                 {{"map", {1, 1, height, width}}, {"score", {1, 1}}}));
     });
@@ -109,15 +111,22 @@ void writeStageGraph(const std::string& onnxPath, const std::string& model, int 
         require(height > 0 && width > 0, "graph input of {}x{}, expected at least 1x1", height, width);
         const Config config = sharedHeader(model)->at("config").get<Config>();
         require(config.tile == 0 && config.roi.empty(),
-                "{}: the model uses {}, which separate stages do not support; expected a model of whole images, or a graph of one Detect", model,
-                config.tile > 0 ? "tiles" : "a region of interest");
+                "{}: the model uses {}, which separate stages do not support; expected a model of whole images, or a graph of one Detect",
+                model, config.tile > 0 ? "tiles" : "a region of interest");
         const int channels = inputChannels(config);
         const auto residual = [&](const std::string& name, const std::string& metric) {
             return GraphNode{"Residual", name, {"features", "reconstructed"}, {name + "_map"}, {{"metric", metric}}};
         };
-        const auto heatmap = [&](const std::string& name, const std::string& from, const std::vector<std::string>& outputs) {
-            return GraphNode{"Heatmap", name, {from + "_map"}, outputs,
-                             {{"height", int64_t{config.height}}, {"width", int64_t{config.width}}, {"sigma", config.sigma}, {"score", std::string(textOf(config.score))}}};
+        const auto heatmap = [&](const std::string& name, const std::string& from, const std::vector<std::string>& outputs)
+        {
+            return GraphNode{"Heatmap",
+                             name,
+                             {from + "_map"},
+                             outputs,
+                             {{"height", int64_t{config.height}},
+                              {"width", int64_t{config.width}},
+                              {"sigma", config.sigma},
+                              {"score", std::string(textOf(config.score))}}};
         };
         std::vector<GraphNode> nodes = {
             {"Reconstruct", "reconstruct", {"image"}, {"features", "reconstructed"}, {{"model", model}, {"precision", precision}}},

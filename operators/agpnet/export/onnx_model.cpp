@@ -125,7 +125,8 @@ void writeOnnxModel(const std::string& onnxPath, const std::string& model, const
             if (precision == "int8")
             {
                 require(!file.fewerBits.backbone.empty(),
-                        "{}: the model does not know the ranges of its layers' inputs, which int8 needs: its backbone is no transformer, or it was "
+                        "{}: the model does not know the ranges of its layers' inputs, which int8 needs: its backbone is no transformer, "
+                        "or it was "
                         "trained before there were such; expected a model trained by this version",
                         model);
                 ranges = file.fewerBits.ranges();
@@ -137,8 +138,8 @@ void writeOnnxModel(const std::string& onnxPath, const std::string& model, const
                     "a graph of one Detect",
                     model);
             const DecoderShape shape = decoderShape(config, file.backbone.config);
-            const auto extractor =
-                makeExtractor(file.backbone.config, file.backbone.weights, {.compute = ComputeType::Float32, .prepack = false, .ranges = ranges.backbone});
+            const auto extractor = makeExtractor(file.backbone.config, file.backbone.weights,
+                                                 {.compute = ComputeType::Float32, .prepack = false, .ranges = ranges.backbone});
 
             OnnxWriter onnx;
             const OnnxValue image = onnx.input("image", {1, inputChannels(config), config.height, config.width});

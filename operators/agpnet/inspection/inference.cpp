@@ -18,8 +18,8 @@ namespace
 
 namespace fs = std::filesystem;
 
-/// Fewer bits are chosen by themselves only where training measured that they change no score by more than this. What 8 bits add is noise to both sides: an
-/// eighth of what normal scores vary by themselves widens them by less than 1 %.
+/// Fewer bits are chosen by themselves only where training measured that they change no score by more than this. What 8 bits add is noise
+/// to both sides: an eighth of what normal scores vary by themselves widens them by less than 1 %.
 constexpr double acceptableBf16Error = 0.02, acceptableInt8Error = 0.06, acceptableInt8Noise = 0.12;
 
 bool acceptable(double error, double most)
@@ -53,7 +53,8 @@ ComputeType chosenType(const FewerBits& known, const std::string& precision, at:
     const bool rangesKnown = !known.backbone.empty();
     if (precision == "auto")
     {
-        if (device.is_cpu() && rangesKnown && acceptable(known.int8Error, acceptableInt8Error) && acceptable(known.int8Noise, acceptableInt8Noise) && eightBitsAreFaster())
+        if (device.is_cpu() && rangesKnown && acceptable(known.int8Error, acceptableInt8Error) &&
+            acceptable(known.int8Noise, acceptableInt8Noise) && eightBitsAreFaster())
             return ComputeType::Int8;
         return acceptable(known.bf16Error, acceptableBf16Error) ? computeType("auto", device) : ComputeType::Float32;
     }
@@ -64,11 +65,13 @@ ComputeType chosenType(const FewerBits& known, const std::string& precision, at:
         return type;
     if (type == ComputeType::Float32)
     {
-        CV_LOG_ONCE_WARNING(nullptr, "agpnet: int8 was asked for, but this device has no products of 8 bits; the model computes in float32");
+        CV_LOG_ONCE_WARNING(nullptr,
+                            "agpnet: int8 was asked for, but this device has no products of 8 bits; the model computes in float32");
         return type;
     }
     if (!rangesKnown)
-        CV_LOG_ONCE_WARNING(nullptr, "agpnet: int8 was asked for, but the model has no ranges of its layers' inputs; the model computes in float32");
+        CV_LOG_ONCE_WARNING(nullptr,
+                            "agpnet: int8 was asked for, but the model has no ranges of its layers' inputs; the model computes in float32");
     return rangesKnown ? type : ComputeType::Float32;
 }
 
@@ -104,7 +107,8 @@ Prediction Inference::predictOnOpenCl(const Frame& image) const
     const Team::Scope threads;
     const Reconstruction reconstruction = net_.reconstruct(image.at(inputSize()));
     // the score is wanted on the host at once; taken there it waits for nothing
-    const AnomalyMaps rated = heatmapOf(config(), residualOf(config().scoreMetric, reconstruction), config().height, config().width, config().sigma);
+    const AnomalyMaps rated =
+        heatmapOf(config(), residualOf(config().scoreMetric, reconstruction), config().height, config().width, config().sigma);
     return {evidenceOnHost(evidenceOf(rated.scores, reconstruction))[0],
             heatmapOnDevice(openClDevice(), residualOf(config().metric, reconstruction), config().sigma, inputSize())};
 }

@@ -39,8 +39,8 @@ public:
     const ScoreStatistics& scores(const std::string& product) const; ///< "": of all together; refuses an unknown name
     const std::vector<ProductScores>& products() const { return products_; }
 
-    /// Statistics of the named product; for "" those of product number `found`, the nearest to the image. `name` gets the name of that product, or ""
-    /// if the model does not distinguish products.
+    /// Statistics of the named product; for "" those of product number `found`, the nearest to the image. `name` gets the name of that
+    /// product, or "" if the model does not distinguish products.
     const ScoreStatistics& scores(const std::string& product, int64_t found, std::string* name = nullptr) const;
 
     const DriftRange& drift() const { return drift_; }

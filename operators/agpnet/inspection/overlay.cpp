@@ -65,8 +65,8 @@ void overlay(cv::InputArray image, cv::InputArray map, cv::OutputArray result, d
     guarded([&] {
         require(std::isfinite(pixelThreshold) && pixelThreshold > 0, "the pixel threshold is {}, expected more than 0", pixelThreshold);
         const cv::Mat shown = shownOf(image.getMat()), given = map.getMat();
-        require(!given.empty() && given.dims == 2 && given.type() == CV_32FC1, "map is of type {} with {} dimensions, expected rows and columns of CV_32FC1",
-                cv::typeToString(given.type()), given.dims);
+        require(!given.empty() && given.dims == 2 && given.type() == CV_32FC1,
+                "map is of type {} with {} dimensions, expected rows and columns of CV_32FC1", cv::typeToString(given.type()), given.dims);
         require(cv::checkRange(given), "map holds values that are not finite (NaN or infinity)");
 
         const cv::Mat scores = stretched(given, shown.size());

@@ -40,7 +40,8 @@ HostMaps inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
     constexpr size_t atOnce = 8; // enough to be quick; memory does not grow with the image
     const Config& config = net.config();
     const cv::Size input(config.width, config.height);
-    const std::vector<stages::Metric> metrics = config.metric == config.scoreMetric ? std::vector{config.metric} : std::vector{config.metric, config.scoreMetric};
+    const std::vector<stages::Metric> metrics =
+        config.metric == config.scoreMetric ? std::vector{config.metric} : std::vector{config.metric, config.scoreMetric};
     std::vector<at::Tensor> products, features;
     std::vector<TileBlend> blends; // each constructed separately: copies would share sums
     for (size_t i = 0; i < metrics.size(); i++)
@@ -55,7 +56,9 @@ HostMaps inTiles(const AgpNet& net, const Frame& image, const TileGrid& grid)
         features.push_back(DriftStatistics::statistics(reconstruction.clean).to(at::kCPU));
         for (size_t m = 0; m < metrics.size(); m++)
         {
-            const at::Tensor maps = heatmapOf(config, residualOf(metrics[m], reconstruction), blends[m].tileMap().height, blends[m].tileMap().width, 0).maps.to(at::kCPU);
+            const at::Tensor maps =
+                heatmapOf(config, residualOf(metrics[m], reconstruction), blends[m].tileMap().height, blends[m].tileMap().width, 0)
+                    .maps.to(at::kCPU);
             for (size_t i = 0; i < tiles.size(); i++)
                 blends[m].add(first + i, matOf(maps[static_cast<int64_t>(i)]));
         }

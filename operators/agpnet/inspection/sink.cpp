@@ -61,7 +61,8 @@ cv::Mat mapAt(const cv::Mat& map, cv::Size size, const RegionOfInterest& region)
 
 cv::Size sizeOf(const AnyMap& map)
 {
-    return std::visit(OneOf{[](const cv::Mat& own) -> cv::Size { return own.size(); }, [](const cv::UMat& own) -> cv::Size { return own.size(); },
+    return std::visit(OneOf{[](const cv::Mat& own) -> cv::Size { return own.size(); },
+                            [](const cv::UMat& own) -> cv::Size { return own.size(); },
                             [](const at::Tensor& own) { return cv::Size(static_cast<int>(own.size(3)), static_cast<int>(own.size(2))); }},
                       map);
 }
@@ -71,8 +72,8 @@ cv::Mat onHost(const AnyMap& map)
     return std::visit(OneOf{[](const cv::Mat& own) { return own; }, [](const cv::UMat& own) { return own.getMat(cv::ACCESS_READ); },
                             [](const at::Tensor& own) {
                                 const at::Tensor host = own.to(at::kCPU).contiguous();
-                                return cv::Mat(static_cast<int>(own.size(2)), static_cast<int>(own.size(3)), own.scalar_type() == at::kByte ? CV_8U : CV_32F,
-                                               host.mutable_data_ptr())
+                                return cv::Mat(static_cast<int>(own.size(2)), static_cast<int>(own.size(3)),
+                                               own.scalar_type() == at::kByte ? CV_8U : CV_32F, host.mutable_data_ptr())
                                     .clone();
                             }},
                       map);
@@ -154,10 +155,12 @@ void Sink::give(size_t i, const cv::Mat& map, at::Device device) const
 void Sink::giveOnCuda(size_t i, const at::Tensor& map, at::Device device) const
 {
     cv::cuda::GpuMat& to = several_ ? objectOf<std::vector<cv::cuda::GpuMat>>(arrays_).at(i) : objectOf<cv::cuda::GpuMat>(arrays_);
-    const int rows = static_cast<int>(map.size(2)), columns = static_cast<int>(map.size(3)), type = map.scalar_type() == at::kByte ? CV_8UC1 : CV_32FC1;
+    const int rows = static_cast<int>(map.size(2)), columns = static_cast<int>(map.size(3)),
+              type = map.scalar_type() == at::kByte ? CV_8UC1 : CV_32FC1;
     if (to.size() != cv::Size(columns, rows) || to.type() != type)
         to.create(rows, columns, type);
-    at::from_blob(to.data, map.sizes(), {0, 0, static_cast<int64_t>(to.step / map.element_size()), 1}, map.options().device(device)).copy_(map);
+    at::from_blob(to.data, map.sizes(), {0, 0, static_cast<int64_t>(to.step / map.element_size()), 1}, map.options().device(device))
+        .copy_(map);
 }
 
 } // namespace agpnet

@@ -1,5 +1,5 @@
-// A map wherever it was computed, and where maps or masks are requested: an array or a vector of them, on the host, on OpenCV's OpenCL device or on a CUDA
-// device. Resizing, comparing and handing over exist here alone; each stays where the map is.
+// A map wherever it was computed, and where maps or masks are requested: an array or a vector of them, on the host, on OpenCV's OpenCL
+// device or on a CUDA device. Resizing, comparing and handing over exist here alone; each stays where the map is.
 #pragma once
 
 #include "operators/image/region.h"
@@ -35,8 +35,8 @@ public:
 
     void makeRoom(size_t count) const; ///< before the first is given
 
-    /// The map at a size, and the mask of what exceeds a threshold: made in the caller's own array where that is on the same OpenCL device. The region is
-    /// respected on the host alone.
+    /// The map at a size, and the mask of what exceeds a threshold: made in the caller's own array where that is on the same OpenCL device.
+    /// The region is respected on the host alone.
     AnyMap resized(const AnyMap& map, cv::Size size, const RegionOfInterest& region) const;
     AnyMap above(const AnyMap& map, double threshold) const;
 

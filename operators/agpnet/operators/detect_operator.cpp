@@ -18,10 +18,14 @@ class Detect final : public Operator
 public:
     explicit Detect(const Attributes& attributes)
         : model_(attributes.text("model")), precision_(attributes.text("precision")),
-          thresholds_{attributes.text("product"), attributes.real("sensitivity"), attributes.real("threshold"), attributes.real("pixel_threshold")}, tile_(static_cast<int>(attributes.integer("tile"))),
-          overlap_(attributes.real("tile_overlap")), threads_(static_cast<int>(attributes.integer("threads"))), device_(attributes.text("device")), polygons_(parsedPolygons(attributes.text("roi")))
+          thresholds_{attributes.text("product"), attributes.real("sensitivity"), attributes.real("threshold"),
+                      attributes.real("pixel_threshold")},
+          tile_(static_cast<int>(attributes.integer("tile"))), overlap_(attributes.real("tile_overlap")),
+          threads_(static_cast<int>(attributes.integer("threads"))), device_(attributes.text("device")),
+          polygons_(parsedPolygons(attributes.text("roi")))
     {
-        require(tile_ <= 0 || tile_ >= leastTile, "Detect: attribute 'tile' is {}, expected -1 (as the model), 0 (off) or at least {}", tile_, leastTile);
+        require(tile_ <= 0 || tile_ >= leastTile, "Detect: attribute 'tile' is {}, expected -1 (as the model), 0 (off) or at least {}",
+                tile_, leastTile);
         for (const auto& polygon : polygons_)
             for (const cv::Point2f& point : polygon)
                 inPixels_ |= point.x > 1 || point.y > 1;
@@ -33,7 +37,8 @@ public:
     {
         requireInputs("Detect", inputs, 1);
         const Shape& image = inputs[0];
-        require(image[1] == 3 || image[1] == 6, "Detect: image has shape {}, expected [N, 3, H, W], or 6 channels with geometry", toText(image));
+        require(image[1] == 3 || image[1] == 6, "Detect: image has shape {}, expected [N, 3, H, W], or 6 channels with geometry",
+                toText(image));
         return {{image[0], 1, image[2], image[3]}, {image[0], 1}, {image[0], 1, image[2], image[3]}, {image[0], 1}};
     }
 
@@ -52,7 +57,8 @@ public:
             checkBlob(images, "Detect: image");
         const cv::Size size(static_cast<int>(images.size(3)), static_cast<int>(images.size(2)));
         const Inspection inspection = inspectionFor(size);
-        require(given.is_cpu() || inspection.isWhole(size), "Detect: tiles and regions of interest take images in host memory, found images on {}", given.str());
+        require(given.is_cpu() || inspection.isWhole(size),
+                "Detect: tiles and regions of interest take images in host memory, found images on {}", given.str());
         give(inspection.isWhole(size) ? predictWhole(images, size) : predictEach(images, size, inspection), out, given);
     }
 
@@ -70,7 +76,8 @@ private:
     /// With images where the model is, nothing passes through the host, and nothing waits.
     Batch predictWhole(const at::Tensor& images, cv::Size size) const
     {
-        const Reconstruction reconstruction = inference_->net().reconstruct(resized(images, inference_->inputSize()).to(inference_->net().device()));
+        const Reconstruction reconstruction =
+            inference_->net().reconstruct(resized(images, inference_->inputSize()).to(inference_->net().device()));
         const AnomalyMaps found = anomalyMaps(inference_->config(), reconstruction);
         return {resized(found.maps, size), found.scores.view({-1, 1, 1, 1}), reconstruction.product};
     }
@@ -80,7 +87,8 @@ private:
         std::vector<Frame> frames;
         for (const at::Tensor& image : images.split(1))
             frames.emplace_back(image);
-        Batch batch{at::empty({images.size(0), 1, size.height, size.width}), at::empty({images.size(0), 1, 1, 1}), at::empty({images.size(0)}, at::kLong)};
+        Batch batch{at::empty({images.size(0), 1, size.height, size.width}), at::empty({images.size(0), 1, 1, 1}),
+                    at::empty({images.size(0)}, at::kLong)};
         int64_t n = 0;
         for (const Prediction& prediction : inference_->predict(frames, inspection))
         {
@@ -113,7 +121,9 @@ private:
 
     void give(const Batch& batch, const std::vector<stages::View>& out, at::Device given) const
     {
-        const auto limit = [&](const at::Tensor& ofProducts) { return ofProducts.to(batch.maps.device()).index_select(0, batch.products).view({-1, 1, 1, 1}); };
+        const auto limit = [&](const at::Tensor& ofProducts) {
+            return ofProducts.to(batch.maps.device()).index_select(0, batch.products).view({-1, 1, 1, 1});
+        };
         tensorOf(out[0], given).copy_(batch.maps);
         if (out.size() > 1)
             tensorOf(out[1], given).copy_(batch.scores);
@@ -152,27 +162,36 @@ private:
 
 OperatorEntry detectOperator()
 {
-    OperatorSchema schema{"Detect",
-                          "Anomaly map and image score of images by a trained model; the whole path in one operator.",
-                          {{"image", "[N,3,H,W]", "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImage(image, 1/255., size, Scalar(), true) makes of 8 bits (of 12 bits divide by 4095); resized to the model, or cut into tiles that are", false}},
-                          {{"map", "[N,1,H,W]", "anomaly map at the image's size, 0 upward", false},
-                           {"score", "[N,1]", "image score, taken at the model's input size or at the scale of its tiles", false},
-                           {"mask", "[N,1,H,W]", "1 where the map exceeds the pixel threshold divided by sensitivity, else 0", true},
-                           {"calibrated", "[N,1]", "the score on a scale of 0 to 1 on which 0.5 is the threshold divided by sensitivity", true}},
-                          {requiredText("model", "path of a .agp file"),
-                           realAttribute("sensitivity", "divides the thresholds", 1, 1e-6, 1e6),
-                           realAttribute("threshold", "of the image score, 0.5 of calibrated; 0: the model's own", 0, 0, 1e12),
-                           realAttribute("pixel_threshold", "of the map, which makes the mask; 0: the model's own", 0, 0, 1e12),
-                           integerAttribute("tile", "side in pixels of the square tiles that cover the image; 0: the whole image is resized; -1: as the model was trained", -1, -1, 16384),
-                           realAttribute("tile_overlap", "minimum overlap of neighbouring tiles, as a fraction of a tile; -1: as the model was trained", -1, -1, 0.9),
-                           textAttribute("roi", "region of interest: points x,y separated by blanks, polygons by semicolons; fractions of the image's sides, or pixels "
-                                                "if one is above 1; empty: as the model was trained"),
-                           textAttribute("product", "one of the model's products, whose thresholds are taken; empty: of the one that each image is found to be of"),
-                           textAttribute("precision", "auto takes int8 or bf16 where the device has it, it is faster, and the model was found accurate in it", "auto",
-                                         {"auto", "fp32", "bf16", "int8"}),
-                           integerAttribute("threads", "that compute on the CPU; 0: one for each core, unless OMP_NUM_THREADS says less", 0, 0, Team::most),
-                           deviceAttribute()}};
-    return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Detect>(attributes); }};
+    OperatorSchema schema{
+        "Detect",
+        "Anomaly map and image score of images by a trained model; the whole path in one operator.",
+        {{"image", "[N,3,H,W]",
+          "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImage(image, 1/255., size, Scalar(), true) makes of 8 "
+          "bits (of 12 bits divide by 4095); resized to the model, or cut into tiles that are",
+          false}},
+        {{"map", "[N,1,H,W]", "anomaly map at the image's size, 0 upward", false},
+         {"score", "[N,1]", "image score, taken at the model's input size or at the scale of its tiles", false},
+         {"mask", "[N,1,H,W]", "1 where the map exceeds the pixel threshold divided by sensitivity, else 0", true},
+         {"calibrated", "[N,1]", "the score on a scale of 0 to 1 on which 0.5 is the threshold divided by sensitivity", true}},
+        {requiredText("model", "path of a .agp file"), realAttribute("sensitivity", "divides the thresholds", 1, 1e-6, 1e6),
+         realAttribute("threshold", "of the image score, 0.5 of calibrated; 0: the model's own", 0, 0, 1e12),
+         realAttribute("pixel_threshold", "of the map, which makes the mask; 0: the model's own", 0, 0, 1e12),
+         integerAttribute(
+             "tile", "side in pixels of the square tiles that cover the image; 0: the whole image is resized; -1: as the model was trained",
+             -1, -1, 16384),
+         realAttribute("tile_overlap", "minimum overlap of neighbouring tiles, as a fraction of a tile; -1: as the model was trained", -1,
+                       -1, 0.9),
+         textAttribute(
+             "roi", "region of interest: points x,y separated by blanks, polygons by semicolons; fractions of the image's sides, or pixels "
+                    "if one is above 1; empty: as the model was trained"),
+         textAttribute("product",
+                       "one of the model's products, whose thresholds are taken; empty: of the one that each image is found to be of"),
+         textAttribute("precision", "auto takes int8 or bf16 where the device has it, it is faster, and the model was found accurate in it",
+                       "auto", {"auto", "fp32", "bf16", "int8"}),
+         integerAttribute("threads", "that compute on the CPU; 0: one for each core, unless OMP_NUM_THREADS says less", 0, 0, Team::most),
+         deviceAttribute()}};
+    return {std::move(schema),
+            [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Detect>(attributes); }};
 }
 
 } // namespace agpnet

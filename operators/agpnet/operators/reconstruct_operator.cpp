@@ -14,14 +14,19 @@ namespace
 class Reconstruct final : public Operator
 {
 public:
-    explicit Reconstruct(const Attributes& attributes) : model_(attributes.text("model")), precision_(attributes.text("precision")), device_(attributes.text("device")) {}
+    explicit Reconstruct(const Attributes& attributes)
+        : model_(attributes.text("model")), precision_(attributes.text("precision")), device_(attributes.text("device"))
+    {
+    }
 
     std::vector<Shape> outputShapes(const std::vector<Shape>& inputs) const override
     {
         requireInputs("Reconstruct", inputs, 1);
-        require(inputs[0][1] == 3 || inputs[0][1] == 6, "Reconstruct: image has shape {}, expected [N, 3, H, W], or 6 channels with geometry", toText(inputs[0]));
+        require(inputs[0][1] == 3 || inputs[0][1] == 6,
+                "Reconstruct: image has shape {}, expected [N, 3, H, W], or 6 channels with geometry", toText(inputs[0]));
         const auto header = sharedHeader(model_);
-        const DecoderShape shape = decoderShape(header->at("config").get<Config>(), header->at("backbone").at("config").get<BackboneConfig>());
+        const DecoderShape shape =
+            decoderShape(header->at("config").get<Config>(), header->at("backbone").at("config").get<BackboneConfig>());
         const Shape features = {inputs[0][0], shape.channels, shape.rows, shape.columns};
         return {features, features};
     }
@@ -48,16 +53,22 @@ private:
 
 OperatorEntry reconstructOperator()
 {
-    OperatorSchema schema{"Reconstruct",
-                          "Features of images, and what a model trained on normal images makes of them.",
-                          {{"image", "[N,3,H,W]", "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImage(image, 1/255., size, Scalar(), true) makes; resized to the model", false}},
-                          {{"features", "[N,C,h,w]", "F_clean, the backbone's features as the model's target has them: standardised groups of layers, or a normalised sum", false},
-                           {"reconstructed", "[N,C,h,w]", "the decoder's reconstruction of them", false}},
-                          {requiredText("model", "path of a .agp file"),
-                           textAttribute("precision", "auto takes int8 or bf16 where the device has it, it is faster, and the model was found accurate in it", "auto",
-                                         {"auto", "fp32", "bf16", "int8"}),
-                           deviceAttribute()}};
-    return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Reconstruct>(attributes); }};
+    OperatorSchema schema{
+        "Reconstruct",
+        "Features of images, and what a model trained on normal images makes of them.",
+        {{"image", "[N,3,H,W]",
+          "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImage(image, 1/255., size, Scalar(), true) makes; "
+          "resized to the model",
+          false}},
+        {{"features", "[N,C,h,w]",
+          "F_clean, the backbone's features as the model's target has them: standardised groups of layers, or a normalised sum", false},
+         {"reconstructed", "[N,C,h,w]", "the decoder's reconstruction of them", false}},
+        {requiredText("model", "path of a .agp file"),
+         textAttribute("precision", "auto takes int8 or bf16 where the device has it, it is faster, and the model was found accurate in it",
+                       "auto", {"auto", "fp32", "bf16", "int8"}),
+         deviceAttribute()}};
+    return {std::move(schema),
+            [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Reconstruct>(attributes); }};
 }
 
 } // namespace agpnet

@@ -16,7 +16,8 @@ namespace
 class Train final : public Operator
 {
 public:
-    explicit Train(const Attributes& attributes) : backbone_(attributes.text("backbone")), model_(attributes.text("model")), device_(attributes.text("device"))
+    explicit Train(const Attributes& attributes)
+        : backbone_(attributes.text("backbone")), model_(attributes.text("model")), device_(attributes.text("device"))
     {
         config_ = configFromTextOrFile(attributes.text("config"));
         if (const int64_t steps = attributes.integer("steps"); steps > 0)
@@ -27,7 +28,8 @@ public:
     std::vector<Shape> outputShapes(const std::vector<Shape>& inputs) const override
     {
         requireInputs("Train", inputs, 1);
-        require(inputs[0][1] == 3 || inputs[0][1] == 6, "Train: images have shape {}, expected [N, 3, H, W], or 6 channels with geometry", toText(inputs[0]));
+        require(inputs[0][1] == 3 || inputs[0][1] == 6, "Train: images have shape {}, expected [N, 3, H, W], or 6 channels with geometry",
+                toText(inputs[0]));
         return {{1, 1}};
     }
 
@@ -35,7 +37,8 @@ public:
     {
         const at::Device given = torchDeviceOf("Train", device);
         if (!trainer_)
-            trainer_ = std::make_unique<TrainerImpl>(Training(config_, readBackbone(backbone_), device_.empty() ? given : deviceNamed(device_)));
+            trainer_ =
+                std::make_unique<TrainerImpl>(Training(config_, readBackbone(backbone_), device_.empty() ? given : deviceNamed(device_)));
         tensorOf(out[0], given).fill_(trainer_->stepTensor(tensorOf(in[0], given), "Train: images"));
         if (trainer_->getStepsDone() == trainer_->getSteps())
             trainer_->saveModel(model_, true);
@@ -51,17 +54,21 @@ private:
 
 OperatorEntry trainOperator()
 {
-    OperatorSchema schema{"Train",
-                          "One optimisation step on a batch of images of normal parts; the state belongs to the operator. After the last step "
-                          "the model is written, with thresholds from the last images seen.",
-                          {{"images", "[N,3,H,W]", "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImages(images, 1/255., size, Scalar(), true) makes of 8 bits (of 12 bits divide by 4095); resized to the model, neither tiled nor augmented", false}},
-                          {{"loss", "[1,1]", "of this step", false}},
-                          {requiredText("model", "path of the .agp file to write"),
-                           requiredText("backbone", "path of the frozen backbone: safetensors, or a .pth state dict"),
-                           textAttribute("config", "JSON text or the path of a JSON file; absent keys keep their defaults"),
-                           integerAttribute("steps", "in all; 0: as the config says", 0, 0, 1e7),
-                           deviceAttribute()}};
-    return {std::move(schema), [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Train>(attributes); }};
+    OperatorSchema schema{
+        "Train",
+        "One optimisation step on a batch of images of normal parts; the state belongs to the operator. After the last step "
+        "the model is written, with thresholds from the last images seen.",
+        {{"images", "[N,3,H,W]",
+          "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImages(images, 1/255., size, Scalar(), true) makes of 8 "
+          "bits (of 12 bits divide by 4095); resized to the model, neither tiled nor augmented",
+          false}},
+        {{"loss", "[1,1]", "of this step", false}},
+        {requiredText("model", "path of the .agp file to write"),
+         requiredText("backbone", "path of the frozen backbone: safetensors, or a .pth state dict"),
+         textAttribute("config", "JSON text or the path of a JSON file; absent keys keep their defaults"),
+         integerAttribute("steps", "in all; 0: as the config says", 0, 0, 1e7), deviceAttribute()}};
+    return {std::move(schema),
+            [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Train>(attributes); }};
 }
 
 } // namespace agpnet
