@@ -316,6 +316,47 @@ private:
     bool paused_ = false;
 };
 
+/// What came of the frames.
+struct Counts
+{
+    int frames = 0, anomalous = 0, failed = 0;
+};
+
+/// Shows the frames in the window, or writes them to the video, until the source ends or the user is done.
+Counts watchFrames(Watcher& watcher, View& view, std::optional<Window>& window, std::optional<VideoFile>& video)
+{
+    Counts counts;
+    int doubtful = 0;
+    Pace pace;
+    for (Watched watched; !interrupted && !watcher.ended();)
+    {
+        if (!watcher.next(watched, 0.05))
+        {
+            if (window && !window->idle())
+                break;
+            continue;
+        }
+        pace.tick();
+        counts.frames++;
+        if (!watched.found.result.warning.empty() && doubtful++ == 0)
+            std::fprintf(stderr, "agpnet: note: frame %d: %s\n", counts.frames, watched.found.result.warning.c_str());
+        if (!watched.found.error.empty())
+        {
+            counts.failed++;
+            std::fprintf(stderr, "agpnet: frame %d: %s\n", counts.frames, watched.found.error.c_str());
+        }
+        if (window)
+        {
+            if (!window->show(watched, view, pace.perSecond()))
+                break;
+        }
+        else
+            video->write(view.draw(watched, pace.perSecond()));
+        counts.anomalous += view.anomalous(watched.found);
+    }
+    return counts;
+}
+
 int watch(const Options& options)
 {
     if (options.out.empty())
@@ -335,7 +376,6 @@ int watch(const Options& options)
     std::signal(SIGXFSZ, SIG_IGN); // a limit on file sizes is then an error with a sentence, like a full disk
     const InterruptGuard guard;
     View view(config.value("bits", 0));
-    Pace pace;
     std::optional<VideoFile> video;
     std::optional<Window> window;
     if (options.out.empty())
@@ -343,35 +383,9 @@ int watch(const Options& options)
     else
         video.emplace(options.out, options.fps > 0 ? options.fps : (source.fps() > 0 ? source.fps() : 5));
 
-    int frames = 0, anomalous = 0, failed = 0, doubtful = 0;
     const Clock::time_point start = Clock::now();
     Watcher watcher(detector, source, options.frames);
-    for (Watched watched; !interrupted && !watcher.ended();)
-    {
-        if (!watcher.next(watched, 0.05))
-        {
-            if (window && !window->idle())
-                break;
-            continue;
-        }
-        pace.tick();
-        frames++;
-        if (!watched.found.result.warning.empty() && doubtful++ == 0)
-            std::fprintf(stderr, "agpnet: note: frame %d: %s\n", frames, watched.found.result.warning.c_str());
-        if (!watched.found.error.empty())
-        {
-            failed++;
-            std::fprintf(stderr, "agpnet: frame %d: %s\n", frames, watched.found.error.c_str());
-        }
-        if (window)
-        {
-            if (!window->show(watched, view, pace.perSecond()))
-                break;
-        }
-        else
-            video->write(view.draw(watched, pace.perSecond()));
-        anomalous += view.anomalous(watched.found);
-    }
+    const auto [frames, anomalous, failed] = watchFrames(watcher, view, window, video);
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     const bool complete = watcher.ended();
     const std::string problem = complete ? watcher.problem() : "";

@@ -566,128 +566,178 @@ constexpr std::array<Part, 9> boardParts = {{{44, 40, false, true, "R1"},
                                              {150, 214, false, true, "R7"},
                                              {206, 188, false, false, "C7"}}};
 
-Mat3f drawBoard(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
+/// A printed board, drawn part after part.
+class Board
 {
-    const Mat1f cloud = field(rng, s, 70, 70, 2), weave = field(rng, s, 2.2, 2.2), metalNoise = field(rng, s, 3, 3, 2);
-    const float green = 1 + normal(rng, 0.03);
-    const Vec3f mask = rgb(22, 82, 54) * green, track = rgb(40, 116, 74) * green, gold = rgb(206, 176, 104),
-                solder = rgb(188, 191, 194), print = rgb(222, 226, 220);
-    Mat3f scene(s.side, s.side);
-    for (int y = 0; y < s.side; y++)
-        for (int x = 0; x < s.side; x++)
-            scene(y, x) = mask * (1 + 0.03f * cloud(y, x) + 0.025f * weave(y, x));
-
-    const auto p = [&](double x, double y) { return Point2f(s.u(x), s.u(y)); };
-    const auto line = [&](const Path& path, double width, const Vec3f& colour)
-    { paint(scene, stroke(s, path, s.u(width), false), colour); };
-    // tracks run through the whole picture, in bundles with 45 degree bends
-    for (int k = 0; k < 5; k++)
+public:
+    Board(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
+        : rng_(rng), s_(s), defect_(defect), kind_(kind), cloud_(field(rng, s, 70, 70, 2)), weave_(field(rng, s, 2.2, 2.2)),
+          metalNoise_(field(rng, s, 3, 3, 2)), green_(1 + normal(rng, 0.03)), scene_(s.side, s.side)
     {
-        const double d = 9.0 * k;
-        line({p(-5, 112 + d), p(70 - d / 2, 112 + d), p(104 - d / 2, 146 + d), p(104 - d / 2 + 60, 146 + d), p(190, 120 + d),
-              p(262, 120 + d)},
-             2.6, track);
-        line({p(120 + d, -5), p(120 + d, 30), p(96 + d * 1.6, 54), p(96 + d * 1.6, 76)}, 2.2, track);
-    }
-    for (int k = 0; k < 4; k++)
-        line({p(-5, 226 + 8.0 * k), p(120, 226 + 8.0 * k), p(150, 240 + 8.0 * k), p(262, 240 + 8.0 * k)}, 2.4, track);
-    for (const Part& part : boardParts)
-    {
-        const double reach = 22;
-        line(part.upright ? Path{p(part.x, part.y - reach), p(part.x, part.y + reach)}
-                          : Path{p(part.x - reach, part.y), p(part.x + reach, part.y)},
-             2.2, track);
-    }
-    const std::array<Point2f, 16> vias = {p(18, 24),   p(18, 140), p(76, 24),  p(80, 176), p(122, 178), p(140, 186),
-                                          p(184, 22),  p(184, 70), p(236, 22), p(238, 70), p(238, 118), p(236, 214),
-                                          p(178, 176), p(24, 190), p(24, 214), p(176, 240)};
-    const auto texture = [&](const Vec3f& colour)
-    { return [&, colour](int y, int x, const Vec3f&) { return colour * (1 + 0.07f * metalNoise(y, x)); }; };
-    for (const Point2f& via : vias)
-    {
-        blend(scene, turned(s, via, s.u(8.4), s.u(8.4), 0, s.u(4.2)), texture(gold));
-        paint(scene, turned(s, via, s.u(3.8), s.u(3.8), 0, s.u(1.9)), rgb(16, 22, 18));
+        for (int y = 0; y < s.side; y++)
+            for (int x = 0; x < s.side; x++)
+                scene_(y, x) = rgb(22, 82, 54) * green_ * (1 + 0.03f * cloud_(y, x) + 0.025f * weave_(y, x));
     }
 
-    // pads and solder fillets; what sits on them comes after
-    int chosen = -1;
-    if (defect && (kind == "missing_part" || kind == "shifted_part"))
-        chosen = defect->uniform(0, static_cast<int>(boardParts.size()));
-    for (size_t n = 0; n < boardParts.size(); n++)
+    Mat3f drawn()
     {
-        const Part& part = boardParts[n];
-        const Point2f centre = p(part.x, part.y) + Point2f(normal(rng, 0.3), normal(rng, 0.3)) * s.unit;
-        const float angle = (part.upright ? pi / 2 : 0) + normal(rng, 0.02), tone = 1 + normal(rng, 0.04);
-        const auto place = [&](Point2f c, float a, double along) { return c + Point2f(std::cos(a), std::sin(a)) * s.u(along); };
-        const float padAngle = part.upright ? pi / 2 : 0;
+        drawTracks();
+        drawVias();
+        drawParts();
+        drawChip();
+        drawDefect();
+        return scene_;
+    }
+
+private:
+    Point2f p(double x, double y) const { return {s_.u(x), s_.u(y)}; }
+    Point2f nearby(double x, double y) { return p(x, y) + Point2f(normal(rng_, 0.3), normal(rng_, 0.3)) * s_.unit; }
+    Point2f pin(int k, int row) const { return chip_ + Point2f(s_.u(-35 + 10.0 * k), s_.u(row ? 29 : -29)); }
+
+    std::function<Vec3f(int, int, const Vec3f&)> texture(const Vec3f& colour) const
+    {
+        return [this, colour](int y, int x, const Vec3f&) { return colour * (1 + 0.07f * metalNoise_(y, x)); };
+    }
+
+    void drawTracks()
+    {
+        const Vec3f track = rgb(40, 116, 74) * green_;
+        const auto line = [&](const Path& path, double width) { paint(scene_, stroke(s_, path, s_.u(width), false), track); };
+        // tracks run through the whole picture, in bundles with 45 degree bends
+        for (int k = 0; k < 5; k++)
+        {
+            const double d = 9.0 * k;
+            line({p(-5, 112 + d), p(70 - d / 2, 112 + d), p(104 - d / 2, 146 + d), p(104 - d / 2 + 60, 146 + d), p(190, 120 + d),
+                  p(262, 120 + d)},
+                 2.6);
+            line({p(120 + d, -5), p(120 + d, 30), p(96 + d * 1.6, 54), p(96 + d * 1.6, 76)}, 2.2);
+        }
+        for (int k = 0; k < 4; k++)
+            line({p(-5, 226 + 8.0 * k), p(120, 226 + 8.0 * k), p(150, 240 + 8.0 * k), p(262, 240 + 8.0 * k)}, 2.4);
+        for (const Part& part : boardParts)
+        {
+            const double reach = 22;
+            line(part.upright ? Path{p(part.x, part.y - reach), p(part.x, part.y + reach)}
+                              : Path{p(part.x - reach, part.y), p(part.x + reach, part.y)},
+                 2.2);
+        }
+    }
+
+    void drawVias()
+    {
+        const std::array<Point2f, 16> vias = {p(18, 24),   p(18, 140), p(76, 24),  p(80, 176), p(122, 178), p(140, 186),
+                                              p(184, 22),  p(184, 70), p(236, 22), p(238, 70), p(238, 118), p(236, 214),
+                                              p(178, 176), p(24, 190), p(24, 214), p(176, 240)};
+        for (const Point2f& via : vias)
+        {
+            blend(scene_, turned(s_, via, s_.u(8.4), s_.u(8.4), 0, s_.u(4.2)), texture(rgb(206, 176, 104)));
+            paint(scene_, turned(s_, via, s_.u(3.8), s_.u(3.8), 0, s_.u(1.9)), rgb(16, 22, 18));
+        }
+    }
+
+    void drawParts()
+    {
+        int chosen = -1;
+        if (defect_ && (kind_ == "missing_part" || kind_ == "shifted_part"))
+            chosen = defect_->uniform(0, static_cast<int>(boardParts.size()));
+        for (size_t n = 0; n < boardParts.size(); n++)
+            drawPart(boardParts[n], static_cast<int>(n) == chosen);
+    }
+
+    /// Pads and solder fillets, the label, and what sits on them.
+    void drawPart(const Part& part, bool defective)
+    {
+        Point2f centre = nearby(part.x, part.y);
+        float angle = (part.upright ? pi / 2 : 0) + normal(rng_, 0.02);
+        const float tone = 1 + normal(rng_, 0.04), padAngle = part.upright ? pi / 2 : 0;
         for (const double side : {-1.0, 1.0})
-            blend(scene, turned(s, place(p(part.x, part.y), padAngle, 9.5 * side), s.u(8), s.u(11), padAngle, s.u(1.5)),
-                  texture(solder * 0.88f));
-        cv::Mat1b label(s.side, s.side, uchar{0});
+        {
+            const Point2f pad = p(part.x, part.y) + Point2f(std::cos(padAngle), std::sin(padAngle)) * s_.u(9.5 * side);
+            blend(scene_, turned(s_, pad, s_.u(8), s_.u(11), padAngle, s_.u(1.5)), texture(solder_ * 0.88f));
+        }
+        cv::Mat1b label(s_.side, s_.side, uchar{0});
         const Point2f at = part.upright ? p(part.x + 8, part.y + 3) : p(part.x - 7, part.y - 8.5);
-        cv::putText(label, part.name, cv::Point(at), cv::FONT_HERSHEY_SIMPLEX, 0.27 * static_cast<double>(s.unit),
-                    cv::Scalar(255), s.i(0.5), cv::LINE_AA);
+        cv::putText(label, part.name, cv::Point(at), cv::FONT_HERSHEY_SIMPLEX, 0.27 * static_cast<double>(s_.unit), cv::Scalar(255),
+                    s_.i(0.5), cv::LINE_AA);
         Mat1f text;
         label.convertTo(text, CV_32F, 0.9 / 255);
-        paint(scene, text, print);
-        if (static_cast<int>(n) == chosen && kind == "missing_part")
-            continue;
-        Point2f c = centre;
-        float a = angle;
-        if (static_cast<int>(n) == chosen)
+        paint(scene_, text, rgb(222, 226, 220));
+        if (defective && kind_ == "missing_part")
+            return;
+        if (defective)
         {
-            a += (defect->uniform(0, 2) ? 1.0f : -1.0f) * uniform(*defect, 0.22, 0.6);
-            c += Point2f(uniform(*defect, -2.5, 2.5), uniform(*defect, -2.5, 2.5)) * s.unit;
+            angle += (defect_->uniform(0, 2) ? 1.0f : -1.0f) * uniform(*defect_, 0.22, 0.6);
+            centre += Point2f(uniform(*defect_, -2.5, 2.5), uniform(*defect_, -2.5, 2.5)) * s_.unit;
         }
-        paint(scene, shifted(turned(s, c, s.u(22), s.u(11), a, s.u(1)), s.u(1.2), s.u(1.5)) * 0.45, rgb(6, 22, 14));
-        blend(scene, turned(s, c, s.u(21), s.u(10), a, s.u(1)), texture(rgb(204, 205, 204) * tone));
-        paint(scene, turned(s, c, s.u(13.5), s.u(10), a, s.u(0.5)), (part.dark ? rgb(34, 34, 37) : rgb(168, 140, 104)) * tone);
+        paint(scene_, shifted(turned(s_, centre, s_.u(22), s_.u(11), angle, s_.u(1)), s_.u(1.2), s_.u(1.5)) * 0.45, rgb(6, 22, 14));
+        blend(scene_, turned(s_, centre, s_.u(21), s_.u(10), angle, s_.u(1)), texture(rgb(204, 205, 204) * tone));
+        paint(scene_, turned(s_, centre, s_.u(13.5), s_.u(10), angle, s_.u(0.5)),
+              (part.dark ? rgb(34, 34, 37) : rgb(168, 140, 104)) * tone);
         if (part.dark)
-            paint(scene, turned(s, c, s.u(5.5), s.u(3), a, s.u(1)) * 0.5, rgb(190, 190, 186));
+            paint(scene_, turned(s_, centre, s_.u(5.5), s_.u(3), angle, s_.u(1)) * 0.5, rgb(190, 190, 186));
     }
 
-    // the chip, with pins above and below
-    const Point2f chip = p(128, 104) + Point2f(normal(rng, 0.3), normal(rng, 0.3)) * s.unit;
-    const int pins = 8;
-    const auto pin = [&](int k, int row) { return chip + Point2f(s.u(-35 + 10.0 * k), s.u(row ? 29 : -29)); };
-    for (int row = 0; row < 2; row++)
-        for (int k = 0; k < pins; k++)
-        {
-            blend(scene, turned(s, pin(k, row), s.u(5.2), s.u(13), 0, s.u(1)), texture(solder * 0.85f));
-            blend(scene, turned(s, pin(k, row), s.u(3), s.u(10), 0, s.u(0.6)), texture(solder * 1.12f));
-        }
-    paint(scene, shifted(turned(s, chip, s.u(84), s.u(48), 0, s.u(2)), s.u(1.5), s.u(2)) * 0.5, rgb(6, 18, 12));
-    blend(scene, turned(s, chip, s.u(84), s.u(48), 0, s.u(2)),
-          [&](int y, int x, const Vec3f&) { return rgb(37, 38, 41) * (1 + 0.08f * weave(y, x)); });
-    paint(scene, turned(s, chip + p(-35, 17), s.u(5), s.u(5), 0, s.u(2.5)) * 0.7, rgb(70, 72, 76));
-    cv::Mat1b marking(s.side, s.side, uchar{0});
-    cv::putText(marking, "AG 7490", cv::Point(chip + p(-24, 0)), cv::FONT_HERSHEY_SIMPLEX, 0.36 * static_cast<double>(s.unit),
-                cv::Scalar(255), s.i(0.6), cv::LINE_AA);
-    cv::putText(marking, fmt::format("K{:02d}{:02d}", rng.uniform(20, 26), rng.uniform(1, 53)), cv::Point(chip + p(-14, 13)),
-                cv::FONT_HERSHEY_SIMPLEX, 0.30 * static_cast<double>(s.unit), cv::Scalar(255), s.i(0.5), cv::LINE_AA);
-    Mat1f marked;
-    marking.convertTo(marked, CV_32F, 0.6 / 255);
-    paint(scene, marked, rgb(170, 172, 170));
-
-    if (defect && kind == "solder_bridge")
+    /// The chip, with pins above and below.
+    void drawChip()
     {
-        const int k = defect->uniform(0, pins - 1), row = defect->uniform(0, 2);
-        const Point2f centre = (pin(k, row) + pin(k + 1, row)) * 0.5f + p(0, defect->uniform(2.5, 5.5) * (row ? 1 : -1));
-        const Mat1f distance = blob(*defect, s, centre, s.u(defect->uniform(3.6, 5.2)), 0.10f);
-        Mat1f height = softInside(distance, s.u(3.5)), gradX, gradY;
-        cv::Sobel(height, gradX, CV_32F, 1, 0, 3);
-        cv::Sobel(height, gradY, CV_32F, 0, 1, 3);
-        blend(scene, softInside(distance, s.u(0.6)),
-              [&](int y, int x, const Vec3f&)
-              { return solder * std::clamp(0.92f + 0.5f * (gradX(y, x) + gradY(y, x)), 0.45f, 1.3f); });
+        chip_ = nearby(128, 104);
+        for (int row = 0; row < 2; row++)
+            for (int k = 0; k < pins; k++)
+            {
+                blend(scene_, turned(s_, pin(k, row), s_.u(5.2), s_.u(13), 0, s_.u(1)), texture(solder_ * 0.85f));
+                blend(scene_, turned(s_, pin(k, row), s_.u(3), s_.u(10), 0, s_.u(0.6)), texture(solder_ * 1.12f));
+            }
+        paint(scene_, shifted(turned(s_, chip_, s_.u(84), s_.u(48), 0, s_.u(2)), s_.u(1.5), s_.u(2)) * 0.5, rgb(6, 18, 12));
+        blend(scene_, turned(s_, chip_, s_.u(84), s_.u(48), 0, s_.u(2)),
+              [&](int y, int x, const Vec3f&) { return rgb(37, 38, 41) * (1 + 0.08f * weave_(y, x)); });
+        paint(scene_, turned(s_, chip_ + p(-35, 17), s_.u(5), s_.u(5), 0, s_.u(2.5)) * 0.7, rgb(70, 72, 76));
+        cv::Mat1b marking(s_.side, s_.side, uchar{0});
+        cv::putText(marking, "AG 7490", cv::Point(chip_ + p(-24, 0)), cv::FONT_HERSHEY_SIMPLEX, 0.36 * static_cast<double>(s_.unit),
+                    cv::Scalar(255), s_.i(0.6), cv::LINE_AA);
+        cv::putText(marking, fmt::format("K{:02d}{:02d}", rng_.uniform(20, 26), rng_.uniform(1, 53)), cv::Point(chip_ + p(-14, 13)),
+                    cv::FONT_HERSHEY_SIMPLEX, 0.30 * static_cast<double>(s_.unit), cv::Scalar(255), s_.i(0.5), cv::LINE_AA);
+        Mat1f marked;
+        marking.convertTo(marked, CV_32F, 0.6 / 255);
+        paint(scene_, marked, rgb(170, 172, 170));
     }
-    else if (defect && kind == "scratch")
-        addScratch(
-            scene, *defect, s, uniform(*defect, 0, 2 * std::numbers::pi),
-            [&](int, int, const Vec3f& below)
-            { return below[1] > below[2] + 0.06f ? rgb(198, 158, 108) : mix(below, rgb(225, 225, 222), 0.6f); },
-            rgb(14, 44, 30));
-    return scene;
+
+    void drawDefect()
+    {
+        if (defect_ && kind_ == "solder_bridge")
+        {
+            const int k = defect_->uniform(0, pins - 1), row = defect_->uniform(0, 2);
+            const Point2f centre = (pin(k, row) + pin(k + 1, row)) * 0.5f + p(0, defect_->uniform(2.5, 5.5) * (row ? 1 : -1));
+            const Mat1f distance = blob(*defect_, s_, centre, s_.u(defect_->uniform(3.6, 5.2)), 0.10f);
+            Mat1f height = softInside(distance, s_.u(3.5)), gradX, gradY;
+            cv::Sobel(height, gradX, CV_32F, 1, 0, 3);
+            cv::Sobel(height, gradY, CV_32F, 0, 1, 3);
+            blend(scene_, softInside(distance, s_.u(0.6)),
+                  [&](int y, int x, const Vec3f&)
+                  { return solder_ * std::clamp(0.92f + 0.5f * (gradX(y, x) + gradY(y, x)), 0.45f, 1.3f); });
+        }
+        else if (defect_ && kind_ == "scratch")
+            addScratch(
+                scene_, *defect_, s_, uniform(*defect_, 0, 2 * std::numbers::pi),
+                [&](int, int, const Vec3f& below)
+                { return below[1] > below[2] + 0.06f ? rgb(198, 158, 108) : mix(below, rgb(225, 225, 222), 0.6f); },
+                rgb(14, 44, 30));
+    }
+
+    static constexpr int pins = 8;
+    RNG& rng_;
+    const Sheet& s_;
+    RNG* defect_;
+    const std::string& kind_;
+    const Mat1f cloud_, weave_, metalNoise_;
+    const float green_;
+    const Vec3f solder_ = rgb(188, 191, 194);
+    Mat3f scene_;
+    Point2f chip_;
+};
+
+Mat3f drawBoard(RNG& rng, const Sheet& s, RNG* defect, const std::string& kind)
+{
+    return Board(rng, s, defect, kind).drawn();
 }
 
 // --- from scene to picture ---------------------------------------------------------------------------------------------
