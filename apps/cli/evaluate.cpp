@@ -200,9 +200,10 @@ private:
         if (std::find(products.begin(), products.end(), each.data.name) != products.end())
             each.product = each.data.name;
         else if (!products.empty())
-            warnings.push_back(fmt::format("the model knows no product '{}', only {}: each image is judged as the product it looks like; "
-                                           "--data NAME=FOLDER names the product",
-                                           each.data.name, fmt::join(products, ", ")));
+            warnings.push_back(
+                fmt::format("the model knows no product '{}', only {}: each image gets the threshold of the product that it resembles; "
+                            "--data NAME=FOLDER names the product",
+                            each.data.name, fmt::join(products, ", ")));
         detector_->setOptions(detector_->getOptions().setProduct(each.product));
         if (products.empty() || !each.product.empty() || options_.threshold > 0)
             each.threshold = (options_.threshold > 0 ? options_.threshold : detector_->getThreshold(each.product)) / options_.sensitivity;

@@ -90,7 +90,7 @@ CsvTable::CsvTable(const fs::path& path) : path_(path)
             columns_ = std::move(row.fields);
             std::transform(columns_.begin(), columns_.end(), columns_.begin(), lower);
             for (const std::string& name : columns_)
-                agpnet::require(std::count(columns_.begin(), columns_.end(), name) == 1, "{}: the column '{}' stands there twice",
+                agpnet::require(std::count(columns_.begin(), columns_.end(), name) == 1, "{}: the column '{}' occurs twice",
                                 path.string(), name);
             continue;
         }

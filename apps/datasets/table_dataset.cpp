@@ -111,7 +111,7 @@ Dataset readTable(const fs::path& file, const std::string& category, Part part, 
             continue;
         item.path = fileInside(table, row, dataset.root, table.at(row, pathColumn));
         item.name = item.path.lexically_relative(dataset.root).generic_string();
-        require(seen.insert(item.name).second, "{}: {} stands there twice", table.where(row), item.name);
+        require(seen.insert(item.name).second, "{}: {} occurs twice", table.where(row), item.name);
         if (item.label == Label::Anomalous && maskColumn && !table.at(row, *maskColumn).empty())
             item.mask = fileInside(table, row, dataset.root, table.at(row, *maskColumn));
         if (cloudColumn && !table.at(row, *cloudColumn).empty())

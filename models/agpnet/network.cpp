@@ -28,9 +28,10 @@ int64_t channelsOf(const BackboneProperties& backbone, const LayerGroups& groups
     {
         const int64_t channels = channelsOf(backbone, group[0]);
         for (int layer : group)
-            require(channelsOf(backbone, layer) == channels,
-                    "config: 'layers' {} and {} stand in one group but have {} and {} channels; only the same number can be summed",
-                    group[0], layer, channels, channelsOf(backbone, layer));
+            require(
+                channelsOf(backbone, layer) == channels,
+                "config: 'layers' {} and {} are in one group but have {} and {} channels; only layers with the same number can be summed",
+                group[0], layer, channels, channelsOf(backbone, layer));
         sum += channels;
     }
     return sum;

@@ -163,7 +163,7 @@ void findGrid(VitConfig& config, const NamedWeights& source, bool distilled, con
     }
     if (overrides.gridH)
         fail("{}{}: has {} positions, which do not make {} rows of patches", source.prefix(), name, positions, *overrides.gridH);
-    fail("{}{}: has {} positions, which do not make a square of patches; say how many rows there are", source.prefix(), name,
+    fail("{}{}: has {} positions, which is not the number of patches of a square; state the number of rows", source.prefix(), name,
          positions);
 }
 
@@ -214,7 +214,7 @@ void addSettings(VitConfig& config, bool isClip, const VitOverrides& overrides)
     const bool huge = width == 1280 || width == 1408 || width == 1664;
     config.heads = overrides.heads.value_or(huge ? 16 : width / 64);
     require(config.heads > 0 && width % config.heads == 0,
-            "the transformer is {} wide, which does not make {} heads; say how many there are", width, config.heads);
+            "the transformer is {} wide, which cannot be divided into {} heads; state their number", width, config.heads);
 
     // Each publisher's own settings. DINOv2 resampled without antialiasing until it had registers; timm's loader antialiases at
     // run time, but its weights were trained at one size by their publishers, most of whom did not: so we do not either.
@@ -275,7 +275,7 @@ std::pair<VitConfig, StateDict> recogniseVit(const StateDict& weights, const Vit
     const bool distilled = !names.distillation.empty() && source.has(names.distillation);
     if (distilled)
     {
-        require(config.registers == 0, "{}{}: stands beside registers, expected one or the other", found.prefix, names.distillation);
+        require(config.registers == 0, "{}{}: occurs together with registers, expected one of them", found.prefix, names.distillation);
         config.registers = 1;
         ours["reg_token"] = source.get(names.distillation, {1, 1, width});
     }

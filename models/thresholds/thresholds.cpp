@@ -94,7 +94,7 @@ Threshold bestBetween(const std::vector<double>& normal, const std::vector<doubl
 
 double Tail::quantile(double rate) const
 {
-    require(rate > 0 && rate <= share, "the rate {} lies not in the tail, expected above 0 and at most {}", rate, share);
+    require(rate > 0 && rate <= share, "the rate {} is not in the tail, expected above 0 and at most {}", rate, share);
     const double ratio = std::log(share / rate);
     return from + scale * (std::abs(shape) < 1e-9 ? ratio : std::expm1(shape * ratio) / shape);
 }

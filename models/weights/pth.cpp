@@ -129,7 +129,7 @@ ZipEntries readZip(const Bytes& bytes)
                 bytes.name, bytes.name);
         require((flags & 1) == 0, "{}: {} is encrypted", bytes.name, name);
         require(method == 0 && packed == size, "{}: {} is compressed; torch.save() stores without compression", bytes.name, name);
-        require(readNumber<uint32_t>(bytes, local) == localHeader, "{}: {} is not where the zip's directory says", bytes.name,
+        require(readNumber<uint32_t>(bytes, local) == localHeader, "{}: {} is not at the place that the zip's directory states", bytes.name,
                 name);
         const uint64_t data = local + 30 + readNumber<uint16_t>(bytes, local + 26) + readNumber<uint16_t>(bytes, local + 28);
         require(data <= bytes.size && size <= bytes.size - data, "{}: {} reaches beyond the end of the file", bytes.name, name);

@@ -42,13 +42,14 @@ OperatorEntry heatmapOperator()
 {
     OperatorSchema schema{
         "Heatmap",
-        "Residual to anomaly map and image score: bilinear upsampling with half-pixel centres, a Gaussian of sigma pixels "
-        "(radius 4 sigma, edge pixel repeated), and the map's maximum or the mean of its highest 1 % of pixels.",
-        {{"residual", "[N,1,h,w]", "distance per location", false}},
+        "Computes the anomaly map and the image score from a residual: bilinear upsampling with half-pixel centres, a Gaussian filter "
+        "(radius 4 sigma, edge pixels repeated), then the maximum of the map or the mean of its highest 1 % of pixels.",
+        {{"residual", "[N,1,h,w]", "distance at each location", false}},
         {{"map", "[N,1,H,W]", "anomaly map", false}, {"score", "[N,1]", "image score", false}},
-        {integerAttribute("height", "of the map, pixels", 252, 1, 16384), integerAttribute("width", "of the map, pixels", 252, 1, 16384),
-         realAttribute("sigma", "of the Gaussian, pixels of the map; 0: none", 4, 0, 256),
-         textAttribute("score", "max: the map's maximum; top1: mean of its highest 1 %", "max", {"max", "top1"})}};
+        {integerAttribute("height", "height of the map in pixels", 252, 1, 16384),
+         integerAttribute("width", "width of the map in pixels", 252, 1, 16384),
+         realAttribute("sigma", "sigma of the Gaussian filter, in pixels of the map; 0: no filter", 4, 0, 256),
+         textAttribute("score", "max: maximum of the map; top1: mean of its highest 1 %", "max", {"max", "top1"})}};
     return {std::move(schema),
             [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Heatmap>(attributes); }};
 }

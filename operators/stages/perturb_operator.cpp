@@ -46,16 +46,16 @@ OperatorEntry perturbOperator()
         "Adds attention-weighted Gaussian noise: out = x + E (alpha minmax(attention) + beta), E standard normal. One seed and step "
         "give the same noise on every device.",
         {{"x", "[N,C,H,W]", "features or images", false},
-         {"attention", "[N,1,h,w]", "where noise shall be stronger; scaled to 0..1 per image; each pixel takes the value of its cell",
-          false}},
+         {"attention", "[N,1,h,w]",
+          "strength of the additional noise; each image is scaled to 0..1, each pixel takes the value of its grid cell", false}},
         {{"out", "[N,C,H,W]", "x with noise", false}},
-        {textAttribute("level", "image: only the most-attended fraction of cells gets noise; feature: all cells do", "feature",
+        {textAttribute("level", "image: only the fraction of grid cells with the most attention gets noise; feature: all cells", "feature",
                        {"feature", "image"}),
-         realAttribute("alpha", "noise added where the attention is at its maximum, in units of x", 1, 0, 1e6),
-         realAttribute("beta", "noise everywhere, in units of x", 0.1, 0, 1e6),
-         realAttribute("ratio", "level image: the fraction of cells that gets noise", 1, 0, 1),
-         integerAttribute("seed", "of the noise", 0, 0, 9.2e18),
-         integerAttribute("step", "another step gives other noise", 0, 0, 4294967295.0)}};
+         realAttribute("alpha", "strength of the noise that the attention adds, reached at its maximum, in units of x", 1, 0, 1e6),
+         realAttribute("beta", "strength of the noise everywhere, in units of x", 0.1, 0, 1e6),
+         realAttribute("ratio", "level image: the fraction of grid cells that gets noise", 1, 0, 1),
+         integerAttribute("seed", "seed of the noise", 0, 0, 9.2e18),
+         integerAttribute("step", "training step; each step has different noise", 0, 0, 4294967295.0)}};
     return {std::move(schema),
             [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Perturb>(attributes); }};
 }

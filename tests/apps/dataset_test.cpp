@@ -346,7 +346,7 @@ TEST_P(BadTables, NameTheLine)
 INSTANTIATE_TEST_SUITE_P(Table, BadTables,
                          ::testing::Values(BadTable{"", "is empty"}, BadTable{"file,label\na.png,good\n", "no column 'path'"},
                                            BadTable{"path\na.png\n", "no column 'label'"},
-                                           BadTable{"path,label,path\na.png,good,x\n", "'path' stands there twice"},
+                                           BadTable{"path,label,path\na.png,good,x\n", "'path' occurs twice"},
                                            BadTable{"path,label\na.png\n", "line 2: 1 fields"},
                                            BadTable{"path,label\n\"a.png,good\n", "line 2: the quote is not closed"},
                                            BadTable{"path,label\n\"a.png\"x,good\n", "line 2: a comma was expected"},
@@ -358,7 +358,7 @@ INSTANTIATE_TEST_SUITE_P(Table, BadTables,
                                            BadTable{"path,label\n/etc/passwd,good\n", "leads out"},
                                            BadTable{"path,label,mask\na.png,bad,../b.png\n", "leads out"},
                                            BadTable{"path,label\nc.png,good\n", "c.png: no such file"},
-                                           BadTable{"path,label\na.png,good\n./a.png,good\n", "line 3: a.png stands there twice"},
+                                           BadTable{"path,label\na.png,good\n./a.png,good\n", "line 3: a.png occurs twice"},
                                            BadTable{"path,label,split\na.png,good,tset\n", "the split is 'tset'"}));
 
 TEST(ListParts, SplitFile)

@@ -96,7 +96,7 @@ TEST(MapFolder, SharesTogetherAreTheWhole)
     EXPECT_THAT(errorOf([&] { MapFolder(path, data); }), HasSubstr("not of one evaluation"));
     fs::remove(path / "scores.1-of-3.csv");
     writeBytes(path / "scores.2-of-2.csv", "name,score\ngood/0,1\n");
-    EXPECT_THAT(errorOf([&] { MapFolder(path, data); }), HasSubstr("good/0 stands there twice"));
+    EXPECT_THAT(errorOf([&] { MapFolder(path, data); }), HasSubstr("good/0 occurs twice"));
 }
 
 TEST(MapFolder, AShareIsKOfN)
@@ -142,7 +142,7 @@ TEST(MapFolder, MissingOnesAreNamed)
     EXPECT_THAT(errorWith("name,score\ngood/0,1\ncut/0,2\n"), HasSubstr("1 of 3 images have no score: cut/1"));
     EXPECT_THAT(errorWith("name,score\ngood/0,high\n"), HasSubstr("line 2: the score is 'high'"));
     EXPECT_THAT(errorWith("name,score\ngood/0,nan\n"), HasSubstr("the score is 'nan'"));
-    EXPECT_THAT(errorWith("name,score\ngood/0,1\ngood/0,1\n"), HasSubstr("line 3: good/0 stands there twice"));
+    EXPECT_THAT(errorWith("name,score\ngood/0,1\ngood/0,1\n"), HasSubstr("line 3: good/0 occurs twice"));
     EXPECT_THAT(errorWith("name,score\n"), HasSubstr("holds no scores"));
     EXPECT_THAT(errorOf([&] { MapFolder(folder.path() / "none", dataset()); }), HasSubstr("no such folder"));
 }

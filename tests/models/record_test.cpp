@@ -18,7 +18,8 @@ const char whole[] = R"({"seconds":12.5,"images_seen":800,"first_loss":1.5,"last
     "values":{"bits":12,"given":false,"images":9,"least":3000,"greatest":4095,"above":0},
     "sets":[{"name":"a","count":90,"held_back":9},{"name":"b","count":4,"held_back":0,"chosen":[3,1]}],"images":83,"images_held_back":9,
     "early_stop":{"checks":[0.5,0.75],"seen_at":50},"profile":{"decoder":3.5,"noise":1.5},
-    "steps":100,"noise_unit":0.75,"finished":"2026-01-02T03:04:05Z","device":"cpu","processes":2,"precision":"fp32","versions":{"agpnet":"0.1.0"},
+    "steps":100,"noise_unit":0.75,"finished":"2026-01-02T03:04:05Z","device":"cpu","processes":2,"precision":"fp32",
+    "versions":{"agpnet":"0.1.0"},
     "data":{"path":"/parts","sha256":"00"},"shots":["x.png"]})";
 
 TEST(TrainingRecord, EveryMemberGoesThroughJson)

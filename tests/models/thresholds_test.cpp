@@ -55,7 +55,7 @@ TEST(Thresholds, QuantilesOfATailAreThoseOfSciPy)
         for (const double share : {0.5, 0.04, 0.004})
             EXPECT_NEAR(tail.quantile(0.25 * share), c.expected[i++], 1e-10) << c.shape;
     }
-    EXPECT_THAT(errorOf([] { Tail{2, 0.25, 0, 0.5}.quantile(0.3); }), HasSubstr("the rate 0.3 lies not in the tail"));
+    EXPECT_THAT(errorOf([] { Tail{2, 0.25, 0, 0.5}.quantile(0.3); }), HasSubstr("the rate 0.3 is not in the tail"));
 }
 
 /// The mean rate at which new scores exceed a threshold that was taken from n of their kind.
@@ -120,7 +120,7 @@ TEST(Thresholds, SayWhereTheyComeFrom)
     EXPECT_EQ(tail.method, "tail");
     EXPECT_EQ(tail.rate, 0.01);
     EXPECT_EQ(tail.normal, 40);
-    EXPECT_EQ(thresholdFromTail(fixedScores(), 0.4).method, "quantile") << "it lies not in the tail";
+    EXPECT_EQ(thresholdFromTail(fixedScores(), 0.4).method, "quantile") << "it is not in the tail";
     const Threshold quantile = thresholdFromQuantile(fixedScores(), 0.001);
     EXPECT_EQ(quantile.rate, 1.0 / 41) << "the least that 40 scores can tell";
     EXPECT_EQ(quantile.value, 1.584536);

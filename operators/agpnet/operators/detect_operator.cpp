@@ -164,18 +164,18 @@ OperatorEntry detectOperator()
 {
     OperatorSchema schema{
         "Detect",
-        "Anomaly map and image score of images by a trained model; the whole path in one operator.",
+        "Computes anomaly map and score of images with a trained model: the whole inspection in one operator.",
         {{"image", "[N,3,H,W]",
-          "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImage(image, 1/255., size, Scalar(), true) makes of 8 "
-          "bits (of 12 bits divide by 4095); resized to the model, or cut into tiles that are",
+          "RGB, 0 to 1 (6 channels if the model uses geometry), as blobFromImage(image, 1/255., size, Scalar(), true) makes it from 8 bits "
+          "(for 12 bits, divide by 4095). The image, or each of its tiles, is resized to the model's input",
           false}},
-        {{"map", "[N,1,H,W]", "anomaly map at the image's size, 0 upward", false},
-         {"score", "[N,1]", "image score, taken at the model's input size or at the scale of its tiles", false},
+        {{"map", "[N,1,H,W]", "anomaly map at the image's size, >= 0", false},
+         {"score", "[N,1]", "image score, computed at the model's input size or at the scale of its tiles", false},
          {"mask", "[N,1,H,W]", "1 where the map exceeds the pixel threshold divided by sensitivity, else 0", true},
-         {"calibrated", "[N,1]", "the score on a scale of 0 to 1 on which 0.5 is the threshold divided by sensitivity", true}},
+         {"calibrated", "[N,1]", "the score on a scale of 0 to 1; 0.5 is the threshold divided by sensitivity", true}},
         {requiredText("model", "path of a .agp file"), realAttribute("sensitivity", "divides the thresholds", 1, 1e-6, 1e6),
-         realAttribute("threshold", "of the image score, 0.5 of calibrated; 0: the model's own", 0, 0, 1e12),
-         realAttribute("pixel_threshold", "of the map, which makes the mask; 0: the model's own", 0, 0, 1e12),
+         realAttribute("threshold", "threshold of the image score, which is 0.5 in calibrated; 0: the model's own", 0, 0, 1e12),
+         realAttribute("pixel_threshold", "threshold of the map, which gives the mask; 0: the model's own", 0, 0, 1e12),
          integerAttribute(
              "tile", "side in pixels of the square tiles that cover the image; 0: the whole image is resized; -1: as the model was trained",
              -1, -1, 16384),
@@ -184,11 +184,12 @@ OperatorEntry detectOperator()
          textAttribute(
              "roi", "region of interest: points x,y separated by blanks, polygons by semicolons; fractions of the image's sides, or pixels "
                     "if one is above 1; empty: as the model was trained"),
-         textAttribute("product",
-                       "one of the model's products, whose thresholds are taken; empty: of the one that each image is found to be of"),
-         textAttribute("precision", "auto takes int8 or bf16 where the device has it, it is faster, and the model was found accurate in it",
-                       "auto", {"auto", "fp32", "bf16", "int8"}),
-         integerAttribute("threads", "that compute on the CPU; 0: one for each core, unless OMP_NUM_THREADS says less", 0, 0, Team::most),
+         textAttribute("product", "product of the model whose thresholds are used; empty: the product that each image resembles"),
+         textAttribute("precision",
+                       "auto: int8 or bf16 if the device supports it, it is faster, and training found the model accurate in it", "auto",
+                       {"auto", "fp32", "bf16", "int8"}),
+         integerAttribute("threads", "number of threads on the CPU; 0: one for each core, unless OMP_NUM_THREADS limits them", 0, 0,
+                          Team::most),
          deviceAttribute()}};
     return {std::move(schema),
             [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Detect>(attributes); }};

@@ -55,17 +55,18 @@ OperatorEntry reconstructOperator()
 {
     OperatorSchema schema{
         "Reconstruct",
-        "Features of images, and what a model trained on normal images makes of them.",
+        "Computes the features of images, and their reconstruction by a model trained on normal images.",
         {{"image", "[N,3,H,W]",
-          "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImage(image, 1/255., size, Scalar(), true) makes; "
-          "resized to the model",
+          "RGB, 0 to 1 (6 channels if the model uses geometry), as blobFromImage(image, 1/255., size, Scalar(), true) makes it; resized to "
+          "the model's input",
           false}},
         {{"features", "[N,C,h,w]",
-          "F_clean, the backbone's features as the model's target has them: standardised groups of layers, or a normalised sum", false},
-         {"reconstructed", "[N,C,h,w]", "the decoder's reconstruction of them", false}},
+          "F_clean, the backbone's features in the form of the model's target: standardized groups of layers, or a normalized sum", false},
+         {"reconstructed", "[N,C,h,w]", "their reconstruction by the decoder", false}},
         {requiredText("model", "path of a .agp file"),
-         textAttribute("precision", "auto takes int8 or bf16 where the device has it, it is faster, and the model was found accurate in it",
-                       "auto", {"auto", "fp32", "bf16", "int8"}),
+         textAttribute("precision",
+                       "auto: int8 or bf16 if the device supports it, it is faster, and training found the model accurate in it", "auto",
+                       {"auto", "fp32", "bf16", "int8"}),
          deviceAttribute()}};
     return {std::move(schema),
             [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Reconstruct>(attributes); }};

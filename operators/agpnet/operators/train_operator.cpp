@@ -56,17 +56,17 @@ OperatorEntry trainOperator()
 {
     OperatorSchema schema{
         "Train",
-        "One optimisation step on a batch of images of normal parts; the state belongs to the operator. After the last step "
-        "the model is written, with thresholds from the last images seen.",
+        "Does one optimization step on a batch of images of normal parts. The operator holds the state of the training. After the last "
+        "step it writes the model, with thresholds from the last images.",
         {{"images", "[N,3,H,W]",
-          "RGB, 0 to 1 (6 channels where the model takes geometry too), as blobFromImages(images, 1/255., size, Scalar(), true) makes of 8 "
-          "bits (of 12 bits divide by 4095); resized to the model, neither tiled nor augmented",
+          "RGB, 0 to 1 (6 channels if the model uses geometry), as blobFromImages(images, 1/255., size, Scalar(), true) makes it from 8 "
+          "bits (for 12 bits, divide by 4095); resized to the model's input, without tiles and augmentation",
           false}},
-        {{"loss", "[1,1]", "of this step", false}},
+        {{"loss", "[1,1]", "loss of this step", false}},
         {requiredText("model", "path of the .agp file to write"),
          requiredText("backbone", "path of the frozen backbone: safetensors, or a .pth state dict"),
-         textAttribute("config", "JSON text or the path of a JSON file; absent keys keep their defaults"),
-         integerAttribute("steps", "in all; 0: as the config says", 0, 0, 1e7), deviceAttribute()}};
+         textAttribute("config", "JSON text, or the path of a JSON file; absent keys have their defaults"),
+         integerAttribute("steps", "total number of steps; 0: as in the config", 0, 0, 1e7), deviceAttribute()}};
     return {std::move(schema),
             [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Train>(attributes); }};
 }
