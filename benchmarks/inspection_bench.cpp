@@ -15,7 +15,6 @@
 #include <chrono>
 #include <cstdio>
 #include <functional>
-#include <optional>
 #include <torch/version.h>
 #include <vector>
 

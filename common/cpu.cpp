@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdlib>
-#include <utility>
 
 #ifdef __x86_64__
 #include <cpuid.h>

@@ -3,11 +3,7 @@
 #include "common/error.h"
 
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <openssl/evp.h>
-#include <vector>
 
 namespace agpnet
 {
@@ -45,18 +41,6 @@ std::string sha256(const void* data, size_t bytes)
 {
     Sha256 hash;
     hash.update(data, bytes);
-    return hash.hex();
-}
-
-std::string sha256OfFile(const std::filesystem::path& path)
-{
-    std::ifstream in(path, std::ios::binary);
-    require(in.good(), "{}: cannot be opened: {}", path.string(), std::strerror(errno));
-    Sha256 hash;
-    std::vector<char> buffer(1 << 20);
-    while (in.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || in.gcount() > 0)
-        hash.update(buffer.data(), static_cast<size_t>(in.gcount()));
-    require(!in.bad(), "{}: cannot be read: {}", path.string(), std::strerror(errno));
     return hash.hex();
 }
 

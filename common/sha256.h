@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -26,6 +25,5 @@ private:
 };
 
 std::string sha256(const void* data, size_t bytes);
-std::string sha256OfFile(const std::filesystem::path& path);
 
 } // namespace agpnet

@@ -8,7 +8,6 @@
 #include "apps/cli/output.h"
 #include "apps/cli/shared_options.h"
 #include "apps/datasets/dataset.h"
-#include "apps/datasets/image_io.h"
 #include "apps/datasets/masks.h"
 #include "apps/datasets/point_cloud.h"
 #include "apps/tune/progress.h"

@@ -11,7 +11,6 @@
 #include "apps/cli/shared_options.h"
 #include "apps/cli/threshold_notes.h"
 #include "apps/datasets/dataset.h"
-#include "apps/datasets/image_io.h"
 #include "apps/datasets/point_cloud.h"
 #include "apps/tune/progress.h"
 #include "common/error.h"
@@ -21,7 +20,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 

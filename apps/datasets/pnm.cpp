@@ -3,7 +3,6 @@
 #include "common/error.h"
 
 #include <algorithm>
-#include <array>
 
 namespace agpnet::tools
 {
@@ -32,7 +31,7 @@ int64_t numberAt(const ByteReader& in, size_t& at, const char* what)
 {
     const std::string word = wordAt(in, at);
     require(!word.empty() && word.size() <= 15 && std::all_of(word.begin(), word.end(), [](char c) { return c >= '0' && c <= '9'; }),
-            "its header says '{}' where its {} should stand", word, what);
+            "its header says '{}' where its {} is expected", word, what);
     return std::stoll(word);
 }
 

@@ -4,8 +4,6 @@
 
 #include "apps/datasets/byte_reader.h"
 
-#include <optional>
-#include <string>
 
 namespace agpnet::tools
 {

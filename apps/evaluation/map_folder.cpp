@@ -9,7 +9,6 @@
 #include <charconv>
 #include <cmath>
 #include <regex>
-#include <set>
 
 namespace agpnet::tools
 {
@@ -73,7 +72,7 @@ void readScores(const fs::path& path, std::map<std::string, float>& scores)
         const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
         require(status == std::errc() && end == text.data() + text.size() && std::isfinite(value),
                 "{}: the score is '{}', a finite number was expected", table.where(row), text);
-        require(scores.emplace(table.at(row, name), value).second, "{}: {} stands there twice", table.where(row), table.at(row, name));
+        require(scores.emplace(table.at(row, name), value).second, "{}: {} occurs twice", table.where(row), table.at(row, name));
     }
 }
 

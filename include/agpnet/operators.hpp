@@ -5,7 +5,6 @@
 #include "agpnet/api.hpp"
 
 #include <string>
-#include <vector>
 
 namespace agpnet
 {

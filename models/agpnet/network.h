@@ -10,7 +10,6 @@
 #include "models/weights/state_dict.h"
 
 #include <memory>
-#include <string>
 
 namespace agpnet
 {

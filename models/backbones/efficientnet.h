@@ -2,7 +2,6 @@
 
 #include "models/backbones/backbone.h"
 
-#include <optional>
 
 namespace agpnet
 {

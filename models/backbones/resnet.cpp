@@ -4,7 +4,6 @@
 #include "models/backbones/cnn.h"
 #include "common/json_fields.h"
 
-#include <algorithm>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/max_pool2d.h>

@@ -159,11 +159,6 @@ const ExtractorOptions& Vit::options() const
     return impl_->options;
 }
 
-bool Vit::prepacked() const
-{
-    return impl_->packed;
-}
-
 /// [1, rows * columns, C]
 at::Tensor Vit::Impl::positionsFor(int64_t rows, int64_t columns) const
 {

@@ -67,7 +67,6 @@ public:
     const VitConfig& config() const;
     const ExtractorOptions& options() const;
     std::vector<OnnxValue> describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const override;
-    bool prepacked() const; ///< whether the weights are in fact laid out for oneDNN
 
 private:
     /// Tokens: the residual stream after a block, patches only. Attention: the softmax over all tokens, its patch columns

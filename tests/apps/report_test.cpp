@@ -3,7 +3,6 @@
 #include "tests/support/error_text.h"
 #include "tests/support/temp_folder.h"
 
-#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <opencv2/imgcodecs.hpp>

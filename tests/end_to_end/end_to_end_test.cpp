@@ -4,9 +4,7 @@
 #include "tests/end_to_end/program.h"
 #include "tests/support/tiny_backbone.h"
 
-#include <cmath>
 #include <csignal>
-#include <cstdio>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,5 @@
 // The input is the header of a model file, or of a training's state; the tensors beside it are sound.
 #include "models/agpnet/file.h"
-#include "models/weights/safetensors.h"
 #include "tests/fuzz/target.h"
 #include "tests/support/tiny_backbone.h"
 

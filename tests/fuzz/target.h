@@ -9,7 +9,6 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <stdexcept>
-#include <string>
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -3,7 +3,6 @@
 #include "models/backbones/backbone.h"
 #include "models/backbones/efficientnet.h"
 #include "models/agpnet/file.h"
-#include "models/backbones/resnet.h"
 #include "models/backbones/vit.h"
 #include "network_fixture.h"
 #include "support.h"
@@ -298,7 +297,7 @@ TEST(Backbones, ConfigsLayersAreTheBackbonesWhereTheUsualOnesAreNotThere)
     asked.layers = {{9}};
     EXPECT_THAT(errorOf([&] { completed(asked, config); }), HasSubstr("asks for block 9, the backbone has 4"));
     asked.layers = {{1, 2}};
-    EXPECT_THAT(errorOf([&] { completed(asked, config); }), HasSubstr("only the same number can be summed"));
+    EXPECT_THAT(errorOf([&] { completed(asked, config); }), HasSubstr("only layers with the same number can be summed"));
 }
 
 TEST(Backbones, WhatIsLeftOpenCanBeChosenForSpeed)

@@ -1,6 +1,4 @@
-#include "common/cpu.h"
 #include "models/attention/attention.h"
-#include "models/attention/attention_bytes.h"
 #include "models/agpnet/decoder/decoder.h"
 #include "models/agpnet/decoder/frozen_decoder.h"
 #include "models/layers/linear.h"

@@ -1,4 +1,3 @@
-#include "models/weights/safetensors.h"
 #include "models/backbones/vit.h"
 #include "network_fixture.h"
 #include "support.h"

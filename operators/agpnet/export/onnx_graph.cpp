@@ -2,7 +2,6 @@
 #include "agpnet/operators.hpp"
 #include "common/atomic_file.h"
 #include "common/protobuf.h"
-#include "models/agpnet/file.h"
 #include "operators/agpnet/inspection/inference.h"
 #include "operators/core/opencv_exceptions.h"
 #include "operators/core/operator.h"
