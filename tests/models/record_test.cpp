@@ -1,6 +1,6 @@
 #include "models/training/record.h"
 
-#include "common/error.h"
+#include "tests/support/error_text.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -55,15 +55,7 @@ TEST(TrainingRecord, OfAnotherTypeIsRefusedByName)
     {
         json wrong = json::parse(whole);
         wrong[key] = "text";
-        try
-        {
-            wrong.get<TrainingRecord>();
-            ADD_FAILURE() << key;
-        }
-        catch (const Error& error)
-        {
-            EXPECT_THAT(error.what(), HasSubstr(std::string("'") + key + "' is \"text\"")) << key;
-        }
+        EXPECT_THAT(test::errorOf([&] { wrong.get<TrainingRecord>(); }), HasSubstr(std::string("'") + key + "' is \"text\"")) << key;
     }
     EXPECT_THROW(json::array().get<TrainingRecord>(), Error);
 }
