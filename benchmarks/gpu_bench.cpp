@@ -78,7 +78,8 @@ int main()
     };
     for (const int n : {1, 8, 32})
     {
-        const Workload noise{"perturb", "", "tokens", {n, channels, grid, grid}, {grid, grid}}, heat{"heatmap", "", "any", {n, 1, grid, grid}, {side, side}};
+        const Workload noise{"perturb", "", "tokens", {n, channels, grid, grid}, {grid, grid}},
+            heat{"heatmap", "", "any", {n, 1, grid, grid}, {side, side}};
         const auto f = place->make(reference::random(n, channels, grid, grid, 1, 0, 1), Order::Tokens),
                    g = place->make(reference::random(n, channels, grid, grid, 2, 0, 1), Order::Tokens),
                    out = place->make(n, channels, grid, grid, Order::Tokens);
@@ -101,5 +102,6 @@ int main()
     image.rows = image.columns = rows;
     image.channels = 3;
     image.step = rows * 3;
-    row("prepare, 2048 x 2048 of 8 bits", 1, bytesMoved({"prepare", "uint8", "any", {1, 3, rows, rows}, {side, side}}), [&] { prepare(place->device, image, input->view); });
+    row("prepare, 2048 x 2048 of 8 bits", 1, bytesMoved({"prepare", "uint8", "any", {1, 3, rows, rows}, {side, side}}),
+        [&] { prepare(place->device, image, input->view); });
 }

@@ -21,7 +21,8 @@ macro(_agpnet_json_list name json)
     endif()
 endmacro()
 
-# Makes the generator of each stage in the file STAGES (halide_generators/stages.json says what is in it) and the SHA-256 of its sources: what was
+# Makes the generator of each stage in the file STAGES (halide_generators/stages.json says what is in it) and the SHA-256 of its sources:
+# what was
 # measured with one source says nothing about another. Sets in the caller
 #     stages               their names
 #     kinds_<stage>, kind_parameter_<stage>, layouts_<stage>
@@ -60,14 +61,16 @@ function(_agpnet_stage_generators file)
             string(APPEND text "${hash}")
         endforeach()
         string(SHA256 hash "${text}")
-        string(APPEND stage_rows "    {\"${stage}\", \"${kinds_text}\", \"${kind_parameter}\", \"${layouts_text}\", \"${inputs_text}\", \"${outputs_text}\", \"${hash}\"},\n")
+        string(APPEND stage_rows "    {\"${stage}\", \"${kinds_text}\", \"${kind_parameter}\", "
+            "\"${layouts_text}\", \"${inputs_text}\", \"${outputs_text}\", \"${hash}\"},\n")
     endforeach()
     set(stages "${stages}" PARENT_SCOPE)
     set(stage_rows "${stage_rows}" PARENT_SCOPE)
 endfunction()
 
 # agpnet_compile_stages(<prefix> STAGES <stages.json> VARIANTS <variants.json>... TABLE <name>)
-# Compiles the variants of the files VARIANTS, in their order, and writes the tables agpnet::stages::<name>Stages and <name>Variants. Sets in the caller
+# Compiles the variants of the files VARIANTS, in their order, and writes the tables agpnet::stages::<name>Stages and <name>Variants. Sets
+# in the caller
 #     <prefix>_FUNCTIONS   the libraries of the compiled variants
 #     <prefix>_SOURCES     the sources of the tables: two, so that a program that has the stages' names alone does not get their functions
 function(agpnet_compile_stages prefix)
@@ -125,7 +128,8 @@ function(agpnet_compile_stages prefix)
                 TARGETS ${target}-user_context PARAMS ${params} USE_RUNTIME agpnet_halide_runtime)
             list(APPEND functions ${function})
             string(APPEND declarations "extern \"C\" int ${function}_argv(void**);\n")
-            string(APPEND variant_rows "    {\"${stage}\", \"${api}\", \"${name}\", \"${target}\", \"${layout}\", \"${kind}\", ${multiple}, \"${parameters}\", ${function}_argv},\n")
+            string(APPEND variant_rows "    {\"${stage}\", \"${api}\", \"${name}\", \"${target}\", \"${layout}\", \"${kind}\", "
+                "${multiple}, \"${parameters}\", ${function}_argv},\n")
         endforeach()
     endforeach()
     set(table ${arg_TABLE})

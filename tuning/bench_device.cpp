@@ -52,8 +52,8 @@ public:
         : queue_(static_cast<cl_command_queue>(device.clQueue)), size_(content.size())
     {
         cl_int status = CL_SUCCESS;
-        memory_ = OpenClDriver::get().createBuffer(static_cast<cl_context>(device.clContext), CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, size_,
-                                                   const_cast<unsigned char*>(content.data()), &status);
+        memory_ = OpenClDriver::get().createBuffer(static_cast<cl_context>(device.clContext), CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
+                                                   size_, const_cast<unsigned char*>(content.data()), &status);
         checkCl(status, "clCreateBuffer");
     }
     ~ClMemory() override { OpenClDriver::get().releaseMemObject(memory_); }
@@ -61,7 +61,8 @@ public:
     std::vector<unsigned char> read() const override
     {
         std::vector<unsigned char> bytes(size_);
-        checkCl(OpenClDriver::get().enqueueReadBuffer(queue_, memory_, CL_TRUE, 0, size_, bytes.data(), 0, nullptr, nullptr), "reading a buffer");
+        checkCl(OpenClDriver::get().enqueueReadBuffer(queue_, memory_, CL_TRUE, 0, size_, bytes.data(), 0, nullptr, nullptr),
+                "reading a buffer");
         return bytes;
     }
 
@@ -103,7 +104,10 @@ public:
         device.clContext = context;
     }
     ~ClDevice() override { OpenClDriver::get().releaseCommandQueue(static_cast<cl_command_queue>(device.clQueue)); }
-    std::unique_ptr<Memory> allocate(const std::vector<unsigned char>& content) override { return std::make_unique<ClMemory>(device, content); }
+    std::unique_ptr<Memory> allocate(const std::vector<unsigned char>& content) override
+    {
+        return std::make_unique<ClMemory>(device, content);
+    }
     void finish() override { checkCl(OpenClDriver::get().finish(static_cast<cl_command_queue>(device.clQueue)), "clFinish"); }
 };
 

@@ -123,7 +123,8 @@ Workload workloadFrom(Fields& fields)
     const std::string dtype = fields.text("dtype");
     require(dtype == inputType(workload), "\"dtype\" is \"{}\", which {} {} does not take", dtype, workload.stage, workload.kind);
     parseShape(fields.text("shape"), workload.from, workload.to);
-    require(stages::stageOf(workload.stage).resizes() == (workload.to[0] > 0), "the shape \"{}\" is none of {}", stages::shapeText(workload), workload.stage);
+    require(stages::stageOf(workload.stage).resizes() == (workload.to[0] > 0), "the shape \"{}\" is none of {}",
+            stages::shapeText(workload), workload.stage);
     return workload;
 }
 
@@ -186,9 +187,10 @@ Entry entryFromJson(const json& object, size_t index)
         entry.trials.push_back(trialFromJson(trial));
         require(names.insert(entry.trials.back().variant).second, "entry {} has two trials of \"{}\"", index, entry.trials.back().variant);
     }
-    const auto best = std::find_if(entry.trials.begin(), entry.trials.end(), [&](const Trial& trial) { return trial.variant == entry.best; });
-    require(best != entry.trials.end() && best->status == Status::Ok, "entry {}: the best, \"{}\", is no trial that passed its check", index,
-            entry.best);
+    const auto best =
+        std::find_if(entry.trials.begin(), entry.trials.end(), [&](const Trial& trial) { return trial.variant == entry.best; });
+    require(best != entry.trials.end() && best->status == Status::Ok, "entry {}: the best, \"{}\", is no trial that passed its check",
+            index, entry.best);
     fields.done();
     return entry;
 }
@@ -224,7 +226,8 @@ void parseShape(const std::string& text, std::array<int, 4>& from, std::array<in
     const std::string rest = first ? plain.substr(static_cast<size_t>(read)) : "";
     const bool second = rest.empty() || (std::sscanf(rest.c_str(), "->%7dx%7d%n", &to[0], &to[1], &more) == 2 &&
                                          static_cast<size_t>(more) == rest.size() && to[0] > 0 && to[1] > 0);
-    require(first && second && std::all_of(from.begin(), from.end(), [](int side) { return side > 0; }) && plain.find(' ') == std::string::npos,
+    require(first && second && std::all_of(from.begin(), from.end(), [](int side) { return side > 0; }) &&
+                plain.find(' ') == std::string::npos,
             "the shape is \"{}\", expected NxCxHxW or NxCxHxW->HxW, of positive numbers", text.substr(0, 60));
 }
 
@@ -256,8 +259,8 @@ std::string parametersFromJson(const json& object)
                 value.type_name());
         const std::string setting = value.is_string() ? value.get<std::string>() : value.dump();
         for (const std::string& part : {key, setting})
-            require(!part.empty() && part.find_first_of(" =") == std::string::npos, "parameter \"{}\" is \"{}\", expected neither blanks nor = nor nothing",
-                    key.substr(0, 40), setting.substr(0, 40));
+            require(!part.empty() && part.find_first_of(" =") == std::string::npos,
+                    "parameter \"{}\" is \"{}\", expected neither blanks nor = nor nothing", key.substr(0, 40), setting.substr(0, 40));
         text += fmt::format("{}{}={}", text.empty() ? "" : " ", key, setting);
     }
     require(text.size() <= 4 * mostText, "\"parameters\" has {} characters, at most {} are possible", text.size(), 4 * mostText);
@@ -426,7 +429,8 @@ void merge(Record& into, const Record& from)
         if (other.conditions.finished >= same->conditions.finished) // ISO 8601 in UTC sorts as text
             std::swap(later, earlier);
         for (const Trial& trial : earlier.trials)
-            if (std::none_of(later.trials.begin(), later.trials.end(), [&](const Trial& known) { return known.variant == trial.variant; }) &&
+            if (std::none_of(later.trials.begin(), later.trials.end(),
+                             [&](const Trial& known) { return known.variant == trial.variant; }) &&
                 later.trials.size() < mostTrials)
                 later.trials.push_back(trial);
         *same = later;

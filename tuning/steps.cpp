@@ -76,7 +76,8 @@ json Steps::answered(const json& request)
     }
     require(what == "compare", "the request is '{}', expected device, candidates, check or compare", what);
     const Comparison result =
-        bench(device, workload).compare(request.at("against").get<std::string>(), variant, std::clamp(request.at("seconds").get<double>(), 0.0, 60.0));
+        bench(device, workload)
+            .compare(request.at("against").get<std::string>(), variant, std::clamp(request.at("seconds").get<double>(), 0.0, 60.0));
     return {{"speedup", result.speedup}, {"noise", result.noise}, {"timing", toJson(result.second)}, {"default", toJson(result.first)}};
 }
 
@@ -92,7 +93,8 @@ std::string Steps::answer(const std::string& request)
     }
     catch (const json::exception& error)
     {
-        return json{{"error", fmt::format("the request is not understood: {}", error.what())}}.dump(-1, ' ', false, json::error_handler_t::replace);
+        return json{{"error", fmt::format("the request is not understood: {}", error.what())}}.dump(-1, ' ', false,
+                                                                                                    json::error_handler_t::replace);
     }
 }
 

@@ -1,8 +1,10 @@
 // What a process does that measures for another: one request a line in, one answer a line out, JSON both. It holds devices, data and
 // compiled kernels from request to request. When a schedule kills it or hangs, the other process starts the next.
 //
-//   {"do": "device",     "device": "cpu"}                                        {"device": {...}, "halide", "plugin", "generators": {...}, "threads"}
-//   {"do": "candidates", "device": ..., "problem": {...}}                        {"candidates": [{"variant", "parameters", "target"}, ...]}, the default first
+//   {"do": "device",     "device": "cpu"}                                        {"device": {...}, "halide", "plugin", "generators": {...},
+//   "threads"}
+//   {"do": "candidates", "device": ..., "problem": {...}}                        {"candidates": [{"variant", "parameters", "target"},
+//   ...]}, the default first
 //   {"do": "check",      "device": ..., "problem": ..., "variant": ...}          {"status", "max_error"} or {"status", "message"}
 //   {"do": "compare",    ..., "variant", "against": ..., "seconds": 0.2}         {"speedup", "noise", "timing": {...}, "default": {...}}
 //

@@ -154,8 +154,8 @@ Comparison Bench::compare(const std::string& first, const std::string& second, d
     Comparison comparison;
     comparison.first = timingOf(firsts, calls);
     comparison.second = timingOf(others, calls);
-    // What disturbs makes turns longer, never shorter. So each stretch of the run is judged by its fastest turns, and how much the stretches
-    // differ tells the noise.
+    // What disturbs makes turns longer, never shorter. So each stretch of the run is judged by its fastest turns, and how much the
+    // stretches differ tells the noise.
     const size_t stretches = std::clamp<size_t>(firsts.size() / 5, 3, 9), length = firsts.size() / stretches;
     std::vector<double> ratios;
     for (size_t i = 0; i < stretches; i++)

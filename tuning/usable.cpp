@@ -22,7 +22,8 @@ Usable usableChoices(const Record& record, const std::string& origin)
         if (entry.generator != generatorHash(entry.workload.stage))
             usable.ignored.push_back(fmt::format("{} was measured with other sources of the stage than this build's", what));
         else if (entry.halide != stages::halideVersion)
-            usable.ignored.push_back(fmt::format("{} was measured with Halide {}, this build has {}", what, entry.halide, stages::halideVersion));
+            usable.ignored.push_back(
+                fmt::format("{} was measured with Halide {}, this build has {}", what, entry.halide, stages::halideVersion));
         else
         {
             const auto best =

@@ -34,7 +34,8 @@ double secondsOf(const std::string& text)
 {
     double number = 0;
     int read = 0;
-    require(std::sscanf(text.c_str(), "%lf%n", &number, &read) == 1 && number > 0, "--budget is '{}', expected a time such as 90s, 2m or 1h", text);
+    require(std::sscanf(text.c_str(), "%lf%n", &number, &read) == 1 && number > 0,
+            "--budget is '{}', expected a time such as 90s, 2m or 1h", text);
     const std::string unit = text.substr(static_cast<size_t>(read));
     require(unit.empty() || unit == "s" || unit == "m" || unit == "h", "--budget is '{}', expected a time such as 90s, 2m or 1h", text);
     return number * (unit == "h" ? 3600 : unit == "m" ? 60 : 1);
@@ -124,7 +125,8 @@ void addTune(CLI::App& app, Run& run)
         [options, &run]
         {
             if (!run)
-                run = [options] { return options->isWorker ? serve([](const std::string& request) { return tuningStep(request); }) : tune(*options); };
+                run = [options]
+                { return options->isWorker ? serve([](const std::string& request) { return tuningStep(request); }) : tune(*options); };
         });
 
     CLI::App* merging = command->add_subcommand("merge", "Make one record of several");

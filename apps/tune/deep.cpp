@@ -169,7 +169,8 @@ DeepSearch::DeepSearch(BuildTools tools, fs::path folder, Worker& worker, TuneSe
 
 bool DeepSearch::compile(const Workload& workload, const Candidate& candidate, const json& row)
 {
-    const std::string function = fmt::format("{}_{}_{}_{}", workload.stage, workload.kind, row.at("layout").get<std::string>(), candidate.variant);
+    const std::string function =
+        fmt::format("{}_{}_{}_{}", workload.stage, workload.kind, row.at("layout").get<std::string>(), candidate.variant);
     const fs::path library = folder_ / (function + ".so"), object = folder_ / (function + ".o"), log = folder_ / "log";
     const auto failed = [&](Status status, std::string why)
     {

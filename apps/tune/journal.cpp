@@ -94,7 +94,8 @@ const Trial* Journal::find(const stages::Workload& workload, const std::string& 
     const auto trials = trials_.find(keyOf(workload, look));
     if (trials == trials_.end())
         return nullptr;
-    const auto found = std::find_if(trials->second.begin(), trials->second.end(), [&](const Trial& trial) { return trial.variant == variant; });
+    const auto found =
+        std::find_if(trials->second.begin(), trials->second.end(), [&](const Trial& trial) { return trial.variant == variant; });
     return found == trials->second.end() ? nullptr : &*found;
 }
 

@@ -50,17 +50,16 @@ std::vector<Section> sectionsOf(const Record& record)
         Section section;
         section.title = fmt::format("{}{}{} {} on {}", entry.workload.stage, entry.workload.kind.empty() ? "" : " ", entry.workload.kind,
                                     stages::shapeText(entry.workload), entry.device.name);
-        section.facts = {
-            fmt::format("{}{}, {}; layout {}; Halide {}; AGPNet {}; {}", stages::nameOf(entry.device.api),
-                        entry.device.software ? " in software (its ranking says nothing about a GPU)" : "",
-                        entry.device.architecture.empty() ? entry.device.driver : entry.device.architecture, entry.workload.layout, entry.halide,
-                        entry.plugin, entry.conditions.finished),
-            fmt::format("{} threads, load {:.1f}, the default drifted by a factor of {:.2f}", entry.conditions.threads, entry.conditions.load,
-                        entry.conditions.drift),
-            entry.best == entry.defaultVariant
-                ? fmt::format("The default, {}, stays: {:.1f} us.", entry.defaultVariant, entry.defaultTiming.median)
-                : fmt::format("{} is {:.2f}x as fast as the default, {} ({:.1f} us).", entry.best, entry.speedup, entry.defaultVariant,
-                              entry.defaultTiming.median)};
+        section.facts = {fmt::format("{}{}, {}; layout {}; Halide {}; AGPNet {}; {}", stages::nameOf(entry.device.api),
+                                     entry.device.software ? " in software (its ranking says nothing about a GPU)" : "",
+                                     entry.device.architecture.empty() ? entry.device.driver : entry.device.architecture,
+                                     entry.workload.layout, entry.halide, entry.plugin, entry.conditions.finished),
+                         fmt::format("{} threads, load {:.1f}, the default drifted by a factor of {:.2f}", entry.conditions.threads,
+                                     entry.conditions.load, entry.conditions.drift),
+                         entry.best == entry.defaultVariant
+                             ? fmt::format("The default, {}, stays: {:.1f} us.", entry.defaultVariant, entry.defaultTiming.median)
+                             : fmt::format("{} is {:.2f}x as fast as the default, {} ({:.1f} us).", entry.best, entry.speedup,
+                                           entry.defaultVariant, entry.defaultTiming.median)};
         std::vector<Trial> trials = entry.trials;
         std::stable_sort(trials.begin(), trials.end(),
                          [](const Trial& a, const Trial& b)
@@ -72,8 +71,9 @@ std::vector<Section> sectionsOf(const Record& record)
             if (rows.size() == shown)
                 break;
             if (trial.status == Status::Ok)
-                rows.push_back({trial.variant, trial.parameters, fmt::format("{:.1f}", trial.timing.median), fmt::format("{:.1f}", trial.timing.mad),
-                                fmt::format("{:.2f} ± {:.2f}", trial.speedup, trial.noise), fmt::format("{:.1e}", trial.maxError)});
+                rows.push_back({trial.variant, trial.parameters, fmt::format("{:.1f}", trial.timing.median),
+                                fmt::format("{:.1f}", trial.timing.mad), fmt::format("{:.2f} ± {:.2f}", trial.speedup, trial.noise),
+                                fmt::format("{:.1e}", trial.maxError)});
             else
                 rows.push_back({trial.variant, trial.parameters, tuning::nameOf(trial.status), "", "", ""});
         }
@@ -137,11 +137,12 @@ std::string markdownReport(const Record& record)
 std::string htmlReport(const Record& record)
 {
     const auto escaped = [](const std::string& text) { return tools::escapeHtml(text); };
-    std::string text = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tuning record</title>"
-                       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"><style>"
-                       "body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
-                       "table{border-collapse:collapse;margin:1em 0}td,th{text-align:left;padding:.15em .8em .15em 0;border-bottom:1px solid #ccc;"
-                       "font-variant-numeric:tabular-nums}td:last-child{color:#36c;letter-spacing:-1px}</style></head><body><h1>Tuning record</h1>\n";
+    std::string text =
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tuning record</title>"
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"><style>"
+        "body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
+        "table{border-collapse:collapse;margin:1em 0}td,th{text-align:left;padding:.15em .8em .15em 0;border-bottom:1px solid #ccc;"
+        "font-variant-numeric:tabular-nums}td:last-child{color:#36c;letter-spacing:-1px}</style></head><body><h1>Tuning record</h1>\n";
     for (const Section& section : sectionsOf(record))
     {
         text += fmt::format("<h2>{}</h2>\n", escaped(section.title));

@@ -58,7 +58,8 @@ private:
     long throttled_ = 0;
 };
 
-/// A trial's speed-up is no matter of chance: it exceeds 1 by more than 2 % and by three times its noise, and holds for the fastest turns too.
+/// A trial's speed-up is no matter of chance: it exceeds 1 by more than 2 % and by three times its noise, and holds for the fastest turns
+/// too.
 bool beatsTheDefault(const tuning::Trial& trial);
 
 } // namespace agpnet::app

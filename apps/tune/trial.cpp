@@ -31,7 +31,8 @@ std::string load(const json& request)
     auto* run = reinterpret_cast<int (*)(void**)>(::dlsym(opened, function.c_str()));
     agpnet::require(run != nullptr, "{}: has no {}", library, function);
     const auto text = [&](const char* key) { return request.value(key, ""); };
-    Added& one = added.emplace_back(Added{text("stage"), text("api"), text("name"), text("target"), text("layout"), text("kind"), text("parameters"), {}});
+    Added& one = added.emplace_back(
+        Added{text("stage"), text("api"), text("name"), text("target"), text("layout"), text("kind"), text("parameters"), {}});
     one.row = {one.stage.c_str(), one.api.c_str(),  one.name.c_str(),          one.target.c_str(),   one.layout.c_str(),
                one.kind.c_str(),  request.value("multiple", 1), one.parameters.c_str(), run};
     agpnet::stages::addVariant(one.row);

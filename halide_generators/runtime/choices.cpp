@@ -204,7 +204,8 @@ const CompiledVariant* firstVariant(Api api, const Workload& workload, const std
                fits(row, workload) && runsHere(row, cudaDevice);
     };
     for (const auto* variants : {&allVariants(), &std::as_const(addedVariants())})
-        if (const auto found = std::find_if(variants->begin(), variants->end(), [&](const CompiledVariant* variant) { return is(*variant); });
+        if (const auto found =
+                std::find_if(variants->begin(), variants->end(), [&](const CompiledVariant* variant) { return is(*variant); });
             found != variants->end())
             return *found;
     return nullptr;
@@ -319,7 +320,8 @@ const CompiledVariant& chosenVariant(const Device& device, const Workload& workl
         for (const CompiledVariant* each : allVariants())
             if (each->stage == workload.stage && each->kind == workload.kind && std::string_view(each->api) == nameOf(device.api) &&
                 each->name == device.variant)
-                fail("{}: variant \"{}\" for {} does not run on this machine or with these buffers", stage, device.variant, nameOf(device.api));
+                fail("{}: variant \"{}\" for {} does not run on this machine or with these buffers", stage, device.variant,
+                     nameOf(device.api));
         fail("{}: there is no variant \"{}\" for {}", stage, device.variant, nameOf(device.api));
     }
     Table& table = Table::get();

@@ -51,8 +51,8 @@ bool fits(const CompiledVariant& row, const Workload& workload);
 /// Every variant that is compiled in, in the order in which they are tried.
 const std::vector<const CompiledVariant*>& allVariants();
 
-/// Stages that another library compiled with agpnet_compile_stages(), behind those that there are; while no stage runs. An Error where one has the
-/// name of another. The tables have to outlive all calls.
+/// Stages that another library compiled with agpnet_compile_stages(), behind those that there are; while no stage runs. An Error where one
+/// has the name of another. The tables have to outlive all calls.
 void addStages(std::span<const CompiledStage> stages, std::span<const CompiledVariant> variants);
 
 /// A schedule that was compiled after this program was, for a program that measures such; while no stage runs. It has to outlive all calls.

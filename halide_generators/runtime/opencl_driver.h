@@ -1,4 +1,5 @@
-// The few OpenCL entries that the call layer needs itself, looked up when first asked for: a machine without an OpenCL loader runs all the rest.
+// The few OpenCL entries that the call layer needs itself, looked up when first asked for: a machine without an OpenCL loader runs all the
+// rest.
 #pragma once
 
 #include <CL/cl.h>

@@ -175,7 +175,8 @@ extern "C"
         return *context ? 0 : -1;
     }
 
-    // Halide's own keeps what is freed for later too, but gives the oldest back to CUDA by and by, which waits for the device, and cannot be captured in a graph.
+    // Halide's own keeps what is freed for later too, but gives the oldest back to CUDA by and by, which waits for the device, and cannot
+    // be captured in a graph.
     int halide_cuda_device_malloc(void* userContext, halide_buffer_t* buffer)
     {
         Call* call = static_cast<Call*>(userContext);

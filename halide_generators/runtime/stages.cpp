@@ -17,20 +17,22 @@ void prepare(const Device& device, const Picture& image, const View& out)
     const char* stage = "prepare";
     check(stage, "out", out, Use::Write);
     require(image.data != nullptr, "{}: the image has no memory", stage);
-    require(image.rows >= 1 && image.columns >= 1, "{}: the image has {}x{} pixels; expected at least one", stage, image.columns, image.rows);
+    require(image.rows >= 1 && image.columns >= 1, "{}: the image has {}x{} pixels; expected at least one", stage, image.columns,
+            image.rows);
     require(image.channels == 1 || image.channels == 3 || image.channels == 4 || image.channels == 6,
             "{}: the image has {} channels; expected 1, 3, 4 or 6", stage, image.channels);
     const int bytes = bytesOf(image.depth);
     const int64_t row = static_cast<int64_t>(image.columns) * image.channels;
     require(image.step >= row * bytes && image.step % bytes == 0 && image.offset % static_cast<size_t>(bytes) == 0,
-            "{}: rows of {} values of {} bytes lie {} bytes apart; expected no less, and a multiple of a value's size", stage, row, bytes, image.step);
+            "{}: rows of {} values of {} bytes lie {} bytes apart; expected no less, and a multiple of a value's size", stage, row, bytes,
+            image.step);
     require(image.step / bytes * image.rows <= INT32_MAX, "{}: the image spans {} values; at most {} are possible", stage,
             image.step / bytes * image.rows, INT32_MAX);
     const bool plane = image.channels == 1 && out.size[C] == 1;
     checkSize(stage, "out", out, {1, image.channels == 6 ? 6 : plane ? 1 : 3, out.size[H], out.size[W]});
     for (const auto& [from, to] : {std::pair(image.rows, out.size[H]), std::pair(image.columns, out.size[W])})
-        require(static_cast<int64_t>(from + 2) * to < (1 << 29), "{}: an image of {}x{} to {} is too large", stage, image.columns, image.rows,
-                shapeText(out));
+        require(static_cast<int64_t>(from + 2) * to < (1 << 29), "{}: an image of {}x{} to {} is too large", stage, image.columns,
+                image.rows, shapeText(out));
 
     int32_t channels = image.channels;
     int32_t area = out.size[H] < image.rows && out.size[W] < image.columns;
@@ -127,7 +129,8 @@ std::vector<Variant> variants()
 {
     std::vector<Variant> all;
     for (const CompiledVariant* variant : allVariants())
-        all.push_back({variant->stage, apiOf(variant->api), variant->name, variant->target, variant->layout, variant->kind, runsHere(*variant, 0)});
+        all.push_back(
+            {variant->stage, apiOf(variant->api), variant->name, variant->target, variant->layout, variant->kind, runsHere(*variant, 0)});
     return all;
 }
 

@@ -30,8 +30,8 @@ struct View
     std::array<int64_t, 4> stride = {}; ///< elements
 };
 
-/// Where the memory of a CUDA device comes from that lies between two kernels of one stage. To be the program's own allocator, so that the program knows of it, and
-/// keeps it for a graph that it captures. Called from the thread that calls the stage; must not throw.
+/// Where the memory of a CUDA device comes from that lies between two kernels of one stage. To be the program's own allocator, so that the
+/// program knows of it, and keeps it for a graph that it captures. Called from the thread that calls the stage; must not throw.
 struct CudaAllocator
 {
     void* (*allocate)(size_t bytes, int device, void* stream); ///< null: there is none
@@ -104,8 +104,8 @@ struct PerturbParams
     uint32_t firstImage = 0; ///< number of the batch's first image: a batch may be cut without changing its noise
 };
 
-/// The picture at the size of out [1,3,H,W], or [1,6,H,W] of one with 6 channels, or [1,1,H,W] of a grey one: planes of 0 to 1, RGB (grey three times, alpha gone) and
-/// geometry as it is. Averaged over areas where both sides shrink, bilinear with half-pixel centres otherwise.
+/// The picture at the size of out [1,3,H,W], or [1,6,H,W] of one with 6 channels, or [1,1,H,W] of a grey one: planes of 0 to 1, RGB (grey
+/// three times, alpha gone) and geometry as it is. Averaged over areas where both sides shrink, bilinear with half-pixel centres otherwise.
 void prepare(const Device& device, const Picture& image, const View& out);
 
 /// out = x + mask * noise * (alpha * minmax(attention) + beta), minmax per image, 0 where all attention is equal.

@@ -158,7 +158,8 @@ void readValue(const char* key, const nlohmann::json& value, stages::Metric& fie
 {
     const std::string text = readText(key, value);
     const std::vector<std::string>& names = stages::metricNames();
-    require(std::find(names.begin(), names.end(), text) != names.end(), "config: '{}' is '{}', expected one of {}", key, text, fmt::join(names, ", "));
+    require(std::find(names.begin(), names.end(), text) != names.end(), "config: '{}' is '{}', expected one of {}", key, text,
+            fmt::join(names, ", "));
     field = stages::metricOf(text);
 }
 
@@ -223,8 +224,8 @@ void checkRegion(const std::vector<Polygon>& roi)
     {
         require(roi[i].size() >= 3, "config: 'roi' polygon {} has {} points, expected at least 3", i, roi[i].size());
         for (const auto& [x, y] : roi[i])
-            require(x >= 0 && x <= 1 && y >= 0 && y <= 1, "config: 'roi' polygon {} has the point ({}, {}), expected shares of the image's sides, 0 to 1",
-                    i, x, y);
+            require(x >= 0 && x <= 1 && y >= 0 && y <= 1,
+                    "config: 'roi' polygon {} has the point ({}, {}), expected shares of the image's sides, 0 to 1", i, x, y);
     }
 }
 
@@ -301,7 +302,8 @@ void validate(const Config& c)
             require(i == 0 || group[i] > group[i - 1], "config: 'layers' must rise, found {} after {}", group[i], group[i - (i > 0)]);
         }
     }
-    require(c.bits == 0 || (c.bits >= 8 && c.bits <= 16), "config: 'bits' is {}, expected 0 (found in the training's images) or 8 to 16", c.bits);
+    require(c.bits == 0 || (c.bits >= 8 && c.bits <= 16), "config: 'bits' is {}, expected 0 (found in the training's images) or 8 to 16",
+            c.bits);
     checkRange("decoder_width", c.decoderWidth, 0, 8192);
     checkRange("decoder_depth", c.decoderDepth, 1, 64);
     checkRange("decoder_heads", c.decoderHeads, 0, 256);

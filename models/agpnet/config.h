@@ -1,5 +1,5 @@
-// The configuration of the method and its training: typed groups, defaults, ranges and JSON, which stays flat. See docs/method.md for where each
-// default comes from.
+// The configuration of the method and its training: typed groups, defaults, ranges and JSON, which stays flat. See docs/method.md for where
+// each default comes from.
 #pragma once
 
 #include "common/enum_names.h"
@@ -91,7 +91,8 @@ struct EnumNames<ImageScore>
 template <>
 struct EnumNames<Noise>
 {
-    static constexpr std::pair<Noise, const char*> table[] = {{Noise::Guided, "guided"}, {Noise::Uniform, "uniform"}, {Noise::None, "none"}};
+    static constexpr std::pair<Noise, const char*> table[] = {
+        {Noise::Guided, "guided"}, {Noise::Uniform, "uniform"}, {Noise::None, "none"}};
 };
 template <>
 struct EnumNames<Loss>
@@ -101,7 +102,8 @@ struct EnumNames<Loss>
 template <>
 struct EnumNames<Precision>
 {
-    static constexpr std::pair<Precision, const char*> table[] = {{Precision::Auto, "auto"}, {Precision::Fp32, "fp32"}, {Precision::Bf16, "bf16"}};
+    static constexpr std::pair<Precision, const char*> table[] = {
+        {Precision::Auto, "auto"}, {Precision::Fp32, "fp32"}, {Precision::Bf16, "bf16"}};
 };
 
 /// Blocks of the backbone, 1-based and rising. The blocks of one group are summed; groups stand side by side as channels.
@@ -113,9 +115,11 @@ struct NetworkConfig
     Prefer prefer = Prefer::Accuracy; ///< what height, width and layers are chosen for where they are left open: accuracy, or speed
     int height = 0;                   ///< input height, a multiple of the backbone's patch; 0: the one nearest to 252, for speed to 168
     int width = 0;                    ///< input width, likewise
-    InputKind input = InputKind::Rgb; ///< rgb: 3 channels; rgb+depth, rgb+normals: 6, the geometry goes through the backbone as a second image
+    InputKind input =
+        InputKind::Rgb; ///< rgb: 3 channels; rgb+depth, rgb+normals: 6, the geometry goes through the backbone as a second image
     int bits = 0;                     ///< bits of the values in 16-bit images, 8 to 16: 12 means 0 to 4095; 0: found in the training images
-    LayerGroups layers;               ///< empty: what the backbone's family proposes, for speed the first half of it. JSON: [3,6,9,12] is one sum, [[6],[9]] two groups
+    LayerGroups layers; ///< empty: what the backbone's family proposes, for speed the first half of it. JSON: [3,6,9,12] is one sum,
+                        ///< [[6],[9]] two groups
     Target target = Target::Standardised; ///< F_clean from tokens as they are, each channel to mean 0 and deviation 1 over normal
                                           ///< images; or layernorm: each token normalised over its channels, as published
     int decoderDepth = 2;       ///< transformer blocks of the decoder
@@ -128,7 +132,8 @@ struct NetworkConfig
 /// From features and reconstruction to map and score.
 struct MapConfig
 {
-    stages::Metric metric = stages::Metric::Scaled;      ///< scaled: the residual over the root of the features' norm; cosine; or l2 as published
+    stages::Metric metric =
+        stages::Metric::Scaled; ///< scaled: the residual over the root of the features' norm; cosine; or l2 as published
     stages::Metric scoreMetric = stages::Metric::Cosine; ///< the distance whose map is scored; names as of metric
     double sigma = 4;                                    ///< Gaussian smoothing of the map, pixels at input size; 0: none
     ImageScore score = ImageScore::Top1;                 ///< image score: top1 (mean of the top 1 %), or max as published
@@ -153,7 +158,8 @@ struct NoiseConfig
     bool imageNoise = false;    ///< also perturb the image, and learn from it with half the loss, as published: twice the time or more
     double imageSigma = 0.3;    ///< noise on images inside the mask, in normalised pixel units
     double imageShare = 0.5;    ///< masked fraction of the image reached at the last step
-    int attentionBlocks = 1;    ///< learnable attention: mean over this many of the EMA decoder's blocks, from the first; 0: all. Each costs time
+    int attentionBlocks =
+        1; ///< learnable attention: mean over this many of the EMA decoder's blocks, from the first; 0: all. Each costs time
     double ema = 0.999;         ///< decay of the decoder's moving average
 };
 
@@ -161,7 +167,7 @@ struct TrainingConfig
 {
     Loss loss = Loss::Mse;      ///< mse as published; cosine, per token and group; hard: mse with the easiest 90 % of tokens at a tenth
     int steps = 400;            ///< optimisation steps in all
-    bool earlyStop = false;     ///< stop earlier, where detection of synthetic defects stopped improving; then a tenth of the rate to the end
+    bool earlyStop = false; ///< stop earlier, where detection of synthetic defects stopped improving; then a tenth of the rate to the end
     int batch = 8;              ///< images a step
     double learningRate = 2e-3; ///< AdamW base learning rate (after warm-up, before the step decay)
     double weightDecay = 1e-4;  ///< weight decay of AdamW

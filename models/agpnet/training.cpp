@@ -33,10 +33,14 @@ at::Tensor minMax(const at::Tensor& attention)
 struct Training::Impl
 {
     Impl(const Config& c, Backbone b, at::Device where)
-        : config(completed(c, b.config)), backbone(std::move(b)), device(where), compute(scalarType(computeType(textOf(config.precision), where))),
-          extractor(makeExtractor(backbone.config, backbone.weights, {.compute = computeType(textOf(config.precision), where), .device = where, .depth = allLayers(config.layers).back()})),
+        : config(completed(c, b.config)), backbone(std::move(b)), device(where),
+          compute(scalarType(computeType(textOf(config.precision), where))),
+          extractor(makeExtractor(
+              backbone.config, backbone.weights,
+              {.compute = computeType(textOf(config.precision), where), .device = where, .depth = allLayers(config.layers).back()})),
           // drawn on the host, so that a seed means the same weights everywhere
-          decoder(Decoder(decoderShape(config, backbone.config), config.seed).clone(where)), ema(decoder.clone(where)), optimiser(decoder.parameters()), last(config.steps)
+          decoder(Decoder(decoderShape(config, backbone.config), config.seed).clone(where)), ema(decoder.clone(where)),
+          optimiser(decoder.parameters()), last(config.steps)
     {
         if (device.is_cpu())
             briefWaiting.emplace();
@@ -109,7 +113,8 @@ struct Training::Impl
         params.ratio = config.imageShare * progress();
         if (config.noise == Noise::Guided)
             return perturbed(images, attention, params);
-        at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(config.seed * 0x9E3779B97F4A7C15ull + static_cast<uint64_t>(done));
+        at::Generator generator =
+            at::make_generator<at::CPUGeneratorImpl>(config.seed * 0x9E3779B97F4A7C15ull + static_cast<uint64_t>(done));
         std::vector<int64_t> whole = attention.sizes().vec();
         whole[0] *= processes.size();
         const at::Tensor drawn = at::empty(whole).uniform_(0, 1, generator);
@@ -162,7 +167,8 @@ void Training::Impl::measure(const Features& features, const std::vector<int64_t
     if (config.target == Target::Standardised)
         scale = Standardizer::measured(features.tokens, products);
     unit = std::sqrt(scale.applied(features.tokens, scale.product(features.tokens)).square().mean().item<double>());
-    require(std::isfinite(unit) && unit > 0, "the backbone's features have a root mean square of {}, expected finite and more than 0", unit);
+    require(std::isfinite(unit) && unit > 0, "the backbone's features have a root mean square of {}, expected finite and more than 0",
+            unit);
 }
 
 at::Tensor Training::Impl::lossOf(const at::Tensor& output, const at::Tensor& target) const
@@ -177,7 +183,8 @@ at::Tensor Training::Impl::lossOf(const at::Tensor& output, const at::Tensor& ta
     const at::Tensor whole = processes.gathered(perToken.detach());
     const at::Tensor limit = at::quantile(whole.flatten(), easyShare);
     const auto weight = [&](const at::Tensor& errors) { return at::where(errors < limit, easyWeight, 1.0); };
-    return (perToken * weight(perToken.detach())).sum() / weight(whole).sum() * processes.size(); // the mean over processes is that of the whole
+    return (perToken * weight(perToken.detach())).sum() / weight(whole).sum() *
+           processes.size(); // the mean over processes is that of the whole
 }
 
 at::Tensor Training::Impl::lossWithGradient(const at::Tensor& input, const at::Tensor& target)
@@ -190,8 +197,8 @@ at::Tensor Training::Impl::lossWithGradient(const at::Tensor& input, const at::T
         parameters.push_back(parameter);
     std::vector<torch::autograd::variable_list> gradients(losses.size());
 
-    // Each thread takes parts from forward to backward and waits for no other in between: beside other programs that counts, alone it is no slower. There
-    // are as many on every computer, and they are added in their order: the result does not depend on the number of threads.
+    // Each thread takes parts from forward to backward and waits for no other in between: beside other programs that counts, alone it is no
+    // slower. There are as many on every computer, and they are added in their order: the result does not depend on the number of threads.
     const std::vector<at::Tensor> inputs = input.tensor_split(parts), targets = target.tensor_split(parts);
     const auto learn = [&](int64_t i)
     {
@@ -264,8 +271,9 @@ double Training::Impl::step(const Features& features, const at::Tensor& images01
     const at::Tensor input = fromImage.defined() ? at::cat({plain, fromImage}) : plain;
     const at::Tensor loss = lossWithGradient(input, fromImage.defined() ? at::cat({clean, clean}) : clean);
     const double value = processes.gathered(loss.view({1})).mean().item<double>();
-    require(std::isfinite(value), "the loss is {} at step {} with {} images: the learning rate of {} is too high, or an image is not finite",
-            value, done, n, config.learningRate);
+    require(std::isfinite(value),
+            "the loss is {} at step {} with {} images: the learning rate of {} is too high, or an image is not finite", value, done, n,
+            config.learningRate);
     if (processes.size() > 1)
     {
         std::vector<at::Tensor> gradients;
@@ -293,7 +301,10 @@ void Training::Impl::updateAverage()
     at::_foreach_lerp_(average, current, 1 - config.ema);
 }
 
-Training::Training(const Config& config, Backbone backbone, at::Device device) : impl_(std::make_unique<Impl>(config, std::move(backbone), device)) {}
+Training::Training(const Config& config, Backbone backbone, at::Device device)
+    : impl_(std::make_unique<Impl>(config, std::move(backbone), device))
+{
+}
 Training::~Training() = default;
 Training::Training(Training&&) noexcept = default;
 Training& Training::operator=(Training&&) noexcept = default;
@@ -325,7 +336,8 @@ Reconstruction Training::reconstruct(const Features& features) const
 
 void Training::join(const ProcessGroup& processes)
 {
-    require(processes.size() == 1 || impl_->device.is_cpu(), "{} processes are to train together on {} each, expected the CPU", processes.size(), impl_->device.str());
+    require(processes.size() == 1 || impl_->device.is_cpu(), "{} processes are to train together on {} each, expected the CPU",
+            processes.size(), impl_->device.str());
     impl_->processes = processes;
     if (processes.size() == 1)
         return;
@@ -411,7 +423,8 @@ const Decoder& Training::decoder() const
 
 AgpNet Training::model(ComputeType compute, const NetRanges& ranges) const
 {
-    return AgpNet(impl_->config, impl_->backbone, impl_->scale, impl_->decoder, compute, compute == ComputeType::Int8 ? at::Device(at::kCPU) : impl_->device, ranges);
+    return AgpNet(impl_->config, impl_->backbone, impl_->scale, impl_->decoder, compute,
+                  compute == ComputeType::Int8 ? at::Device(at::kCPU) : impl_->device, ranges);
 }
 
 NamedTensors Training::state() const

@@ -11,8 +11,8 @@ namespace agpnet
 {
 
 /// Seeded and stateless in its randomness: noise and initial weights follow from (seed, step) alone, so that a resumed
-/// training continues as if never stopped. Everything is computed on one device, where tensors given are brought and those returned are. Not
-/// thread-safe.
+/// training continues as if never stopped. Everything is computed on one device, where tensors given are brought and those returned are.
+/// Not thread-safe.
 class Training
 {
 public:
@@ -36,8 +36,9 @@ public:
     double step(const at::Tensor& images) { return step(features(images), images); }
     bool needsImages() const;
 
-    /// From now on each of these processes gives step() its share of a batch, equally large, in the order of their ranks. Afterwards all have the
-    /// model that one process would have had from the whole batch. Takes over process 0's state. Losses are those of the whole batch. On the CPU only.
+    /// From now on each of these processes gives step() its share of a batch, equally large, in the order of their ranks. Afterwards all
+    /// have the model that one process would have had from the whole batch. Takes over process 0's state. Losses are those of the whole
+    /// batch. On the CPU only.
     void join(const ProcessGroup& processes);
     const ProcessGroup& processes() const;
 

@@ -86,7 +86,10 @@ Features featuresOf(TrainingImages& images, const std::vector<View>& views)
 class TrainerImpl::Task final : public TrainingTask
 {
 public:
-    Task(TrainerImpl& trainer, TrainingImages& images, const std::vector<Normals>& normals) : trainer_(trainer), images_(images), normals_(normals) {}
+    Task(TrainerImpl& trainer, TrainingImages& images, const std::vector<Normals>& normals)
+        : trainer_(trainer), images_(images), normals_(normals)
+    {
+    }
 
     const ProcessGroup& processes() const override { return trainer_.training_.processes(); }
     int64_t stepsDone() const override { return trainer_.training_.stepsDone(); }
@@ -108,7 +111,8 @@ private:
 };
 
 TrainerImpl::TrainerImpl(Training training, TrainingRecord record)
-    : training_(std::move(training)), record_(std::move(record)), range_{training_.config().bits, record_.values ? record_.values->least : 0}
+    : training_(std::move(training)),
+      record_(std::move(record)), range_{training_.config().bits, record_.values ? record_.values->least : 0}
 {
 }
 
@@ -142,8 +146,8 @@ double TrainerImpl::recorded(double loss, double seconds, int64_t images)
 double TrainerImpl::stepTensor(const at::Tensor& images, const char* what)
 {
     const int channels = inputChannels(training_.config());
-    require(images.dim() == 4 && images.size(1) == channels, "{}: shape [{}], expected [N, {}, H, W]", what, fmt::join(images.sizes(), ", "),
-            channels);
+    require(images.dim() == 4 && images.size(1) == channels, "{}: shape [{}], expected [N, {}, H, W]", what,
+            fmt::join(images.sizes(), ", "), channels);
     checkBlob(images, what);
     const at::Tensor batch = resized(images, getInputSize());
     return stepBatch(batch.is_alias_of(images) ? batch.clone() : batch);
@@ -232,7 +236,8 @@ bool TrainerImpl::fit(const std::vector<ImageSet>& given, const std::function<bo
             return {features.tokens, features.prior};
         });
         const ProcessGroup& processes = training_.processes();
-        require(getBatchSize() % processes.size() == 0, "config: 'batch' is {}, expected a multiple of the {} processes that train together", getBatchSize(), processes.size());
+        require(getBatchSize() % processes.size() == 0,
+                "config: 'batch' is {}, expected a multiple of the {} processes that train together", getBatchSize(), processes.size());
         if (!training_.measured())
         {
             measureOn(images, products.size());
@@ -257,7 +262,8 @@ TrainingOrder TrainerImpl::orderOf(const std::vector<ImageSet>& products) const
     std::set<std::string> names;
     for (const ImageSet& product : products)
     {
-        require(product.count > 0, "no training images{}, expected at least one", product.name.empty() ? "" : fmt::format(" of '{}'", product.name));
+        require(product.count > 0, "no training images{}, expected at least one",
+                product.name.empty() ? "" : fmt::format(" of '{}'", product.name));
         require(!product.name.empty() || products.size() == 1, "one of {} products has no name, expected one for each", products.size());
         require(names.insert(product.name).second, "two products are called '{}', expected names that differ", product.name);
         counts.push_back(product.count);
@@ -280,7 +286,8 @@ void TrainerImpl::recordImages(const std::vector<ImageSet>& products, const Trai
     }
     // other images would be taken in another order, and a resumed training would not be the one that was begun
     if (getStepsDone() > 0 && !record_.sets.empty())
-        require(record_.sets == sets, "the training was begun with the images {}, and cannot go on with {}", toJson(record_.sets).dump(), toJson(sets).dump());
+        require(record_.sets == sets, "the training was begun with the images {}, and cannot go on with {}", toJson(record_.sets).dump(),
+                toJson(sets).dump());
     record_.sets = std::move(sets);
 }
 
@@ -361,8 +368,12 @@ std::vector<TrainerImpl::Normals> TrainerImpl::normalsOf(const std::vector<Image
             // nothing could be held back: copies changed in ways that training has not shown
             const size_t shots = split.trained.size();
             const std::vector<Augmentation> names = config.augment.empty() ? std::vector{Augmentation::FewShot} : config.augment;
-            normals.push_back({products[i].name, "augmented", std::min(mostCalibrated, copiesOfShot * shots), [this, &read, &split, &config, names, shots](size_t n) {
-                                   return Frame(augmented(read(split.trained[n % shots]), names, AugmentFor::Thresholds, config.seed, n / shots, n % shots), "image", range_);
+            normals.push_back({products[i].name, "augmented", std::min(mostCalibrated, copiesOfShot * shots),
+                               [this, &read, &split, &config, names, shots](size_t n)
+                               {
+                                   return Frame(augmented(read(split.trained[n % shots]), names, AugmentFor::Thresholds, config.seed,
+                                                          n / shots, n % shots),
+                                                "image", range_);
                                }});
             continue;
         }
@@ -418,8 +429,8 @@ TrainingProcess TrainerImpl::joinProcesses()
 
 ModelFile TrainerImpl::modelFile() const
 {
-    require(training_.processes().rank() == 0, "this is process {} of {}: process 0 has the thresholds, and can save the model", training_.processes().rank(),
-            training_.processes().size());
+    require(training_.processes().rank() == 0, "this is process {} of {}: process 0 has the thresholds, and can save the model",
+            training_.processes().rank(), training_.processes().size());
     if (scores_.count == 0)
     {
         require(!recent_.empty(), "the model has not been trained: no step was taken");
@@ -489,7 +500,8 @@ cv::Ptr<AnomalyDetector> TrainerImpl::getDetector() const
     return guarded([&]() -> cv::Ptr<AnomalyDetector> {
         requireThreads();
         const ModelFile file = modelFile();
-        return cv::makePtr<DetectorImpl>(std::make_shared<const Inference>(file, "auto", training_.device()), headerOf(file, EmbedBackbone::Yes).dump());
+        return cv::makePtr<DetectorImpl>(std::make_shared<const Inference>(file, "auto", training_.device()),
+                                         headerOf(file, EmbedBackbone::Yes).dump());
     });
 }
 
@@ -508,7 +520,8 @@ cv::Ptr<AnomalyTrainer> AnomalyTrainer::resume(const std::string& path, const st
     return resume(path, device, "", "");
 }
 
-cv::Ptr<AnomalyTrainer> AnomalyTrainer::resume(const std::string& path, const std::string& device, const std::string& backbone, const std::string& config)
+cv::Ptr<AnomalyTrainer> AnomalyTrainer::resume(const std::string& path, const std::string& device, const std::string& backbone,
+                                               const std::string& config)
 {
     return guarded([&]() -> cv::Ptr<AnomalyTrainer> {
         requireThreads();

@@ -22,7 +22,8 @@ public:
 
     double step(cv::InputArrayOfArrays images) override;
     double stepBlob(cv::InputArray blob) override;
-    bool fit(size_t count, const std::function<cv::Mat(size_t)>& image, const std::function<bool(const TrainProgress&)>& keepGoing) override;
+    bool fit(size_t count, const std::function<cv::Mat(size_t)>& image,
+             const std::function<bool(const TrainProgress&)>& keepGoing) override;
     bool fit(const std::vector<ImageSet>& products, const std::function<bool(const TrainProgress&)>& keepGoing) override;
     TrainingProcess joinProcesses() override;
     void calibrate(size_t count, const std::function<cv::Mat(size_t)>& image, bool heldBack) override;

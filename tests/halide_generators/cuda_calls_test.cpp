@@ -58,11 +58,12 @@ TEST_F(CudaCalls, OnlyLaunchesOnTheGivenStreamAfterTheFirst)
     int seen = 0;
     for (const Variant& variant : variants())
         if (variant.api == Api::Cuda)
-            for (const Shapes& shapes : {Shapes{1, 384, 18, 18, 252, 252}, Shapes{8, 384, 18, 18, 252, 252}, Shapes{1, 768, 37, 37, 518, 518},
-                                           Shapes{2, 1536, 32, 48, 1000, 1500}, Shapes{1, 384, 1, 1, 8, 8}, Shapes{32, 384, 12, 12, 168, 168}})
+            for (const Shapes& shapes :
+                 {Shapes{1, 384, 18, 18, 252, 252}, Shapes{8, 384, 18, 18, 252, 252}, Shapes{1, 768, 37, 37, 518, 518},
+                  Shapes{2, 1536, 32, 48, 1000, 1500}, Shapes{1, 384, 1, 1, 8, 8}, Shapes{32, 384, 12, 12, 168, 168}})
             {
-                const std::string what = fmt::format("{} {} {} {}, {} images of {} channels at {}x{}", variant.stage, variant.kind, variant.layout, variant.name,
-                                                     shapes.n, shapes.c, shapes.h, shapes.w);
+                const std::string what = fmt::format("{} {} {} {}, {} images of {} channels at {}x{}", variant.stage, variant.kind,
+                                                     variant.layout, variant.name, shapes.n, shapes.c, shapes.h, shapes.w);
                 SCOPED_TRACE(what);
                 place->device.variant = variant.name;
                 const auto call = callOf(variant, *place, shapes);

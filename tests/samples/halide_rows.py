@@ -42,7 +42,8 @@ with tempfile.TemporaryDirectory() as folder:
             parameters.append("layout=" + row["layout"])
         if stage["kinds"]:
             parameters.append(f"{stage['kind_parameter']}={row['kind']}")
-        subprocess.run([os.path.join(generators, f"agpnet_{row['stage']}_generator"), "-g", row["stage"], "-f", name, "-e", "object", "-o", folder,
+        subprocess.run([os.path.join(generators, f"agpnet_{row['stage']}_generator"), "-g", row["stage"], "-f", name,
+                        "-e", "object", "-o", folder,
                         f"target={row['target']}-user_context-no_runtime", *parameters], check=True)
         check(os.path.getsize(os.path.join(folder, name + ".o")) > 1000, name)
         print("compiled", name)

@@ -33,7 +33,8 @@ DefectCheck::DefectCheck(const Training& training, size_t count, const std::func
     const Config& config = training.config();
     const cv::Size input(config.width, config.height);
     const ViewPairs pairs = viewPairs(count, image, tiling, input, config.seed);
-    require(!pairs.defective.empty(), "early stopping draws defects into pictures, which wants an input of at least 16x16, found {}x{}", input.height, input.width);
+    require(!pairs.defective.empty(), "early stopping draws defects into pictures, which wants an input of at least 16x16, found {}x{}",
+            input.height, input.width);
     std::vector<at::Tensor> tokens[2];
     for (size_t i = 0; i < count; i++)
     {

@@ -47,7 +47,8 @@ std::optional<double> deviation(const std::vector<double>& values)
     return std::sqrt(squares / static_cast<double>(values.size() - 1));
 }
 
-/// How widely `found` is strewn about `exact`, over how widely the first `normals` of these are strewn; negative where nothing can be said of that.
+/// How widely `found` is strewn about `exact`, over how widely the first `normals` of these are strewn; negative where nothing can be said
+/// of that.
 double noise(const std::vector<double>& found, const std::vector<double>& exact, size_t normals)
 {
     const auto logarithm = [](double score) { return std::log(std::max(1e-12, score)); };

@@ -142,8 +142,8 @@ constexpr int leastSide = 16;
 SyntheticDefect withDefect(const cv::Mat& image, const cv::Mat& donor, uint64_t seed, uint64_t n)
 {
     require(image.depth() == CV_32F && image.type() == donor.type() && sideOf(image) >= leastSide && sideOf(donor) >= leastSide,
-            "a synthetic defect needs pictures of float of at least {0}x{0}, found {1}x{2} and {3}x{4}", leastSide, image.cols, image.rows, donor.cols,
-            donor.rows);
+            "a synthetic defect needs pictures of float of at least {0}x{0}, found {1}x{2} and {3}x{4}", leastSide, image.cols, image.rows,
+            donor.cols, donor.rows);
     CounterRandom draw(mixed(mixed(seed, streamOfDefects), n));
     switch (n % 4)
     {

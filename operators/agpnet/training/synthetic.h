@@ -34,7 +34,8 @@ SyntheticDefect withDefect(const cv::Mat& image, const cv::Mat& donor, uint64_t 
 /// Normal pictures as the model is shown them, and the same with a defect each.
 struct ViewPairs
 {
-    std::vector<at::Tensor> normal, defective; ///< [1, C, height, width], 0 to 1. No defective ones where the input is smaller than 16 pixels a side
+    std::vector<at::Tensor> normal,
+        defective; ///< [1, C, height, width], 0 to 1. No defective ones where the input is smaller than 16 pixels a side
     std::vector<at::Tensor> masks;             ///< of the defective: [1, 1, height, width], bool
 };
 
