@@ -4,6 +4,7 @@
 
 #include "agpnet/anomaly_calibration.hpp"
 #include "agpnet/anomaly_detector.hpp"
+#include "agpnet/onnx.hpp"
 #include "agpnet/operators.hpp"
 #include "agpnet/overlay.hpp"
 #include "agpnet/region.hpp"

@@ -4,6 +4,7 @@
 #include "device.h"
 #include "fake_cuda.h"
 #include "halide_generators/runtime/stage_table.h"
+#include "tests/support/error_text.h"
 
 #include <cstdlib>
 #include <dlfcn.h>

@@ -1,6 +1,6 @@
 // The inference as standard ONNX operators against the inference itself, in OpenCV's own importer without any layer of ours:
 // every family of backbones, and whatever of a configuration changes the graph.
-#include "agpnet/operators.hpp"
+#include "agpnet/onnx.hpp"
 #include "agpnet/anomaly_trainer.hpp"
 #include "models/backbones/vit.h"
 #include "operators/agpnet/inspection/inference.h"

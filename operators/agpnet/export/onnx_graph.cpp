@@ -1,5 +1,5 @@
 // Small ONNX graphs of ai.agpnet nodes.
-#include "agpnet/operators.hpp"
+#include "agpnet/onnx.hpp"
 #include "common/atomic_file.h"
 #include "common/protobuf.h"
 #include "operators/agpnet/inspection/inference.h"

@@ -1,5 +1,5 @@
 // The whole inference in standard ONNX operators, with the weights in the file: for engines that know nothing of AGPNet.
-#include "agpnet/operators.hpp"
+#include "agpnet/onnx.hpp"
 #include "models/agpnet/file.h"
 #include "operators/core/opencv_exceptions.h"
 #include "operators/agpnet/inspection/inference.h"
