@@ -20,12 +20,13 @@ TEST_P(Residual, EqualsReference)
     const Shape shapes[] = {{1, 1, 1, 1},  {1, 3, 1, 1},   {1, 384, 18, 18}, {3, 5, 7, 9},  {2, 33, 5, 1},
                             {2, 64, 1, 5}, {1, 31, 3, 70}, {1, 272, 4, 5},   {3, 1, 6, 17}, {1, 3, 252, 252}};
     for (const Shape& s : shapes)
-        for (Metric metric : {Metric::L2, Metric::Scaled, Metric::Cosine})
+        for (const std::string& name : metricNames())
             for (Order order : allOrders)
             {
+                const Metric metric = metricOf(name);
                 const Array f = reference::random(s.n, s.c, s.h, s.w, 1), g = reference::random(s.n, s.c, s.h, s.w, 2);
                 ASSERT_LT(difference(runResidual(*place, f, g, metric, order), reference::residual(f, g, metric)), 2e-5)
-                    << s.n << "x" << s.c << "x" << s.h << "x" << s.w << ", " << nameOf(order) << ", metric " << int(metric);
+                    << s.n << "x" << s.c << "x" << s.h << "x" << s.w << ", " << nameOf(order) << ", metric " << name;
             }
 }
 
