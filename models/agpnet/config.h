@@ -115,8 +115,8 @@ struct NetworkConfig
     Prefer prefer = Prefer::Accuracy; ///< what height, width and layers are chosen for where they are left open: accuracy, or speed
     int height = 0;                   ///< input height, a multiple of the backbone's patch; 0: the one nearest to 252, for speed to 168
     int width = 0;                    ///< input width, likewise
-    InputKind input =
-        InputKind::Rgb; ///< rgb: 3 channels; rgb+depth, rgb+normals: 6, the geometry goes through the backbone as a second image
+    InputKind input = InputKind::Rgb; ///< rgb: 3 channels; rgb+depth, rgb+normals: 6, the geometry goes through the backbone as a second
+                                      ///< image
     int bits = 0;                     ///< bits of the values in 16-bit images, 8 to 16: 12 means 0 to 4095; 0: found in the training images
     LayerGroups layers; ///< empty: what the backbone's family proposes, for speed the first half of it. JSON: [3,6,9,12] is one sum,
                         ///< [[6],[9]] two groups
@@ -132,8 +132,8 @@ struct NetworkConfig
 /// From features and reconstruction to map and score.
 struct MapConfig
 {
-    stages::Metric metric =
-        stages::Metric::Scaled; ///< scaled: the residual over the root of the features' norm; cosine; or l2 as published
+    stages::Metric metric = stages::Metric::Scaled; ///< scaled: the residual over the root of the features' norm; cosine; or l2 as
+                                                    ///< published
     stages::Metric scoreMetric = stages::Metric::Cosine; ///< the distance whose map is scored; names as of metric
     double sigma = 4;                                    ///< Gaussian smoothing of the map, pixels at input size; 0: none
     ImageScore score = ImageScore::Top1;                 ///< image score: top1 (mean of the top 1 %), or max as published
