@@ -158,8 +158,8 @@ struct NoiseConfig
     bool imageNoise = false;    ///< also perturb the image, and learn from it with half the loss, as published: twice the time or more
     double imageSigma = 0.3;    ///< noise on images inside the mask, in normalised pixel units
     double imageShare = 0.5;    ///< masked fraction of the image reached at the last step
-    int attentionBlocks =
-        1; ///< learnable attention: mean over this many of the EMA decoder's blocks, from the first; 0: all. Each costs time
+    int attentionBlocks = 1;    ///< learnable attention: mean over this many of the EMA decoder's blocks, from the first; 0: all. Each
+                                ///< costs time
     double ema = 0.999;         ///< decay of the decoder's moving average
 };
 
@@ -167,7 +167,7 @@ struct TrainingConfig
 {
     Loss loss = Loss::Mse;      ///< mse as published; cosine, per token and group; hard: mse with the easiest 90 % of tokens at a tenth
     int steps = 400;            ///< optimisation steps in all
-    bool earlyStop = false; ///< stop earlier, where detection of synthetic defects stopped improving; then a tenth of the rate to the end
+    bool earlyStop = false;     ///< stop earlier, where detection of synthetic defects stops improving; a tenth of the rate to the end
     int batch = 8;              ///< images a step
     double learningRate = 2e-3; ///< AdamW base learning rate (after warm-up, before the step decay)
     double weightDecay = 1e-4;  ///< weight decay of AdamW

@@ -37,11 +37,11 @@ OperatorEntry residualOperator()
 {
     OperatorSchema schema{
         "Residual",
-        "Distance of features from their reconstruction at each location: the Euclidean distance over channels (l2), the same "
-        "over the root of the features' norm (scaled), or 1 - cosine similarity.",
-        {{"features", "[N,C,h,w]", "F", false}, {"reconstructed", "[N,C,h,w]", "its reconstruction", false}},
-        {{"residual", "[N,1,h,w]", "0 where they agree", false}},
-        {textAttribute("metric", "the distance", stages::nameOf(stages::Metric::L2), stages::metricNames())}};
+        "Computes the distance between features and their reconstruction at each location: the Euclidean distance over channels (l2), this "
+        "distance divided by the square root of the features' norm (scaled), or 1 - cosine similarity (cosine).",
+        {{"features", "[N,C,h,w]", "F", false}, {"reconstructed", "[N,C,h,w]", "their reconstruction", false}},
+        {{"residual", "[N,1,h,w]", "distance; 0 where both are equal", false}},
+        {textAttribute("metric", "kind of distance", stages::nameOf(stages::Metric::L2), stages::metricNames())}};
     return {std::move(schema),
             [](const Attributes& attributes) -> std::unique_ptr<Operator> { return std::make_unique<Residual>(attributes); }};
 }
