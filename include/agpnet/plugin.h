@@ -30,11 +30,15 @@ extern "C" {
 enum
 {
     AGPNET_OK = 0,         /**< done */
-    AGPNET_E_ARGUMENT = 1, /**< a null pointer where there must be one */
-    AGPNET_E_ABI = 2,      /**< the caller speaks another ABI version */
+    AGPNET_E_ARGUMENT = 1, /**< an argument: a null pointer, or a value that is out of range or does not fit the model */
+    AGPNET_E_ABI = 2,      /**< the caller was compiled for another ABI version */
     AGPNET_E_OPENCV = 3,   /**< the plugin is built for another OpenCV than the host names */
-    AGPNET_E_REGISTER = 4, /**< the layers could not be registered; the message says why */
-    AGPNET_E_FAILED = 5    /**< what was asked for could not be done; the message says why, and nothing has changed */
+    AGPNET_E_REGISTER = 4, /**< the layers could not be registered */
+    AGPNET_E_FAILED = 5,   /**< another reason, which the message gives */
+    AGPNET_E_FILE = 6,     /**< a file that cannot be read or written, or its contents */
+    AGPNET_E_DEVICE = 7,   /**< a device that does not exist, or that failed */
+    AGPNET_E_STATE = 8,    /**< the call itself: too early, too late, or in a forked process */
+    AGPNET_E_MEMORY = 9    /**< not enough memory */
 };
 
 /** Registers the layers in the OpenCV that this library is linked to. Never throws, aborts or prints. May be called any number

@@ -18,6 +18,12 @@ namespace agpnet
 namespace
 {
 
+void requireState(bool condition, const char* message)
+{
+    if (!condition)
+        throw Error(message, ErrorKind::State);
+}
+
 /// How many frames one pass may have so that it stays within the time allowed.
 class BatchSize
 {
@@ -126,9 +132,7 @@ public:
 private:
     void requireOwnProcess() const
     {
-        require(
-            inOwnProcess(),
-            "the stream was made before this process was forked, and its thread is not here; expected one that was made in this process");
+        requireState(inOwnProcess(), "the stream was made before this process was forked, and its thread is not here; expected one that was made in this process");
     }
 
     struct Frame
@@ -156,7 +160,7 @@ private:
             const auto room = [&] { return closed_ || underWay_ < static_cast<size_t>(options_.capacity); };
             if (wait)
                 roomCame_.wait(lock, room);
-            require(!closed_, "the stream is closed and takes no more frames");
+            requireState(!closed_, "the stream is closed and takes no more frames");
             if (!room())
                 return false;
             number = taken.result.number = pushed_++;

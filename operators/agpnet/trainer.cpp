@@ -433,7 +433,7 @@ ModelFile TrainerImpl::modelFile() const
             training_.processes().rank(), training_.processes().size());
     if (scores_.count == 0)
     {
-        require(!recent_.empty(), "the model has not been trained: no step was taken");
+        withErrorsOf(ErrorKind::State, [&] { require(!recent_.empty(), "the model has not been trained: no step was taken"); });
         Inspection inspection = inspectionOf(training_.config());
         if (inspection.tiling.side > 0) // the batches were tiles, in which the image's region has no place
             inspection = {};

@@ -517,14 +517,12 @@ TEST(Library, LeaksNoSymbols)
     while (in >> address >> type >> name)
     {
         count++;
-        EXPECT_TRUE(name.starts_with("agpnet_plugin_init_v1") || name.starts_with("agpnet_load_tuning_v1") ||
-                    name.starts_with("agpnet_detector_") || name.starts_with("agpnet_build_information") ||
-                    name.find("6agpnet") != std::string::npos || name == "AGPNET_1" || name.starts_with("AGPNET_1"))
-            << name;
+        // which C functions, CApiNames compares with the headers
+        EXPECT_TRUE(name.starts_with("agpnet_") || name.find("6agpnet") != std::string::npos || name.starts_with("AGPNET_1")) << name;
         EXPECT_EQ(name.find("halide_"), std::string::npos) << name;
     }
     EXPECT_GT(count, 10);
-    EXPECT_LT(count, 60);
+    EXPECT_LT(count, 120);
 }
 
 TEST(Library, LoadsWhereThereIsNoGpu)
