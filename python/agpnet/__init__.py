@@ -3,15 +3,45 @@ where this package is installed with it, then wherever the dynamic linker looks.
 
     import agpnet
 
+    detector = agpnet.AnomalyDetector("tile.agp")
+    result = detector.detect(image)            # result.score, .anomalous, .regions, .map
     agpnet.load_plugin()                       # cv2.dnn then knows the layers ai.agpnet.*
-    detector = agpnet.Detector("tile.agp")
-    anomaly_map, score = detector.detect(image)
     agpnet.torch_ops().Residual(f, g)          # torch.ops.agpnet
 """
-from ._detector import Detector, Inspection
-from ._library import AgpnetError, build_information, library_path
+from ._calibration import CalibrationImage, calibrate
+from ._callbacks import LazyImages
+from ._detector import AnomalyDetector
+from ._errors import AgpnetArgumentError, AgpnetDeviceError, AgpnetError, AgpnetFileError, AgpnetMemoryError, AgpnetStateError
+from ._library import build_information, library_path
+from ._options import DetectOptions
 from ._plugin import load_plugin
+from ._results import AnomalyRegion, AnomalyResult, DriftState
+from ._stream import AnomalyStream, AnomalyStreamResult
 from ._torch import torch_ops
+from ._trainer import AnomalyTrainer, TrainProgress
 
 __version__ = "0.1.0"
-__all__ = ["AgpnetError", "Detector", "Inspection", "build_information", "library_path", "load_plugin", "torch_ops"]
+__all__ = [
+    "AgpnetArgumentError",
+    "AgpnetDeviceError",
+    "AgpnetError",
+    "AgpnetFileError",
+    "AgpnetMemoryError",
+    "AgpnetStateError",
+    "AnomalyDetector",
+    "AnomalyRegion",
+    "AnomalyResult",
+    "AnomalyStream",
+    "AnomalyStreamResult",
+    "AnomalyTrainer",
+    "CalibrationImage",
+    "DetectOptions",
+    "DriftState",
+    "LazyImages",
+    "TrainProgress",
+    "build_information",
+    "calibrate",
+    "library_path",
+    "load_plugin",
+    "torch_ops",
+]

@@ -5,107 +5,137 @@ import ctypes
 import json
 import os
 import warnings
-from typing import Any, NamedTuple, Union
+from collections.abc import Sequence
+from typing import Any, Optional, Union
 
-import numpy as np
-import numpy.typing as npt
+from . import _structures
+from ._images import Pixels, image_of
+from ._library import Handle, Uncopied, call, library
+from ._options import DetectOptions, int32, native
+from ._results import AnomalyResult, DriftState, Results, outputs, result_of
 
-from . import _library
-from ._library import AgpnetError
-
-Pixels = Union[npt.NDArray[np.uint8], npt.NDArray[np.uint16], npt.NDArray[np.float32]]
-
-
-class Inspection(NamedTuple):
-    """What an inspection found."""
-
-    map: npt.NDArray[np.float32]  #: [height, width], 0 upward
-    mask: npt.NDArray[np.uint8]  #: [height, width], 255 where the map exceeds the pixel threshold, else 0
-    score: float  #: the image's
-    threshold: float  #: what it was compared with, sensitivity included
-    anomalous: bool
+Path = Union[str, "os.PathLike[str]"]
 
 
-class _Handle(ctypes.c_void_p):
-    """Owns what the library made. An object of its own, so that it is freed once, by whatever way the detectors that hold it came to be."""
-
-    def __del__(self) -> None:
-        if self:
-            _library.library().agpnet_detector_free(self)
+class DetectorHandle(Handle):
+    free = "agpnet_detector_free"
 
 
-class Detector:
-    """A trained model. Several threads may inspect at once, as long as none changes the sensitivity; Python's lock is released meanwhile. It
-    can be neither copied nor pickled: load it once more, or pass it on.
+class AnomalyDetector(Uncopied):
+    """A trained model that inspects images. Several threads may use it at once; Python's lock is released meanwhile. It can be neither
+    copied nor pickled: create another one, which costs no memory, or pass this one on."""
 
-    path: the .agp file. precision: "auto", "fp32", "bf16" or "int8". device: "cpu", "cuda" or "cuda:N". AgpnetError says what is wrong with one of them.
-    """
+    def __init__(self, model: Path, precision: str = "auto", device: str = "cpu", options: Optional[DetectOptions] = None) -> None:
+        """Reads a model file.
 
-    def __init__(self, path: Union[str, "os.PathLike[str]"], precision: str = "auto", device: str = "cpu") -> None:
-        handle = _Handle()
-        _library.call("agpnet_detector_load_on", os.fsencode(path), precision.encode(), device.encode(), ctypes.byref(handle))
+        model:      path of the .agp file
+        precision:  "auto" (the fastest one in which training found the model accurate), "fp32", "bf16" or "int8"
+        device:     "cpu", "cuda" or "cuda:N"
+        options:    options of calls without options. None: as trained
+        """
+        handle, detect = DetectorHandle(), native(options)
+        given = _structures.DetectorOptions(precision.encode(), device.encode(), ctypes.pointer(detect) if detect else None)
+        call("agpnet_detector_create", os.fsencode(model), ctypes.byref(given), ctypes.byref(handle))
+        self._take(handle, options)
+
+    def _take(self, handle: DetectorHandle, options: Optional[DetectOptions] = None) -> None:
         self._handle = handle
-        self._sensitivity = 1.0
-        self._threads = 0
+        self._options = options or DetectOptions()
 
-    def __reduce_ex__(self, protocol: Any) -> Any:  # what copy and pickle ask for
-        raise TypeError("a Detector cannot be copied or pickled: load the model once more, or pass this one on")
+    @classmethod
+    def _of(cls, handle: DetectorHandle) -> AnomalyDetector:
+        detector = cls.__new__(cls)
+        detector._take(handle)
+        return detector
+
+    def detect(self, image: Pixels, options: Optional[DetectOptions] = None, *, map: bool = True, mask: bool = False) -> AnomalyResult:
+        """Inspects an image.
+
+        image:    [height, width] or [height, width, channels], 1 (grey), 3 (BGR, as cv2 has it), 4 (BGRA, alpha ignored) or 6 channels (BGR and
+                  geometry, for models that take it); at least 8x8. uint8, uint16 (0 to the maximum of the bits that the model was trained with,
+                  header["config"]["bits"], 0 means all 16; a RuntimeWarning says where the values do not fit), or float32 from 0 to 1
+        options:  options of this call. None: those of the detector
+        map:      return the anomaly map
+        mask:     return the mask
+        """
+        results = Results()
+        wanted = outputs(map, mask)
+        call("agpnet_detector_detect", self._handle, image_of(image), native(options), wanted, ctypes.byref(results))
+        return _warned(result_of(results, 0, wanted))
+
+    def detect_batch(
+        self, images: Sequence[Pixels], options: Optional[DetectOptions] = None, *, map: bool = True, mask: bool = False
+    ) -> list[AnomalyResult]:
+        """Inspects several images in one pass, which is faster than one by one. Their sizes and types may differ. The arguments are those of
+        detect(). The maps share memory: it is freed with the last of them."""
+        results = Results()
+        wanted = outputs(map, mask)
+        given = [image_of(image, f"images[{number}]") for number, image in enumerate(images)]
+        array = (_structures.Image * len(given))(*given)
+        call("agpnet_detector_detect_batch", self._handle, array, len(given), native(options), wanted, ctypes.byref(results))
+        return [_warned(result_of(results, number, wanted)) for number in range(len(given))]
+
+    @property
+    def options(self) -> DetectOptions:
+        """Options of calls without options. Calls that run while they are set use the old or the new ones."""
+        return self._options
+
+    @options.setter
+    def options(self, options: DetectOptions) -> None:
+        call("agpnet_detector_set_options", self._handle, native(options))
+        self._options = options
 
     @property
     def header(self) -> dict[str, Any]:
-        """The model file's header: configuration, thresholds, how it was trained."""
-        return json.loads(_library.library().agpnet_detector_header(self._handle))
+        """The model file's header: configuration, thresholds, training record."""
+        header: dict[str, Any] = json.loads(self._info().header)
+        return header
 
     @property
-    def sensitivity(self) -> float:
-        """Divides both thresholds: 2 finds defects half as strong. Above 0."""
-        return self._sensitivity
-
-    @sensitivity.setter
-    def sensitivity(self, value: float) -> None:
-        _library.call("agpnet_detector_set_sensitivity", self._handle, float(value))
-        self._sensitivity = float(value)
+    def precision(self) -> str:
+        """The precision that it computes in: "fp32", "bf16" or "int8"."""
+        return str(self._info().precision, "utf-8")
 
     @property
-    def threads(self) -> int:
-        """Threads that compute one call on the CPU. 0: one for each core, unless OMP_NUM_THREADS says less."""
-        return self._threads
+    def device(self) -> str:
+        """"cpu" or "cuda:N"."""
+        return str(self._info().device, "utf-8")
 
-    @threads.setter
-    def threads(self, value: int) -> None:
-        _library.call("agpnet_detector_set_threads", self._handle, int(value))
-        self._threads = int(value)
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the model's input in pixels."""
+        info = self._info()
+        return info.input_height, info.input_width
 
-    def detect(self, image: Pixels) -> tuple[npt.NDArray[np.float32], float]:
-        """The anomaly map, [height, width], and the image's score.
+    @property
+    def products(self) -> list[str]:
+        """Names of the products that the model was trained for, each with its own thresholds; empty if it has one only."""
+        return [library().agpnet_detector_get_product(self._handle, index).decode() for index in range(self._info().product_count)]
 
-        image: [height, width] or [height, width, channels], 1 (grey), 3 (BGR, as cv2 has it) or 4 channels (BGRA, alpha ignored); uint8, uint16 (of the bits
-        that the model was trained with, header["config"]["bits"], 0 for all 16; a RuntimeWarning says where the values do not fit), or float32 from 0 to 1.
-        """
-        anomaly_map, _, result = self._run(image, with_mask=False)
-        return anomaly_map, result.score
+    def thresholds(self, product: str = "") -> tuple[float, float]:
+        """The model's own thresholds of the image score and of the map. product: "" means all products together."""
+        score, pixel = ctypes.c_double(), ctypes.c_double()
+        call("agpnet_detector_get_thresholds", self._handle, product.encode(), ctypes.byref(score), ctypes.byref(pixel))
+        return score.value, pixel.value
 
-    def inspect(self, image: Pixels) -> Inspection:
-        """As detect(), with mask and decision."""
-        anomaly_map, mask, result = self._run(image, with_mask=True)
-        return Inspection(anomaly_map, mask, result.score, result.threshold, bool(result.anomalous))
+    @property
+    def drift(self) -> DriftState:
+        """Drift over the last images of this detector, of all threads together."""
+        state = _structures.Drift()
+        call("agpnet_detector_get_drift", self._handle, ctypes.byref(state))
+        return DriftState(bool(state.known), state.images, state.window, state.median, state.outside, bool(state.drifting))
 
-    def _run(self, image: Pixels, with_mask: bool) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], _library.Result]:
-        types = {np.dtype(np.uint8): _library.UINT8, np.dtype(np.uint16): _library.UINT16, np.dtype(np.float32): _library.FLOAT32}
-        if not isinstance(image, np.ndarray) or image.dtype not in types or image.ndim not in (2, 3):
-            found = f"{image.dtype} of {image.ndim} dimensions" if isinstance(image, np.ndarray) else type(image).__name__
-            raise AgpnetError(f"image is {found}, expected a numpy array of 2 or 3 dimensions of uint8, uint16 or float32")
-        pixels = image if image.ndim == 3 else image[:, :, np.newaxis]
-        height, width, channels = pixels.shape
-        if pixels.strides[1:] != (channels * pixels.itemsize, pixels.itemsize) or pixels.strides[0] < width * channels * pixels.itemsize:
-            pixels = np.ascontiguousarray(pixels)
-        given = _library.Image(ctypes.sizeof(_library.Image), pixels.ctypes.data, height, width, channels, types[image.dtype],
-                               max(pixels.strides[0], width * channels * pixels.itemsize))
-        anomaly_map = np.empty((height, width), np.float32)
-        mask = np.empty((height, width) if with_mask else (0, 0), np.uint8)
-        result = _library.Result(ctypes.sizeof(_library.Result))
-        warning = _library.call("agpnet_detector_detect", self._handle, ctypes.byref(given), anomaly_map.ctypes.data,
-                                mask.ctypes.data if with_mask else None, ctypes.byref(result))
-        if warning:
-            warnings.warn(warning, RuntimeWarning, stacklevel=3)
-        return anomaly_map, mask, result
+    def set_drift_window(self, images: int) -> None:
+        """Forgets the images seen, and looks at this many from now on: 4 to 65536; 32 at first."""
+        call("agpnet_detector_set_drift_window", self._handle, int32("images", images))
+
+    def _info(self) -> _structures.DetectorInfo:
+        info = _structures.DetectorInfo()
+        call("agpnet_detector_get_info", self._handle, ctypes.byref(info))
+        return info
+
+
+def _warned(result: AnomalyResult) -> AnomalyResult:
+    if result.warning:
+        warnings.warn(result.warning, RuntimeWarning, stacklevel=3)
+    return result

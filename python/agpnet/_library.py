@@ -1,4 +1,4 @@
-"""Finds and loads the shared library, and declares its C functions (agpnet/plugin.h, agpnet/c_api.h)."""
+"""Finds and loads the shared library, and calls its C functions."""
 from __future__ import annotations
 
 import ctypes
@@ -6,34 +6,12 @@ import functools
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+from ._errors import BY_CODE, AgpnetError, AgpnetMemoryError
+from ._structures import SIGNATURES
 
 OK, MESSAGE_SIZE = 0, 2048
-UINT8, UINT16, FLOAT32 = 0, 1, 2
-
-
-class AgpnetError(RuntimeError):
-    """What went wrong, in one sentence."""
-
-
-class Image(ctypes.Structure):
-    """agpnet_image"""
-
-    _fields_ = [
-        ("size", ctypes.c_size_t),
-        ("data", ctypes.c_void_p),
-        ("height", ctypes.c_int32),
-        ("width", ctypes.c_int32),
-        ("channels", ctypes.c_int32),
-        ("type", ctypes.c_int32),
-        ("stride", ctypes.c_int64),
-    ]
-
-
-class Result(ctypes.Structure):
-    """agpnet_result"""
-
-    _fields_ = [("size", ctypes.c_size_t), ("score", ctypes.c_double), ("threshold", ctypes.c_double), ("anomalous", ctypes.c_int32)]
 
 
 def library_path() -> str:
@@ -65,18 +43,7 @@ def library() -> ctypes.CDLL:
         lib = ctypes.CDLL(path)
     except OSError as error:
         raise AgpnetError(f"{path} cannot be loaded; set AGPNET_PLUGIN to the path of libagpnet.so: {error}") from error
-    text, size, out = ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p
-    signatures = {
-        "agpnet_plugin_init_v1": (ctypes.c_int, [ctypes.c_uint32, text, text, size]),
-        "agpnet_detector_load_on": (ctypes.c_int, [text, text, text, ctypes.POINTER(out), text, size]),
-        "agpnet_detector_free": (None, [out]),
-        "agpnet_detector_detect": (ctypes.c_int, [out, ctypes.POINTER(Image), out, out, ctypes.POINTER(Result), text, size]),
-        "agpnet_detector_set_threads": (ctypes.c_int, [out, ctypes.c_int, text, size]),
-        "agpnet_detector_set_sensitivity": (ctypes.c_int, [out, ctypes.c_double, text, size]),
-        "agpnet_detector_header": (text, [out]),
-        "agpnet_build_information": (text, []),
-    }
-    for name, (result, arguments) in signatures.items():
+    for name, (result, arguments) in SIGNATURES.items():
         try:
             function = getattr(lib, name)
         except AttributeError as error:
@@ -85,17 +52,35 @@ def library() -> ctypes.CDLL:
     return lib
 
 
-def call(name: str, *arguments: Any) -> str:
-    """Calls a function that ends with (message, message_size); gives its message, or raises it."""
+def call(name: str, *arguments: Any) -> None:
+    """Calls a function that ends with (message, message_size), and raises its error. Python's lock is released meanwhile."""
     message = ctypes.create_string_buffer(MESSAGE_SIZE)
-    if getattr(library(), name)(*arguments, message, len(message)) != OK:
-        raise AgpnetError(message.value.decode(errors="replace"))
-    return message.value.decode(errors="replace")
+    status = getattr(library(), name)(*arguments, message, len(message))
+    if status != OK:
+        raise BY_CODE.get(status, AgpnetError)(message.value.decode(errors="replace"))
+
+
+class Handle(ctypes.c_void_p):
+    """Owns what the library created. An object of its own, so that it is freed once, no matter how many objects hold it."""
+
+    free = ""  #: name of the function
+
+    def __del__(self) -> None:
+        if self:
+            getattr(library(), self.free)(self)
+
+
+class Uncopied:
+    """Can be neither copied nor pickled, because its handle cannot."""
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:  # what copy and pickle ask for
+        raise TypeError(f"{type(self).__name__} cannot be copied or pickled: create another one, or pass this one on")
 
 
 def build_information() -> dict[str, Any]:
     """What the library was built with and finds here: versions, CPU, devices, schedules."""
     text = library().agpnet_build_information()
     if text is None:
-        raise AgpnetError("not enough memory")
-    return json.loads(text)
+        raise AgpnetMemoryError("not enough memory")
+    found: dict[str, Any] = json.loads(text)
+    return found

@@ -1,7 +1,8 @@
 """Loads the plugin into this process's cv2, and says clearly when that cannot work."""
 from __future__ import annotations
 
-from ._library import AgpnetError, call, library_path
+from ._errors import AgpnetError
+from ._library import call, library_path
 
 
 def load_plugin() -> str:

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._library import AgpnetError, library_path, require_working_directory
+from ._errors import AgpnetError
+from ._library import library_path, require_working_directory
 
 
 def torch_ops() -> Any:

@@ -47,6 +47,7 @@ score() { sed -n 's/.*score \([0-9.]*\).*/\1/p' <<<"$1"; }
 bin=$work/samples/bin
 close "$(score "$("$bin/sample_detect" "$work/tiny.agp" "$work/good/0.png")")" "$expected" sample_detect
 close "$(score "$("$bin/sample_detect_c" "$work/tiny.agp" "$work/0.ppm")")" "$expected" sample_detect_c
+[[ $("$bin/sample_detect_c" "$work/tiny.agp" "$work/0.ppm" 100) == *anomalous*region* ]] || fail "sample_detect_c lists no region"
 close "$(score "$("$bin/sample_inspect" "$lib/libagpnet.so" "$work/tiny.onnx" "$work/good/0.png")")" "$expected" sample_inspect
 "$prefix/bin/agpnet" export "$work/tiny.agp" --onnx-graph "$work/stages.onnx" --stages --size 40x48 >/dev/null
 own=$(AGPNET_PLUGIN=$lib/libagpnet.so "$bin/sample_custom_stage" "$work/stages.onnx" "$work/good/0.png" 2>/dev/null) ||
@@ -70,7 +71,14 @@ c++ -std=c++17 "$source/samples/cpp/detect.cpp" -o "$work/by_pkg_config" $(pkg-c
 close "$(score "$("$work/by_pkg_config" "$work/tiny.agp" "$work/good/0.png")")" "$expected" "built by pkg-config"
 
 # Python: as installed, and by pip.
-/usr/bin/python3 "$source/tests/package/python_package.py" "$lib/python3/dist-packages" "$work" "$expected"
+site=$lib/python3/dist-packages samples=$prefix/share/agpnet/samples/python
+close "$(score "$(PYTHONPATH=$site /usr/bin/python3 "$samples/detect.py" "$work/tiny.agp" "$work/good/0.png")")" "$expected" detect.py
+[[ $(PYTHONPATH=$site /usr/bin/python3 "$samples/detect.py" "$work/tiny.agp" "$work/good/0.png" 100) == *anomalous*region* ]] ||
+    fail "detect.py lists no region"
+PYTHONPATH=$site /usr/bin/python3 "$samples/train.py" "$work/tiny.safetensors" "$work/config.json" "$work/trained.agp" "$work"/good/*.png >"$work/train.py.log" ||
+    fail "train.py failed"
+close "$(score "$("$prefix/bin/agpnet" detect "$work/trained.agp" "$work/good/0.png")")" "$expected" "a model of train.py"
+/usr/bin/python3 "$source/tests/package/python_package.py" "$site" "$work" "$expected"
 pip=$(dirname "$cmake")/python
 if [ -x "$pip" ] && "$pip" -c 'import pip, setuptools' 2>/dev/null; then
     cp -r "$source/python" "$work/python"
