@@ -15,14 +15,16 @@ agpnet::CalibrationImage read(const agpnet_calibration_set& set, size_t i)
     image.size = mask.size = sizeof image;
     int32_t anomalous = 0;
     if (set.read(set.context, i, &image, &anomalous, &mask) == 0)
-        throw std::runtime_error(fmt::format("image {} of set '{}' was not read: the function read returned 0", i, agpnet::textOr(set.product, "")));
+        throw std::runtime_error(
+            fmt::format("image {} of set '{}' was not read: the function read returned 0", i, agpnet::textOr(set.product, "")));
     return {agpnet::matOf(image, "image").clone(), anomalous != 0, mask.data ? agpnet::matOf(mask, "mask").clone() : cv::Mat()};
 }
 
 } // namespace
 
-extern "C" int agpnet_calibrate(const char* model, const agpnet_calibration_set* sets, size_t count, const agpnet_calibration_options* options,
-                                const char* out, int32_t* finished, char* message, size_t messageSize)
+extern "C" int agpnet_calibrate(const char* model, const agpnet_calibration_set* sets, size_t count,
+                                const agpnet_calibration_options* options, const char* out, int32_t* finished, char* message,
+                                size_t messageSize)
 {
     return agpnet::called(message, messageSize, [&] {
         requirePointer(model, "model");

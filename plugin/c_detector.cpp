@@ -41,7 +41,8 @@ extern "C"
         return created(detector, "detector", message, messageSize, [&] {
             requirePointer(model, "model");
             const agpnet_detector_options known = agpnet::receivedOr(options, "options", {});
-            return agpnet_detector(agpnet::AnomalyDetector::create(model, agpnet::textOr(known.precision, "auto"), agpnet::textOr(known.device, "cpu"),
+            return agpnet_detector(agpnet::AnomalyDetector::create(model, agpnet::textOr(known.precision, "auto"),
+                                                                   agpnet::textOr(known.device, "cpu"),
                                                                    agpnet::detectOptionsOf(known.detect)));
         });
     }
@@ -51,8 +52,8 @@ extern "C"
         delete detector;
     }
 
-    int agpnet_detector_detect(const agpnet_detector* detector, const agpnet_image* image, const agpnet_detect_options* options, uint32_t outputs,
-                               agpnet_results** results, char* message, size_t messageSize)
+    int agpnet_detector_detect(const agpnet_detector* detector, const agpnet_image* image, const agpnet_detect_options* options,
+                               uint32_t outputs, agpnet_results** results, char* message, size_t messageSize)
     {
         return created(results, "results", message, messageSize, [&] {
             const agpnet::AnomalyDetector& own = detectorOf(detector);
@@ -61,7 +62,8 @@ extern "C"
             cv::Mat map, mask;
             const cv::_OutputArray maps = wanted(outputs, AGPNET_MAP, map), masks = wanted(outputs, AGPNET_MASK, mask);
             agpnet_results all;
-            all.found.push_back(options ? own.detect(pixels, maps, masks, agpnet::detectOptionsOf(options)) : own.detect(pixels, maps, masks));
+            all.found.push_back(options ? own.detect(pixels, maps, masks, agpnet::detectOptionsOf(options))
+                                        : own.detect(pixels, maps, masks));
             if (outputs & AGPNET_MAP)
                 all.maps.push_back(map);
             if (outputs & AGPNET_MASK)
@@ -70,8 +72,9 @@ extern "C"
         });
     }
 
-    int agpnet_detector_detect_batch(const agpnet_detector* detector, const agpnet_image* images, size_t count, const agpnet_detect_options* options,
-                                     uint32_t outputs, agpnet_results** results, char* message, size_t messageSize)
+    int agpnet_detector_detect_batch(const agpnet_detector* detector, const agpnet_image* images, size_t count,
+                                     const agpnet_detect_options* options, uint32_t outputs, agpnet_results** results, char* message,
+                                     size_t messageSize)
     {
         return created(results, "results", message, messageSize, [&] {
             const agpnet::AnomalyDetector& own = detectorOf(detector);
@@ -79,7 +82,8 @@ extern "C"
             const std::vector<cv::Mat> pixels = agpnet::matsOf(images, count, "images");
             agpnet_results all;
             const cv::_OutputArray maps = wanted(outputs, AGPNET_MAP, all.maps), masks = wanted(outputs, AGPNET_MASK, all.masks);
-            all.found = options ? own.detectBatch(pixels, maps, masks, agpnet::detectOptionsOf(options)) : own.detectBatch(pixels, maps, masks);
+            all.found =
+                options ? own.detectBatch(pixels, maps, masks, agpnet::detectOptionsOf(options)) : own.detectBatch(pixels, maps, masks);
             return all;
         });
     }
@@ -104,12 +108,13 @@ extern "C"
         return detector && index < detector->products.size() ? detector->products[index].c_str() : nullptr;
     }
 
-    int agpnet_detector_get_thresholds(const agpnet_detector* detector, const char* product, double* threshold, double* pixelThreshold, char* message,
-                                       size_t messageSize)
+    int agpnet_detector_get_thresholds(const agpnet_detector* detector, const char* product, double* threshold, double* pixelThreshold,
+                                       char* message, size_t messageSize)
     {
         return called(message, messageSize, [&] {
             const agpnet::AnomalyDetector& own = detectorOf(detector);
-            const double ofScore = own.getThreshold(agpnet::textOr(product, "")), ofMap = own.getPixelThreshold(agpnet::textOr(product, ""));
+            const double ofScore = own.getThreshold(agpnet::textOr(product, "")),
+                         ofMap = own.getPixelThreshold(agpnet::textOr(product, ""));
             if (threshold)
                 *threshold = ofScore;
             if (pixelThreshold)
@@ -121,7 +126,8 @@ extern "C"
     {
         return called(message, messageSize, [&] {
             const agpnet::DriftState state = detectorOf(detector).getDrift();
-            agpnet::give({0, state.known ? 1 : 0, state.pictures, state.window, state.median, state.outside, state.drifting ? 1 : 0}, drift, "drift");
+            agpnet::give({0, state.known ? 1 : 0, state.pictures, state.window, state.median, state.outside, state.drifting ? 1 : 0}, drift,
+                         "drift");
         });
     }
 

@@ -30,7 +30,8 @@ agpnet_image outputAt(const agpnet_results* results, size_t index, std::vector<c
 
 void agpnet::requireOutputs(uint32_t outputs)
 {
-    require((outputs & ~uint32_t{AGPNET_MAP | AGPNET_MASK}) == 0, "outputs is {}, expected AGPNET_MAP (1), AGPNET_MASK (2), both or 0", outputs);
+    require((outputs & ~uint32_t{AGPNET_MAP | AGPNET_MASK}) == 0, "outputs is {}, expected AGPNET_MAP (1), AGPNET_MASK (2), both or 0",
+            outputs);
 }
 
 extern "C"
@@ -51,7 +52,8 @@ extern "C"
         });
     }
 
-    int agpnet_results_get_region(const agpnet_results* results, size_t index, size_t region, agpnet_region* found, char* message, size_t messageSize)
+    int agpnet_results_get_region(const agpnet_results* results, size_t index, size_t region, agpnet_region* found, char* message,
+                                  size_t messageSize)
     {
         static_assert(sizeof(cv::Point) == 2 * sizeof(int32_t));
         return called(message, messageSize, [&] {

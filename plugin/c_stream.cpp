@@ -45,7 +45,8 @@ extern "C"
         });
     }
 
-    int agpnet_stream_push(agpnet_stream* stream, const agpnet_image* frame, int32_t source, uint64_t* number, char* message, size_t messageSize)
+    int agpnet_stream_push(agpnet_stream* stream, const agpnet_image* frame, int32_t source, uint64_t* number, char* message,
+                           size_t messageSize)
     {
         return called(message, messageSize, [&] {
             agpnet::AnomalyStream& own = streamOf(stream);
@@ -55,8 +56,8 @@ extern "C"
         });
     }
 
-    int agpnet_stream_try_push(agpnet_stream* stream, const agpnet_image* frame, int32_t source, uint64_t* number, int32_t* taken, char* message,
-                               size_t messageSize)
+    int agpnet_stream_try_push(agpnet_stream* stream, const agpnet_image* frame, int32_t source, uint64_t* number, int32_t* taken,
+                               char* message, size_t messageSize)
     {
         return called(message, messageSize, [&] {
             agpnet::AnomalyStream& own = streamOf(stream);
@@ -65,7 +66,8 @@ extern "C"
         });
     }
 
-    int agpnet_stream_pop(agpnet_stream* stream, double timeout, agpnet_frame* frame, agpnet_results** results, char* message, size_t messageSize)
+    int agpnet_stream_pop(agpnet_stream* stream, double timeout, agpnet_frame* frame, agpnet_results** results, char* message,
+                          size_t messageSize)
     {
         if (results)
             *results = nullptr;
@@ -85,8 +87,9 @@ extern "C"
             if (all->error.empty() && stream->outputs & AGPNET_MASK)
                 all->masks.push_back(popped.mask);
             if (frame)
-                agpnet::give({0, popped.number, popped.source, popped.batch, popped.seconds, all->error.empty() ? nullptr : all->error.c_str()}, frame,
-                             "frame");
+                agpnet::give(
+                    {0, popped.number, popped.source, popped.batch, popped.seconds, all->error.empty() ? nullptr : all->error.c_str()},
+                    frame, "frame");
             *results = all.release();
         });
     }

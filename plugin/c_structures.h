@@ -20,29 +20,35 @@ inline constexpr size_t firstSize = 0;
 template <>
 inline constexpr size_t firstSize<agpnet_image> = offsetof(agpnet_image, stride) + sizeof(agpnet_image::stride);
 template <>
-inline constexpr size_t firstSize<agpnet_detect_options> = offsetof(agpnet_detect_options, threads) + sizeof(agpnet_detect_options::threads);
+inline constexpr size_t firstSize<agpnet_detect_options> = offsetof(agpnet_detect_options, threads) +
+                                                           sizeof(agpnet_detect_options::threads);
 template <>
 inline constexpr size_t firstSize<agpnet_result> = offsetof(agpnet_result, warning) + sizeof(agpnet_result::warning);
 template <>
 inline constexpr size_t firstSize<agpnet_region> = offsetof(agpnet_region, contour_count) + sizeof(agpnet_region::contour_count);
 template <>
-inline constexpr size_t firstSize<agpnet_detector_options> = offsetof(agpnet_detector_options, detect) + sizeof(agpnet_detector_options::detect);
+inline constexpr size_t firstSize<agpnet_detector_options> = offsetof(agpnet_detector_options, detect) +
+                                                             sizeof(agpnet_detector_options::detect);
 template <>
-inline constexpr size_t firstSize<agpnet_detector_info> = offsetof(agpnet_detector_info, product_count) + sizeof(agpnet_detector_info::product_count);
+inline constexpr size_t firstSize<agpnet_detector_info> = offsetof(agpnet_detector_info, product_count) +
+                                                          sizeof(agpnet_detector_info::product_count);
 template <>
 inline constexpr size_t firstSize<agpnet_drift> = offsetof(agpnet_drift, drifting) + sizeof(agpnet_drift::drifting);
 template <>
-inline constexpr size_t firstSize<agpnet_stream_options> = offsetof(agpnet_stream_options, outputs) + sizeof(agpnet_stream_options::outputs);
+inline constexpr size_t firstSize<agpnet_stream_options> = offsetof(agpnet_stream_options, outputs) +
+                                                           sizeof(agpnet_stream_options::outputs);
 template <>
 inline constexpr size_t firstSize<agpnet_frame> = offsetof(agpnet_frame, error) + sizeof(agpnet_frame::error);
 template <>
-inline constexpr size_t firstSize<agpnet_trainer_options> = offsetof(agpnet_trainer_options, device) + sizeof(agpnet_trainer_options::device);
+inline constexpr size_t firstSize<agpnet_trainer_options> = offsetof(agpnet_trainer_options, device) +
+                                                            sizeof(agpnet_trainer_options::device);
 template <>
 inline constexpr size_t firstSize<agpnet_trainer_info> = offsetof(agpnet_trainer_info, record) + sizeof(agpnet_trainer_info::record);
 template <>
 inline constexpr size_t firstSize<agpnet_image_set> = offsetof(agpnet_image_set, context) + sizeof(agpnet_image_set::context);
 template <>
-inline constexpr size_t firstSize<agpnet_calibration_set> = offsetof(agpnet_calibration_set, context) + sizeof(agpnet_calibration_set::context);
+inline constexpr size_t firstSize<agpnet_calibration_set> = offsetof(agpnet_calibration_set, context) +
+                                                            sizeof(agpnet_calibration_set::context);
 template <>
 inline constexpr size_t firstSize<agpnet_calibration_options> =
     offsetof(agpnet_calibration_options, context) + sizeof(agpnet_calibration_options::context);

@@ -31,14 +31,16 @@ cv::Mat read(const agpnet_image_set& set, size_t i)
     agpnet_image image{};
     image.size = sizeof image;
     if (set.read(set.context, i, &image) == 0)
-        throw std::runtime_error(fmt::format("image {} of set '{}' was not read: the function read returned 0", i, agpnet::textOr(set.name, "")));
+        throw std::runtime_error(
+            fmt::format("image {} of set '{}' was not read: the function read returned 0", i, agpnet::textOr(set.name, "")));
     return agpnet::matOf(image, "image").clone();
 }
 
 /// `set` and the images in its memory must outlive it.
 agpnet::ImageSet imageSetOf(const agpnet_image_set& set)
 {
-    require((set.images != nullptr) != (set.read != nullptr), "an image set has {} images and read, expected one of them", set.read ? "both" : "neither");
+    require((set.images != nullptr) != (set.read != nullptr), "an image set has {} images and read, expected one of them",
+            set.read ? "both" : "neither");
     agpnet::ImageSet own;
     own.name = agpnet::textOr(set.name, "");
     own.count = set.count;
@@ -59,17 +61,21 @@ extern "C"
         return created(trainer, "trainer", message, messageSize, [&] {
             const agpnet_trainer_options known = agpnet::received(options, "options");
             requirePointer(known.backbone, "options.backbone");
-            return agpnet_trainer{agpnet::AnomalyTrainer::create(known.backbone, agpnet::textOr(known.config, ""), agpnet::textOr(known.device, "cpu")), {}, {}};
+            return agpnet_trainer{
+                agpnet::AnomalyTrainer::create(known.backbone, agpnet::textOr(known.config, ""), agpnet::textOr(known.device, "cpu")),
+                {},
+                {}};
         });
     }
 
-    int agpnet_trainer_resume(const char* state, const agpnet_trainer_options* options, agpnet_trainer** trainer, char* message, size_t messageSize)
+    int agpnet_trainer_resume(const char* state, const agpnet_trainer_options* options, agpnet_trainer** trainer, char* message,
+                              size_t messageSize)
     {
         return created(trainer, "trainer", message, messageSize, [&] {
             requirePointer(state, "state");
             const agpnet_trainer_options known = agpnet::receivedOr(options, "options", {});
-            return agpnet_trainer{agpnet::AnomalyTrainer::resume(state, agpnet::textOr(known.device, "cpu"), agpnet::textOr(known.backbone, ""),
-                                                                 agpnet::textOr(known.config, "")),
+            return agpnet_trainer{agpnet::AnomalyTrainer::resume(state, agpnet::textOr(known.device, "cpu"),
+                                                                 agpnet::textOr(known.backbone, ""), agpnet::textOr(known.config, "")),
                                   {},
                                   {}};
         });
@@ -112,7 +118,8 @@ extern "C"
         });
     }
 
-    int agpnet_trainer_step(agpnet_trainer* trainer, const agpnet_image* images, size_t count, double* loss, char* message, size_t messageSize)
+    int agpnet_trainer_step(agpnet_trainer* trainer, const agpnet_image* images, size_t count, double* loss, char* message,
+                            size_t messageSize)
     {
         return called(message, messageSize, [&] {
             const double found = trainerOf(trainer).step(agpnet::matsOf(images, count, "images"));
@@ -121,7 +128,8 @@ extern "C"
         });
     }
 
-    int agpnet_trainer_calibrate(agpnet_trainer* trainer, const agpnet_image_set* images, int32_t heldOut, char* message, size_t messageSize)
+    int agpnet_trainer_calibrate(agpnet_trainer* trainer, const agpnet_image_set* images, int32_t heldOut, char* message,
+                                 size_t messageSize)
     {
         return called(message, messageSize, [&] {
             agpnet::AnomalyTrainer& own = trainerOf(trainer);

@@ -17,7 +17,8 @@
  *
  * - No function throws, aborts or prints.
  * - A function that returns an int returns AGPNET_OK or another code of agpnet/plugin.h. It then writes one message about the error to
- *   `message`, always terminated and cut off at message_size; with AGPNET_OK the message is empty. `message` may be null if message_size is 0.
+ *   `message`, always terminated and cut off at message_size; with AGPNET_OK the message is empty. `message` may be null if message_size
+ *   is 0.
  * - After an error nothing has changed, except that a training has taken the steps before it. A pointer to a new handle is then null.
  * - A structure begins with its size as the caller was compiled. Later versions add members at the end. The library reads and writes only
  *   the members that both sides know; the others have their defaults.
@@ -46,7 +47,8 @@ AGPNET_EXPORT const char *agpnet_build_information(void);
 enum
 {
     AGPNET_UINT8 = 0,  /**< 0 to 255 */
-    AGPNET_UINT16 = 1, /**< 0 to 65535, or to the maximum of the bits that the model was trained with: `bits` of the header's config, 0 means all 16 */
+    AGPNET_UINT16 = 1, /**< 0 to 65535, or to the maximum of the bits that the model was trained with: `bits` of the header's config, 0
+                        *   means all 16 */
     AGPNET_FLOAT32 = 2 /**< 0 to 1 */
 };
 
@@ -98,15 +100,19 @@ typedef struct agpnet_detect_options
     const agpnet_image *mask;       /**< AGPNET_REGION_MASK: AGPNET_UINT8, 1 channel, not 0 inside; it is stretched to each image */
     const agpnet_polygon *polygons; /**< AGPNET_REGION_POLYGONS: even-odd, so a polygon inside another one is a hole */
     size_t polygon_count;           /**< polygons, at least 1 */
-    int32_t polygon_height;         /**< rows of the image that the points are pixels of; 0: the points are fractions of its sides, 0 to 1 */
+    int32_t polygon_height;         /**< rows of the image that the points are pixels of; 0: the points are fractions of its sides, 0 to
+                                     *   1 */
     int32_t polygon_width;          /**< columns of it; 0 if polygon_height is */
-    const char *product;            /**< use the thresholds of this product. Null: of the nearest product if the model distinguishes products,
+    const char *product;            /**< use the thresholds of this product. Null: of the nearest product if the model distinguishes
+                                     *   products,
                                          otherwise of all products together */
     double sensitivity;             /**< divides both thresholds: 2 detects defects half as strong. Above 0 */
     double threshold;               /**< threshold of the image score, before sensitivity; 0: the model's own */
     double pixel_threshold;         /**< threshold of the map, before sensitivity; 0: the model's own */
-    int32_t minimum_area;           /**< pixels; smaller regions are neither listed nor marked in the mask. The decision does not depend on it */
-    int32_t threads;                /**< threads that compute one call on the CPU, at most 256. 0: one for each core, unless OMP_NUM_THREADS is lower */
+    int32_t minimum_area;           /**< pixels; smaller regions are neither listed nor marked in the mask. The decision does not depend
+                                     *   on it */
+    int32_t threads;                /**< threads that compute one call on the CPU, at most 256. 0: one for each core, unless
+                                     *   OMP_NUM_THREADS is lower */
 } agpnet_detect_options;
 
 /** The defaults: everything as the model was trained. */
@@ -133,11 +139,13 @@ typedef struct agpnet_result
     double threshold;       /**< the threshold that the score was compared with, sensitivity included */
     double pixel_threshold; /**< the threshold that the map was compared with, sensitivity included */
     double calibrated;      /**< the score on a scale of 0 to 1: 0.5 is the threshold */
-    double drift;           /**< distance of the image's features from those of normal images: up to 1 within the range of training; -1: unknown */
+    double drift;           /**< distance of the image's features from those of normal images: up to 1 within the range of training; -1:
+                             *   unknown */
     int32_t anomalous;      /**< 1 if the score is above the threshold, else 0 */
     size_t region_count;    /**< regions; they are found if the image is anomalous, or if the mask was requested */
     const char *product;    /**< the product whose thresholds were used; empty if the model has one product only */
-    const char *warning;    /**< a message if the values of a 16-bit image do not fit those of training: the score is unreliable; else empty */
+    const char *warning;    /**< a message if the values of a 16-bit image do not fit those of training: the score is unreliable; else
+                             *   empty */
 } agpnet_result;
 
 /** A region: connected pixels of the map above the pixel threshold, in pixels of the map. */
@@ -165,7 +173,8 @@ AGPNET_EXPORT size_t agpnet_results_count(const agpnet_results *results);
  * @param result        is filled; its texts are valid as long as `results`
  * @param message       receives a message
  * @param message_size  its bytes */
-AGPNET_EXPORT int agpnet_results_get_result(const agpnet_results *results, size_t index, agpnet_result *result, char *message, size_t message_size);
+AGPNET_EXPORT int agpnet_results_get_result(const agpnet_results *results, size_t index, agpnet_result *result, char *message,
+                                            size_t message_size);
 
 /** A region of an image. The region with the highest peak is the first.
  * @param results       results of a call
@@ -177,21 +186,25 @@ AGPNET_EXPORT int agpnet_results_get_result(const agpnet_results *results, size_
 AGPNET_EXPORT int agpnet_results_get_region(const agpnet_results *results, size_t index, size_t region, agpnet_region *found, char *message,
                                             size_t message_size);
 
-/** The anomaly map of an image: AGPNET_FLOAT32, 1 channel, 0 and more; the higher, the less normal the pixel. AGPNET_E_STATE if it was not requested.
+/** The anomaly map of an image: AGPNET_FLOAT32, 1 channel, 0 and more; the higher, the less normal the pixel. AGPNET_E_STATE if it was not
+ * requested.
  * @param results       results of a call
  * @param index         number of the image, from 0
  * @param map           is filled; its pixels are valid as long as `results`
  * @param message       receives a message
  * @param message_size  its bytes */
-AGPNET_EXPORT int agpnet_results_get_map(const agpnet_results *results, size_t index, agpnet_image *map, char *message, size_t message_size);
+AGPNET_EXPORT int agpnet_results_get_map(const agpnet_results *results, size_t index, agpnet_image *map, char *message,
+                                         size_t message_size);
 
-/** The mask of an image: AGPNET_UINT8, 1 channel, 255 where the map is above the pixel threshold, else 0. AGPNET_E_STATE if it was not requested.
+/** The mask of an image: AGPNET_UINT8, 1 channel, 255 where the map is above the pixel threshold, else 0. AGPNET_E_STATE if it was not
+ * requested.
  * @param results       results of a call
  * @param index         number of the image, from 0
  * @param mask          is filled; its pixels are valid as long as `results`
  * @param message       receives a message
  * @param message_size  its bytes */
-AGPNET_EXPORT int agpnet_results_get_mask(const agpnet_results *results, size_t index, agpnet_image *mask, char *message, size_t message_size);
+AGPNET_EXPORT int agpnet_results_get_mask(const agpnet_results *results, size_t index, agpnet_image *mask, char *message,
+                                          size_t message_size);
 
 /** Frees results; null is allowed. */
 AGPNET_EXPORT void agpnet_results_free(agpnet_results *results);
@@ -240,8 +253,8 @@ typedef struct agpnet_drift
  * @param detector      receives the detector
  * @param message       receives a message
  * @param message_size  its bytes */
-AGPNET_EXPORT int agpnet_detector_create(const char *model, const agpnet_detector_options *options, agpnet_detector **detector, char *message,
-                                         size_t message_size);
+AGPNET_EXPORT int agpnet_detector_create(const char *model, const agpnet_detector_options *options, agpnet_detector **detector,
+                                         char *message, size_t message_size);
 
 /** Frees a detector; null is allowed. Results and streams that were created with it stay valid. */
 AGPNET_EXPORT void agpnet_detector_free(agpnet_detector *detector);
@@ -267,15 +280,16 @@ AGPNET_EXPORT int agpnet_detector_detect(const agpnet_detector *detector, const 
  * @param message       receives a message
  * @param message_size  its bytes */
 AGPNET_EXPORT int agpnet_detector_detect_batch(const agpnet_detector *detector, const agpnet_image *images, size_t count,
-                                               const agpnet_detect_options *options, uint32_t outputs, agpnet_results **results, char *message,
-                                               size_t message_size);
+                                               const agpnet_detect_options *options, uint32_t outputs, agpnet_results **results,
+                                               char *message, size_t message_size);
 
 /** Replaces the detector's own options. Calls that run at the same time use the old or the new ones.
  * @param detector      the detector
  * @param options       null: the defaults
  * @param message       receives a message
  * @param message_size  its bytes */
-AGPNET_EXPORT int agpnet_detector_set_options(agpnet_detector *detector, const agpnet_detect_options *options, char *message, size_t message_size);
+AGPNET_EXPORT int agpnet_detector_set_options(agpnet_detector *detector, const agpnet_detect_options *options, char *message,
+                                              size_t message_size);
 
 /** The properties of a detector.
  * @param detector      the detector
@@ -296,8 +310,8 @@ AGPNET_EXPORT const char *agpnet_detector_get_product(const agpnet_detector *det
  * @param pixel_threshold  receives the threshold of the map; may be null
  * @param message          receives a message
  * @param message_size     its bytes */
-AGPNET_EXPORT int agpnet_detector_get_thresholds(const agpnet_detector *detector, const char *product, double *threshold, double *pixel_threshold,
-                                                 char *message, size_t message_size);
+AGPNET_EXPORT int agpnet_detector_get_thresholds(const agpnet_detector *detector, const char *product, double *threshold,
+                                                 double *pixel_threshold, char *message, size_t message_size);
 
 /** Drift over the last images of this detector, of all threads together.
  * @param detector      the detector
@@ -349,8 +363,8 @@ typedef struct agpnet_frame
  * @param stream        receives the stream
  * @param message       receives a message
  * @param message_size  its bytes */
-AGPNET_EXPORT int agpnet_stream_create(const agpnet_detector *detector, const agpnet_stream_options *options, agpnet_stream **stream, char *message,
-                                       size_t message_size);
+AGPNET_EXPORT int agpnet_stream_create(const agpnet_detector *detector, const agpnet_stream_options *options, agpnet_stream **stream,
+                                       char *message, size_t message_size);
 
 /** Takes a copy of a frame. Waits while the stream is full: a thread that also pops should use agpnet_stream_try_push(). A frame that no
  * detector accepts is taken here, and popped with an error.
@@ -427,7 +441,8 @@ typedef struct agpnet_trainer_info
     const char *record;   /**< the training record so far, notes included: JSON text; valid until the next agpnet_trainer_get_info() */
 } agpnet_trainer_info;
 
-/** Reads an image of a set. Called in the thread that called the training function, one call at a time, as often as the image is needed. The
+/** Reads an image of a set. Called in the thread that called the training function, one call at a time, as often as the image is needed.
+ * The
  * pixels must stay as they are until the next call, or until the training function returns. It must not throw.
  * @param context  agpnet_image_set::context
  * @param index    number of the image, from 0
@@ -467,7 +482,8 @@ typedef int agpnet_progress_t(void *context, const agpnet_progress *progress);
  * @param trainer       receives the training
  * @param message       receives a message
  * @param message_size  its bytes */
-AGPNET_EXPORT int agpnet_trainer_create(const agpnet_trainer_options *options, agpnet_trainer **trainer, char *message, size_t message_size);
+AGPNET_EXPORT int agpnet_trainer_create(const agpnet_trainer_options *options, agpnet_trainer **trainer, char *message,
+                                        size_t message_size);
 
 /** Continues from the state that agpnet_trainer_save_state() wrote.
  * @param state         path of that file
@@ -491,7 +507,8 @@ AGPNET_EXPORT void agpnet_trainer_free(agpnet_trainer *trainer);
  * @param message_size  its bytes */
 AGPNET_EXPORT int agpnet_trainer_join_processes(agpnet_trainer *trainer, int32_t *rank, int32_t *count, char *message, size_t message_size);
 
-/** Takes all remaining steps, and the thresholds from a tenth of the images, which are held out. With several sets each product comes equally
+/** Takes all remaining steps, and the thresholds from a tenth of the images, which are held out. With several sets each product comes
+ * equally
  * often and gets its own thresholds. A training that is resumed and given the same images continues exactly.
  * @param trainer       the training
  * @param sets          one set for each product
@@ -501,8 +518,8 @@ AGPNET_EXPORT int agpnet_trainer_join_processes(agpnet_trainer *trainer, int32_t
  * @param finished      receives 1 if all steps were taken, 0 if `progress` stopped the training, whose state can then be saved; may be null
  * @param message       receives a message
  * @param message_size  its bytes */
-AGPNET_EXPORT int agpnet_trainer_fit(agpnet_trainer *trainer, const agpnet_image_set *sets, size_t count, agpnet_progress_t *progress, void *context,
-                                     int32_t *finished, char *message, size_t message_size);
+AGPNET_EXPORT int agpnet_trainer_fit(agpnet_trainer *trainer, const agpnet_image_set *sets, size_t count, agpnet_progress_t *progress,
+                                     void *context, int32_t *finished, char *message, size_t message_size);
 
 /** Takes one step on a batch of good images, without the config's tiles and augmentations.
  * @param trainer       the training
@@ -544,7 +561,8 @@ AGPNET_EXPORT int agpnet_trainer_note(agpnet_trainer *trainer, const char *key, 
  * @param embed_backbone  1: the file contains the backbone; 0: the file is small and names the backbone by its hash
  * @param message         receives a message
  * @param message_size    its bytes */
-AGPNET_EXPORT int agpnet_trainer_save(agpnet_trainer *trainer, const char *path, int32_t embed_backbone, char *message, size_t message_size);
+AGPNET_EXPORT int agpnet_trainer_save(agpnet_trainer *trainer, const char *path, int32_t embed_backbone, char *message,
+                                      size_t message_size);
 
 /** Writes the state that agpnet_trainer_resume() continues from, atomically.
  * @param trainer       the training
@@ -558,7 +576,8 @@ AGPNET_EXPORT int agpnet_trainer_save_state(const agpnet_trainer *trainer, const
  * @param detector      receives a detector
  * @param message       receives a message
  * @param message_size  its bytes */
-AGPNET_EXPORT int agpnet_trainer_get_detector(const agpnet_trainer *trainer, agpnet_detector **detector, char *message, size_t message_size);
+AGPNET_EXPORT int agpnet_trainer_get_detector(const agpnet_trainer *trainer, agpnet_detector **detector, char *message,
+                                              size_t message_size);
 
 /* ---- Thresholds of a trained model ---- */
 
@@ -602,7 +621,8 @@ typedef struct agpnet_calibration_options
 {
     size_t size;                             /**< sizeof(agpnet_calibration_options) */
     int32_t rule;                            /**< AGPNET_THRESHOLD_TAIL, _QUANTILE, _F1 or _COST */
-    double false_alarms;                     /**< fraction of normal images that may be flagged; a fifth of it: of their pixels. Above 0, at most 0.5 */
+    double false_alarms;                     /**< fraction of normal images that may be flagged; a fifth of it: of their pixels. Above 0,
+                                              *   at most 0.5 */
     double miss_cost;                        /**< AGPNET_THRESHOLD_COST: cost of a missed defect in false positives; above 0 */
     agpnet_calibration_progress_t *progress; /**< may be null */
     void *context;                           /**< is passed to `progress` */
@@ -620,7 +640,8 @@ typedef struct agpnet_calibration_options
  * @param finished      receives 1 if `out` was written, 0 if `progress` stopped it; may be null
  * @param message       receives a message
  * @param message_size  its bytes */
-AGPNET_EXPORT int agpnet_calibrate(const char *model, const agpnet_calibration_set *sets, size_t count, const agpnet_calibration_options *options,
+AGPNET_EXPORT int agpnet_calibrate(const char *model, const agpnet_calibration_set *sets, size_t count,
+                                   const agpnet_calibration_options *options,
                                    const char *out, int32_t *finished, char *message, size_t message_size);
 
 #ifdef __cplusplus

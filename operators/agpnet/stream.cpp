@@ -132,7 +132,9 @@ public:
 private:
     void requireOwnProcess() const
     {
-        requireState(inOwnProcess(), "the stream was made before this process was forked, and its thread is not here; expected one that was made in this process");
+        requireState(
+            inOwnProcess(),
+            "the stream was made before this process was forked, and its thread is not here; expected one that was made in this process");
     }
 
     struct Frame

@@ -1,5 +1,5 @@
-"""AGPNet from Python. Nothing is compiled here: everything is in the shared library, libagpnet.so, which is looked for in AGPNET_PLUGIN, then
-where this package is installed with it, then wherever the dynamic linker looks.
+"""AGPNet from Python. Nothing is compiled here: everything is in the shared library, libagpnet.so, which is looked for in AGPNET_PLUGIN,
+then where this package is installed with it, then wherever the dynamic linker looks.
 
     import agpnet
 

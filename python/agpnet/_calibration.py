@@ -45,8 +45,8 @@ def calibrate(
     check, atomically, without training. Returns False if `progress` stopped it; nothing is written then.
 
     model:         path of the .agp file
-    images:        arrays, which are normal images, or CalibrationImage; for several products a dict of these by the products' names. Whatever has
-                   len() and [index] is read one by one
+    images:        arrays, which are normal images, or CalibrationImage; for several products a dict of these by the products' names.
+                   Whatever has len() and [index] is read one by one
     out:           path of the file to write. None: the model itself
     rule:          "tail" and "quantile" from normal images, for a stated rate of false positives; "f1" and "cost" from labelled images
     false_alarms:  fraction of normal images that may be flagged; a fifth of it: of their pixels. Above 0, at most 0.5
@@ -75,5 +75,6 @@ def calibrate(
     sets = (_structures.CalibrationSet * len(products))(*[set_of(name, own) for name, own in products.items()])
     step = callbacks.progress(_structures.CalibrationProgress, progress or (lambda done, total: None))  # Ctrl-C has an effect there
     options = _structures.CalibrationOptions(_RULES[rule], false_alarms, miss_cost, step, None)
-    callbacks.run("agpnet_calibrate", os.fsencode(model), sets, len(sets), ctypes.byref(options), os.fsencode(out or model), ctypes.byref(finished))
+    callbacks.run("agpnet_calibrate", os.fsencode(model), sets, len(sets), ctypes.byref(options), os.fsencode(out or model),
+                  ctypes.byref(finished))
     return callbacks.finished(finished)

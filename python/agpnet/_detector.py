@@ -51,9 +51,10 @@ class AnomalyDetector(Uncopied):
     def detect(self, image: Pixels, options: Optional[DetectOptions] = None, *, map: bool = True, mask: bool = False) -> AnomalyResult:
         """Inspects an image.
 
-        image:    [height, width] or [height, width, channels], 1 (grey), 3 (BGR, as cv2 has it), 4 (BGRA, alpha ignored) or 6 channels (BGR and
-                  geometry, for models that take it); at least 8x8. uint8, uint16 (0 to the maximum of the bits that the model was trained with,
-                  header["config"]["bits"], 0 means all 16; a RuntimeWarning says where the values do not fit), or float32 from 0 to 1
+        image:    [height, width] or [height, width, channels], 1 (grey), 3 (BGR, as cv2 has it), 4 (BGRA, alpha ignored) or 6 channels
+                  (BGR and
+                  geometry, for models that take it); at least 8x8. uint8, uint16 (0 to the maximum of the bits that the model was trained
+                  with, header["config"]["bits"], 0 means all 16; a RuntimeWarning says where the values do not fit), or float32 from 0 to 1
         options:  options of this call. None: those of the detector
         map:      return the anomaly map
         mask:     return the mask
@@ -66,7 +67,8 @@ class AnomalyDetector(Uncopied):
     def detect_batch(
         self, images: Sequence[Pixels], options: Optional[DetectOptions] = None, *, map: bool = True, mask: bool = False
     ) -> list[AnomalyResult]:
-        """Inspects several images in one pass, which is faster than one by one. Their sizes and types may differ. The arguments are those of
+        """Inspects several images in one pass, which is faster than one by one. Their sizes and types may differ. The arguments are those
+        of
         detect(). The maps share memory: it is freed with the last of them."""
         results = Results()
         wanted = outputs(map, mask)

@@ -42,7 +42,7 @@ class AnomalyResult:
     warning: str  #: a message if the values of a 16-bit image do not fit those of training: the score is unreliable; else ""
     regions: list[AnomalyRegion]  #: highest peak first; found if the image is anomalous, or if the mask was requested
     map: Optional[npt.NDArray[np.float32]]  #: [height, width], 0 and more: the anomaly map. None if it was not requested
-    mask: Optional[npt.NDArray[np.uint8]]  #: [height, width], 255 where the map is above the pixel threshold, else 0. None if it was not requested
+    mask: Optional[npt.NDArray[np.uint8]]  #: [height, width], 255 where the map is above the pixel threshold, else 0. None: not requested
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,4 +88,5 @@ def _region_of(results: Results, index: int, number: int) -> AnomalyRegion:
     region = _structures.Region()
     call("agpnet_results_get_region", results, index, number, ctypes.byref(region))
     contour = np.ctypeslib.as_array(region.contour, (region.contour_count, 2)).copy()
-    return AnomalyRegion((region.x, region.y, region.width, region.height), (region.peak_x, region.peak_y), region.score, region.area, contour)
+    return AnomalyRegion((region.x, region.y, region.width, region.height), (region.peak_x, region.peak_y), region.score,
+                         region.area, contour)

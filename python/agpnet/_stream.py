@@ -61,7 +61,8 @@ class AnomalyStream(Uncopied):
         self._handle = handle
 
     def push(self, frame: Pixels, source: int = 0) -> int:
-        """Takes a copy of a frame, an image as AnomalyDetector.detect() takes it, and returns its number. Waits while the stream is full: a thread
+        """Takes a copy of a frame, an image as AnomalyDetector.detect() takes it, and returns its number. Waits while the stream is full:
+        a thread
         that also pops should use try_push(). source: is returned with the result, for instance the number of the camera."""
         number = ctypes.c_uint64()
         call("agpnet_stream_push", self._handle, image_of(frame, "frame"), int32("source", source), ctypes.byref(number))
@@ -70,7 +71,8 @@ class AnomalyStream(Uncopied):
     def try_push(self, frame: Pixels, source: int = 0) -> Optional[int]:
         """The same without waiting: None, and nothing is taken, if the stream is full."""
         number, taken = ctypes.c_uint64(), ctypes.c_int32()
-        call("agpnet_stream_try_push", self._handle, image_of(frame, "frame"), int32("source", source), ctypes.byref(number), ctypes.byref(taken))
+        call("agpnet_stream_try_push", self._handle, image_of(frame, "frame"), int32("source", source), ctypes.byref(number),
+             ctypes.byref(taken))
         return number.value if taken.value else None
 
     def pop(self, timeout: Optional[float] = None) -> Optional[AnomalyStreamResult]:

@@ -19,5 +19,6 @@ def torch_ops() -> Any:
     try:
         torch.ops.load_library(path)
     except OSError as error:
-        raise AgpnetError(f"{path} cannot be loaded into torch {torch.__version__}; expected the version that it was built with: {error}") from error
+        raise AgpnetError(f"{path} cannot be loaded into torch {torch.__version__}; "
+                           f"expected the version that it was built with: {error}") from error
     return torch.ops.agpnet

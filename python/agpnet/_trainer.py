@@ -55,7 +55,8 @@ class AnomalyTrainer(Uncopied):
     def resume(
         cls, state: Path, device: str = "cpu", backbone: Optional[Path] = None, config: Union[Mapping[str, Any], Path, None] = None
     ) -> AnomalyTrainer:
-        """Continues from the state that save_state() wrote. A backbone and a config are compared with those of the state, and an error lists
+        """Continues from the state that save_state() wrote. A backbone and a config are compared with those of the state, and an error
+        lists
         what differs; more "steps" are no difference: the training then continues up to these."""
         handle = TrainerHandle()
         given = _structures.TrainerOptions(None if backbone is None else os.fsencode(backbone), _config(config), device.encode())
@@ -65,8 +66,8 @@ class AnomalyTrainer(Uncopied):
         return trainer
 
     def fit(self, images: Union[Images, Mapping[str, Images]], progress: Optional[Progress] = None) -> bool:
-        """Takes all remaining steps, and the thresholds from a tenth of the images, which are held out. Returns False if `progress` stopped it;
-        the state can then be saved. A training that is resumed and given the same images continues exactly.
+        """Takes all remaining steps, and the thresholds from a tenth of the images, which are held out. Returns False if `progress`
+        stopped it; the state can then be saved. A training that is resumed and given the same images continues exactly.
 
         images:    good images of one product, as AnomalyDetector.detect() takes them: an array [images, height, width, channels], a list,
                    LazyImages, or whatever has len() and [index]. For several products a dict of these by the products' names: each product
@@ -80,7 +81,8 @@ class AnomalyTrainer(Uncopied):
         def step(now: Any) -> Optional[bool]:  # also without `progress`: Ctrl-C has an effect there
             return progress(TrainProgress(now[0].step, now[0].steps, now[0].loss)) if progress else None
 
-        callbacks.run("agpnet_trainer_fit", self._handle, sets, len(sets), callbacks.progress(_structures.Progress, step), None, ctypes.byref(finished))
+        callbacks.run("agpnet_trainer_fit", self._handle, sets, len(sets), callbacks.progress(_structures.Progress, step), None,
+                      ctypes.byref(finished))
         return callbacks.finished(finished)
 
     def step(self, images: Sequence[Pixels]) -> float:
@@ -91,12 +93,14 @@ class AnomalyTrainer(Uncopied):
         return loss.value
 
     def calibrate(self, images: Images, held_out: bool = True) -> None:
-        """Takes the thresholds from the scores of good images, and replaces those of all products. held_out: the model was not trained on them."""
+        """Takes the thresholds from the scores of good images, and replaces those of all products. held_out: the model was not trained on
+        them."""
         callbacks = Callbacks()
         callbacks.run("agpnet_trainer_calibrate", self._handle, ctypes.byref(_image_set(callbacks, "", images)), int(held_out))
 
     def join_processes(self) -> tuple[int, int]:
-        """Trains together with other processes from now on, if torchrun, an MPI or Slurm has started this one among several; otherwise it does
+        """Trains together with other processes from now on, if torchrun, an MPI or Slurm has started this one among several; otherwise it
+        does
         nothing. Returns the number of this process, from 0, and the number of processes. Only process 0 can save the model."""
         rank, count = ctypes.c_int32(), ctypes.c_int32()
         call("agpnet_trainer_join_processes", self._handle, ctypes.byref(rank), ctypes.byref(count))

@@ -75,7 +75,8 @@ site=$lib/python3/dist-packages samples=$prefix/share/agpnet/samples/python
 close "$(score "$(PYTHONPATH=$site /usr/bin/python3 "$samples/detect.py" "$work/tiny.agp" "$work/good/0.png")")" "$expected" detect.py
 [[ $(PYTHONPATH=$site /usr/bin/python3 "$samples/detect.py" "$work/tiny.agp" "$work/good/0.png" 100) == *anomalous*region* ]] ||
     fail "detect.py lists no region"
-PYTHONPATH=$site /usr/bin/python3 "$samples/train.py" "$work/tiny.safetensors" "$work/config.json" "$work/trained.agp" "$work"/good/*.png >"$work/train.py.log" ||
+PYTHONPATH=$site /usr/bin/python3 "$samples/train.py" "$work/tiny.safetensors" "$work/config.json" "$work/trained.agp" "$work"/good/*.png \
+    >"$work/train.py.log" ||
     fail "train.py failed"
 close "$(score "$("$prefix/bin/agpnet" detect "$work/trained.agp" "$work/good/0.png")")" "$expected" "a model of train.py"
 /usr/bin/python3 "$source/tests/package/python_package.py" "$site" "$work" "$expected"

@@ -151,7 +151,8 @@ class Detector(unittest.TestCase):
             contours, _ = cv2.findContours(result.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
             self.assertIn(region.contour.tolist(), [contour.reshape(-1, 2).tolist() for contour in contours])
         least = result.regions[0].area + 1
-        self.assertTrue(all(region.area >= least for region in detector.detect(IMAGE, agpnet.DetectOptions(sensitivity=1.5, minimum_area=least), mask=True).regions))
+        options = agpnet.DetectOptions(sensitivity=1.5, minimum_area=least)
+        self.assertTrue(all(region.area >= least for region in detector.detect(IMAGE, options, mask=True).regions))
 
     def test_maps_outlive_everything(self):
         results = agpnet.AnomalyDetector(MODEL).detect_batch(IMAGES, mask=True)
@@ -195,7 +196,8 @@ class Detector(unittest.TestCase):
         half = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
         polygon = map_of(region_polygons=[half])
         self.assertTrue((polygon[:, width // 2 + 1 :] == 0).all() and polygon.any())
-        np.testing.assert_array_equal(map_of(region_polygons=[np.array(half) * (width, height)], region_image_size=(height, width)), polygon)
+        np.testing.assert_array_equal(map_of(region_polygons=[np.array(half) * (width, height)], region_image_size=(height, width)),
+                                      polygon)
         np.testing.assert_array_equal(map_of(region_polygons=[]), plain.map)
         self.assertAlmostEqual(detector.detect(IMAGE, agpnet.DetectOptions(sensitivity=2)).threshold, plain.threshold / 2)
         own = detector.detect(IMAGE, agpnet.DetectOptions(threshold=7, pixel_threshold=8))
@@ -370,7 +372,8 @@ class Trainer(unittest.TestCase):
         trainer = self.train(IMAGES, progress=seen.append)
         self.assertEqual([now.step for now in seen], list(range(1, CONFIG["steps"] + 1)))
         self.assertTrue(all(now.loss > 0 and now.steps == CONFIG["steps"] for now in seen))
-        self.assertEqual((trainer.steps_done, trainer.steps, trainer.batch_size, trainer.input_size), (CONFIG["steps"], CONFIG["steps"], 4, (32, 24)))
+        self.assertEqual((trainer.steps_done, trainer.steps, trainer.batch_size, trainer.input_size),
+                         (CONFIG["steps"], CONFIG["steps"], 4, (32, 24)))
         self.assertEqual(trainer.config["decoder_depth"], 2)
         trainer.note("line", {"number": 7})
         self.assertEqual(trainer.record["line"], {"number": 7})
@@ -425,7 +428,8 @@ class Trainer(unittest.TestCase):
         model.write_bytes(MODEL.read_bytes())
         before = agpnet.AnomalyDetector(model).thresholds()
         seen = []
-        self.assertTrue(agpnet.calibrate(model, np.stack(IMAGES), rule="quantile", false_alarms=0.3, progress=lambda *now: seen.append(now)))
+        self.assertTrue(agpnet.calibrate(model, np.stack(IMAGES), rule="quantile", false_alarms=0.3,
+                                         progress=lambda *now: seen.append(now)))
         self.assertEqual(seen, [(number, 6) for number in range(1, 7)])
         self.assertNotEqual(agpnet.AnomalyDetector(model).thresholds(), before)
         defect = IMAGE.copy()

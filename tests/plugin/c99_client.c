@@ -169,7 +169,8 @@ static void inspect(agpnet_detector *detector)
     OK(agpnet_detector_detect(detector, &image, &options, AGPNET_MAP | AGPNET_MASK, &results, message, sizeof message));
     EXPECT(agpnet_results_count(results) == 1);
     OK(agpnet_results_get_result(results, 0, &result, message, sizeof message));
-    EXPECT(result.anomalous == 1 && result.threshold == threshold / 1000 && result.region_count == 1 && strcmp(result.product, "part") == 0);
+    EXPECT(result.anomalous == 1 && result.threshold == threshold / 1000 && result.region_count == 1 &&
+           strcmp(result.product, "part") == 0);
     OK(agpnet_results_get_region(results, 0, 0, &found, message, sizeof message));
     EXPECT(found.x == 0 && found.y == 0 && found.height == HEIGHT && found.area > 0 && found.contour_count >= 4 && found.contour[0] == 0);
     OK(agpnet_results_get_map(results, 0, &map, message, sizeof message));

@@ -64,7 +64,8 @@ inline agpnet_image structureOf(const cv::Mat& mat)
 /// The pixels that a map or a mask has.
 inline cv::Mat matOf(const agpnet_image& image)
 {
-    return cv::Mat(image.height, image.width, image.type == AGPNET_UINT8 ? CV_8U : CV_32F, const_cast<void*>(image.data), static_cast<size_t>(image.stride));
+    return cv::Mat(image.height, image.width, image.type == AGPNET_UINT8 ? CV_8U : CV_32F, const_cast<void*>(image.data),
+                   static_cast<size_t>(image.stride));
 }
 
 inline bool same(const cv::Mat& a, const cv::Mat& b)

@@ -1,4 +1,5 @@
-// What holds for all C functions: codes and messages, null pointers, structures of other versions, the exported names, and a program in C99.
+// What holds for all C functions: codes and messages, null pointers, structures of other versions, the exported names, and a program in
+// C99.
 #include "plugin/c_call.h"
 #include "tests/plugin/c_api_fixture.h"
 
@@ -80,7 +81,8 @@ TEST_F(CApi, NamesTheNullPointer)
     const agpnet_trainer_options options{sizeof options, backbone.c_str(), config.c_str(), nullptr};
     AGPNET_EXPECT_OK(agpnet_trainer_create, &options, &trainer);
     const agpnet_trainer_options noBackbone = sized<agpnet_trainer_options>();
-    agpnet_detect_options noMask = AGPNET_DETECT_OPTIONS_INIT, noPolygons = AGPNET_DETECT_OPTIONS_INIT, noPoints = AGPNET_DETECT_OPTIONS_INIT;
+    agpnet_detect_options noMask = AGPNET_DETECT_OPTIONS_INIT, noPolygons = AGPNET_DETECT_OPTIONS_INIT,
+                          noPoints = AGPNET_DETECT_OPTIONS_INIT;
     noMask.region = AGPNET_REGION_MASK;
     noPolygons.region = noPoints.region = AGPNET_REGION_POLYGONS;
     noPolygons.polygon_count = noPoints.polygon_count = 1;
@@ -217,23 +219,29 @@ TEST_F(CApi, TakesStructuresOfOtherVersions)
     const agpnet_trainer_options trainerOptions{sizeof trainerOptions, backbone.c_str(), config.c_str(), nullptr};
     AGPNET_EXPECT_OK(agpnet_trainer_create, &trainerOptions, &trainer);
 
-    checkSizes<agpnet_image>("image", image, [&](auto* it) { return answerOf(agpnet_detector_detect, *detector, it, nullptr, 0u, &others); });
-    checkSizes<agpnet_image>("images", image, [&](auto* it) { return answerOf(agpnet_detector_detect_batch, *detector, it, 1, nullptr, 0u, &others); });
-    checkSizes<agpnet_detect_options>("options", options, [&](auto* it) { return answerOf(agpnet_detector_detect, *detector, &image, it, 0u, &others); });
+    checkSizes<agpnet_image>("image", image,
+                             [&](auto* it) { return answerOf(agpnet_detector_detect, *detector, it, nullptr, 0u, &others); });
+    checkSizes<agpnet_image>("images", image,
+                             [&](auto* it) { return answerOf(agpnet_detector_detect_batch, *detector, it, 1, nullptr, 0u, &others); });
+    checkSizes<agpnet_detect_options>("options", options,
+                                      [&](auto* it) { return answerOf(agpnet_detector_detect, *detector, &image, it, 0u, &others); });
     checkSizes<agpnet_result>("result", {}, [&](auto* it) { return answerOf(agpnet_results_get_result, results, 0, it); });
     checkSizes<agpnet_region>("found", {}, [&](auto* it) { return answerOf(agpnet_results_get_region, results, 0, 0, it); });
     checkSizes<agpnet_image>("map", {}, [&](auto* it) { return answerOf(agpnet_results_get_map, results, 0, it); });
     checkSizes<agpnet_image>("mask", {}, [&](auto* it) { return answerOf(agpnet_results_get_mask, results, 0, it); });
-    checkSizes<agpnet_detector_options>("options", {}, [&](auto* it) { return answerOf(agpnet_detector_create, model.c_str(), it, &newDetector); });
+    checkSizes<agpnet_detector_options>("options", {},
+                                        [&](auto* it) { return answerOf(agpnet_detector_create, model.c_str(), it, &newDetector); });
     checkSizes<agpnet_detector_info>("info", {}, [&](auto* it) { return answerOf(agpnet_detector_get_info, *detector, it); });
     checkSizes<agpnet_drift>("drift", {}, [&](auto* it) { return answerOf(agpnet_detector_get_drift, *detector, it); });
-    checkSizes<agpnet_stream_options>("options", AGPNET_STREAM_OPTIONS_INIT, [&](auto* it) { return answerOf(agpnet_stream_create, *detector, it, &newStream); });
+    checkSizes<agpnet_stream_options>("options", AGPNET_STREAM_OPTIONS_INIT,
+                                      [&](auto* it) { return answerOf(agpnet_stream_create, *detector, it, &newStream); });
     checkSizes<agpnet_frame>("frame", {}, [&](auto* it) {
         if (it->size > sizeof(size_t)) // of the size that is refused nothing is popped, and the next call gets it
             agpnet_stream_push(stream, &image, 0, nullptr, nullptr, 0);
         return answerOf(agpnet_stream_pop, stream, -1, it, &others);
     });
-    checkSizes<agpnet_trainer_options>("options", trainerOptions, [&](auto* it) { return answerOf(agpnet_trainer_create, it, &newTrainer); });
+    checkSizes<agpnet_trainer_options>("options", trainerOptions,
+                                       [&](auto* it) { return answerOf(agpnet_trainer_create, it, &newTrainer); });
     checkSizes<agpnet_trainer_info>("info", {}, [&](auto* it) { return answerOf(agpnet_trainer_get_info, trainer, it); });
     checkSizes<agpnet_image_set>("images", set, [&](auto* it) { return answerOf(agpnet_trainer_calibrate, trainer, it, 1); });
 }
@@ -259,8 +267,9 @@ TEST_F(CApi, TakesArraysOfLaterStructures)
     EXPECT_EQ(test::matOf(map).size(), pixels[1].size());
 
     images[1].known.size = sizeof(agpnet_image);
-    EXPECT_EQ(answerOf(agpnet_detector_detect_batch, *detector, &images[0].known, images.size(), nullptr, 0u, &results),
-              Answer(AGPNET_E_ARGUMENT, fmt::format("images[1].size is {}, expected {} as in images[0]", sizeof(agpnet_image), sizeof(Later))));
+    EXPECT_EQ(
+        answerOf(agpnet_detector_detect_batch, *detector, &images[0].known, images.size(), nullptr, 0u, &results),
+        Answer(AGPNET_E_ARGUMENT, fmt::format("images[1].size is {}, expected {} as in images[0]", sizeof(agpnet_image), sizeof(Later))));
 }
 
 /// The functions of the headers, and no others, leave the library.
@@ -290,7 +299,8 @@ TEST(CApiNames, AreThoseOfTheHeaders)
 TEST_F(CApi, WorksInC99)
 {
     const std::string output = *folder / "c99.txt",
-                      command = fmt::format("OMP_NUM_THREADS=1 '{}' '{}' '{}' '{}' > '{}' 2>&1", AGPNET_C99_CLIENT, backbone, test::tinyConfig(3), folder->path().string(), output);
+                      command = fmt::format("OMP_NUM_THREADS=1 '{}' '{}' '{}' '{}' > '{}' 2>&1", AGPNET_C99_CLIENT, backbone,
+                                            test::tinyConfig(3), folder->path().string(), output);
     const int status = std::system(command.c_str());
     std::ifstream in(output);
     std::stringstream text;

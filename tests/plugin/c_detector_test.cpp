@@ -30,7 +30,8 @@ std::vector<OptionCase> optionCases()
 {
     static const unsigned char half[] = {0, 255};
     static const agpnet_image mask{sizeof mask, half, 1, 2, 1, AGPNET_UINT8, 2};
-    static const float left[] = {0, 0, 0.5f, 0, 0.5f, 1, 0, 1}, inPixels[] = {0, 0, 60, 0, 60, 70, 0, 70}, hole[] = {10, 10, 30, 10, 30, 30};
+    static const float left[] = {0, 0, 0.5f, 0, 0.5f, 1, 0, 1}, inPixels[] = {0, 0, 60, 0, 60, 70, 0, 70},
+                       hole[] = {10, 10, 30, 10, 30, 30};
     static const agpnet_polygon one{left, 4}, two[] = {{inPixels, 4}, {hole, 3}};
     return {
         {"as trained", [](auto&) {}, DetectOptions()},
@@ -38,15 +39,18 @@ std::vector<OptionCase> optionCases()
         {"whole images", [](auto& o) { o.tile_side = 0; }, DetectOptions().setTiles(0)},
         {"other tiles", [](auto& o) { o.tile_side = 50, o.tile_overlap = 0.5; }, DetectOptions().setTiles(50, 0.5)},
         {"whole region", [](auto& o) { o.region = AGPNET_REGION_WHOLE; }, DetectOptions().setRegionOfInterest(cv::noArray())},
-        {"mask", [](auto& o) { o.region = AGPNET_REGION_MASK, o.mask = &mask; }, DetectOptions().setRegionOfInterest(cv::Mat1b(1, 2, const_cast<uchar*>(half)))},
+        {"mask", [](auto& o) { o.region = AGPNET_REGION_MASK, o.mask = &mask; },
+         DetectOptions().setRegionOfInterest(cv::Mat1b(1, 2, const_cast<uchar*>(half)))},
         {"fractions", [](auto& o) { o.region = AGPNET_REGION_POLYGONS, o.polygons = &one, o.polygon_count = 1; },
          DetectOptions().setRegionPolygons({{{0, 0}, {0.5f, 0}, {0.5f, 1}, {0, 1}}})},
         {"pixels",
-         [](auto& o) { o.region = AGPNET_REGION_POLYGONS, o.polygons = two, o.polygon_count = 2, o.polygon_height = 70, o.polygon_width = 120; },
+         [](auto& o)
+         { o.region = AGPNET_REGION_POLYGONS, o.polygons = two, o.polygon_count = 2, o.polygon_height = 70, o.polygon_width = 120; },
          DetectOptions().setRegionPolygons({{{0, 0}, {60, 0}, {60, 70}, {0, 70}}, {{10, 10}, {30, 10}, {30, 30}}}, {120, 70})},
         {"product", [](auto& o) { o.product = "b"; }, DetectOptions().setProduct("b")},
         {"sensitivity", [](auto& o) { o.sensitivity = 1.5; }, DetectOptions().setSensitivity(1.5)},
-        {"thresholds", [](auto& o) { o.threshold = 0.01, o.pixel_threshold = 0.02; }, DetectOptions().setThreshold(0.01).setPixelThreshold(0.02)},
+        {"thresholds", [](auto& o) { o.threshold = 0.01, o.pixel_threshold = 0.02; },
+         DetectOptions().setThreshold(0.01).setPixelThreshold(0.02)},
         {"minimum area", [](auto& o) { o.sensitivity = 2, o.minimum_area = 60; }, DetectOptions().setSensitivity(2).setMinimumArea(60)},
         {"threads", [](auto& o) { o.threads = 1; }, DetectOptions().setThreads(1)},
     };
@@ -96,7 +100,8 @@ TEST_F(CApi, ReturnsTheOutputsThatAreRequested)
     {
         cv::Mat map, mask;
         const bool withMap = outputs & AGPNET_MAP, withMask = outputs & AGPNET_MASK;
-        const AnomalyResult expected = reference->detect(image, withMap ? cv::_OutputArray(map) : cv::_OutputArray(), withMask ? cv::_OutputArray(mask) : cv::_OutputArray());
+        const AnomalyResult expected = reference->detect(image, withMap ? cv::_OutputArray(map) : cv::_OutputArray(),
+                                                         withMask ? cv::_OutputArray(mask) : cv::_OutputArray());
         AGPNET_EXPECT_OK(agpnet_detector_detect, *detector, &given, nullptr, outputs, &results);
         expectSame(results, 0, expected, map, mask);
         AGPNET_EXPECT_OK(agpnet_detector_detect_batch, *detector, &given, 1, nullptr, outputs, &results);
@@ -296,7 +301,8 @@ TEST_F(CApi, RefusesByCodeAndMessage)
     const agpnet_polygon twoPoints{line, 2};
     const cv::Mat nothing(2, 2, CV_8U, cv::Scalar(0)), wrong(2, 2, CV_16U, cv::Scalar(1));
     const agpnet_image emptyMask = structureOf(nothing), deepMask = structureOf(wrong);
-    for (const auto& [answer, part] : std::vector<std::pair<Answer, const char*>>{
+    for (const auto& [answer, part] :
+         std::vector<std::pair<Answer, const char*>>{
              {image([](auto& bad) { bad.type = 3; }), "image.type is 3"},
              {image([](auto& bad) { bad.channels = 2; }), "image.channels is 2, expected 1, 3, 4 or 6"},
              {image([](auto& bad) { bad.height = -1; }), "image has -1 rows"},
@@ -309,7 +315,8 @@ TEST_F(CApi, RefusesByCodeAndMessage)
              {options([&](auto& bad) { bad.region = AGPNET_REGION_MASK, bad.mask = &emptyMask; }), "0 everywhere"},
              {options([&](auto& bad) { bad.region = AGPNET_REGION_MASK, bad.mask = &deepMask; }), "expected CV_8UC1"},
              {options([](auto& bad) { bad.region = AGPNET_REGION_POLYGONS; }), "options.polygon_count is 0"},
-             {options([&](auto& bad) { bad.region = AGPNET_REGION_POLYGONS, bad.polygons = &twoPoints, bad.polygon_count = 1; }), "2 points"},
+             {options([&](auto& bad) { bad.region = AGPNET_REGION_POLYGONS, bad.polygons = &twoPoints, bad.polygon_count = 1; }),
+              "2 points"},
              {options([](auto& bad) { bad.product = "c"; }), "product is 'c', expected one of a, b"},
              {options([](auto& bad) { bad.sensitivity = 0; }), "sensitivity is 0"},
              {options([](auto& bad) { bad.threshold = -1; }), "threshold is -1"},
@@ -326,7 +333,8 @@ TEST_F(CApi, RefusesByCodeAndMessage)
     AGPNET_EXPECT_OK(agpnet_detector_detect, *detector, &good, nullptr, 0u, &results);
     agpnet_result result{sizeof result, 0, 0, 0, 0, 0, 0, 0, nullptr, nullptr};
     agpnet_region region{sizeof region, 0, 0, 0, 0, 0, 0, 0, 0, nullptr, 0};
-    EXPECT_EQ(answerOf(agpnet_results_get_result, results, 1, &result), Answer(AGPNET_E_ARGUMENT, "index is 1, expected less than the 1 images of the results"));
+    EXPECT_EQ(answerOf(agpnet_results_get_result, results, 1, &result),
+              Answer(AGPNET_E_ARGUMENT, "index is 1, expected less than the 1 images of the results"));
     EXPECT_THAT(answerOf(agpnet_results_get_region, results, 0, 9999, &region).second, HasSubstr("region is 9999, expected less than the"));
 }
 

@@ -76,7 +76,8 @@ TEST_F(CApi, TrainsTheModelThatCppTrains)
         images[i < 4 ? 0 : 1].push_back(structureOf(pixels.back()));
     }
     const agpnet_image_set read[] = {a.set("a", 4), b.set("b", 5)},
-                           inMemory[] = {{sizeof(agpnet_image_set), "a", 4, images[0].data(), nullptr, nullptr}, {sizeof(agpnet_image_set), "b", 5, images[1].data(), nullptr, nullptr}};
+                           inMemory[] = {{sizeof(agpnet_image_set), "a", 4, images[0].data(), nullptr, nullptr},
+                                         {sizeof(agpnet_image_set), "b", 5, images[1].data(), nullptr, nullptr}};
     const agpnet_trainer_options options{sizeof options, backbone.c_str(), config.c_str(), nullptr};
     for (const agpnet_image_set* sets : {read, inMemory})
     {
@@ -212,8 +213,10 @@ TEST_F(CApi, TrainerRefusesByCodeAndMessage)
              {answerOf(agpnet_trainer_resume, "/nonexistent", nullptr, &none), AGPNET_E_FILE, "/nonexistent"},
              {answerOf(agpnet_trainer_resume, model.c_str(), nullptr, &none), AGPNET_E_FILE, "two.agp"},
              {fit({sizeof(agpnet_image_set), nullptr, 0, nullptr, Reader::read, &reader}), AGPNET_E_ARGUMENT, "no training images"},
-             {fit({sizeof(agpnet_image_set), nullptr, 1, nullptr, nullptr, nullptr}), AGPNET_E_ARGUMENT, "neither images and read, expected one of them"},
-             {fit({sizeof(agpnet_image_set), nullptr, 1, &image, Reader::read, nullptr}), AGPNET_E_ARGUMENT, "both images and read, expected one of them"},
+             {fit({sizeof(agpnet_image_set), nullptr, 1, nullptr, nullptr, nullptr}), AGPNET_E_ARGUMENT,
+              "neither images and read, expected one of them"},
+             {fit({sizeof(agpnet_image_set), nullptr, 1, &image, Reader::read, nullptr}), AGPNET_E_ARGUMENT,
+              "both images and read, expected one of them"},
              {fit(reader.set("a", 4), 2), AGPNET_E_ARGUMENT, "two products are called 'a'"},
              {fit(reader.set("a", 4), 0), AGPNET_E_ARGUMENT, "no products"},
              {fit(reader.set("a", 4)), AGPNET_E_FAILED, "image 2 of set 'a' was not read: the function read returned 0"},
