@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <fmt/format.h>
 #include <opencv2/imgcodecs.hpp>
 #include <random>
 
