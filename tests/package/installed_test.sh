@@ -78,7 +78,7 @@ close "$(score "$(PYTHONPATH=$site /usr/bin/python3 "$samples/detect.py" "$work/
 PYTHONPATH=$site /usr/bin/python3 "$samples/train.py" "$work/tiny.safetensors" "$work/config.json" "$work/trained.agp" "$work"/good/*.png \
     >"$work/train.py.log" ||
     fail "train.py failed"
-close "$(score "$("$prefix/bin/agpnet" detect "$work/trained.agp" "$work/good/0.png")")" "$expected" "a model of train.py"
+close "$(score "$("$bin/sample_detect" "$work/trained.agp" "$work/good/0.png")")" "$expected" "a model of train.py"
 /usr/bin/python3 "$source/tests/package/python_package.py" "$site" "$work" "$expected"
 pip=$(dirname "$cmake")/python
 if [ -x "$pip" ] && "$pip" -c 'import pip, setuptools' 2>/dev/null; then
