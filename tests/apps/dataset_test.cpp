@@ -381,7 +381,7 @@ TEST(ListParts, SplitFile)
         return errorOf([&] { listTraining(folder / "m", options); });
     };
     EXPECT_THAT(errorWith("train 000\n"), AllOf(HasSubstr("'000' may be train/good/000.png or test/good/000.png")));
-    EXPECT_THAT(errorWith("train t7\ntest t9\n"), HasSubstr("1 of 2 names are those of no good picture: t9"));
+    EXPECT_THAT(errorWith("train t7\ntest t9\n"), HasSubstr("1 of 2 names are those of no good image: t9"));
     EXPECT_THAT(errorWith("train t7\ntest t7\n"), HasSubstr("line 2: t7 is named twice"));
     EXPECT_THAT(errorWith("train t7\nvalid t8\n"), HasSubstr("line 2: 'valid t8'"));
     EXPECT_THAT(errorWith("train\n"), HasSubstr("line 1: 'train'"));

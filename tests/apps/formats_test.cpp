@@ -138,10 +138,10 @@ TEST(Formats, DamagedPnmIsAnError)
     const auto path = folder / "a.pgm";
     const std::pair<std::string, const char*> cases[] = {
         {whole.substr(0, whole.size() - 1), "truncated PNM"},
-        {"P5\n11 9\n", "its header says '' where its maxval should stand"},
+        {"P5\n11 9\n", "its header says '' where its maxval is expected"},
         {"P5\n11 9\n0\n" + std::string(99, 'x'), "maxval is 0"},
         {"P5\n11 9\n65536\n" + std::string(200, 'x'), "maxval is 65536"},
-        {"P5\n11 x\n255\n" + std::string(200, 'x'), "its header says 'x' where its height should stand"},
+        {"P5\n11 x\n255\n" + std::string(200, 'x'), "its header says 'x' where its height is expected"},
         {"P7\nWIDTH 11\nHEIGHT 9\nDEPTH 9\nMAXVAL 255\nENDHDR\n" + std::string(900, 'x'), "9 channels"},
         {"P7\nWIDTH 11\nHEIGHT 9\nDEPTH 1\n", "ENDHDR"},
         {"P5\n11 9\n100\n" + std::string(98, 'a') + '\xff', "holds a value of 255, and its header says that 100 is the maximum"}};

@@ -279,7 +279,7 @@ TEST(WriteImage, WritesAndNamesWhatFails)
     EXPECT_THAT(errorOf([&] { writeImage(folder.path() / "none" / "a.png", picture()); }), HasSubstr("none/a.png"));
     EXPECT_THAT(errorOf([&] { writeImage(folder / "a.xyz", picture()); }), HasSubstr("'.xyz'"));
     EXPECT_THAT(errorOf([&] { writeImage(folder / "a", picture()); }), HasSubstr("no extension"));
-    EXPECT_THAT(errorOf([&] { writeImage(folder / "b.png", {}); }), HasSubstr("no picture"));
+    EXPECT_THAT(errorOf([&] { writeImage(folder / "b.png", {}); }), HasSubstr("no image to write"));
     std::filesystem::create_directory(folder / "dir.png");
     EXPECT_THAT(errorOf([&] { writeImage(folder / "dir.png", picture()); }), HasSubstr("dir.png"));
     for (const auto& entry : std::filesystem::directory_iterator(folder.path()))

@@ -105,7 +105,7 @@ TEST(MaskFolders, ThatFitNoPictureAreLeftOutWithANote)
     put(folder / "masks/other.png");
     const Dataset dataset = listTest(folder.path());
     EXPECT_EQ(dataset.items.size(), 4u);
-    EXPECT_THAT(dataset.warnings, Contains(AllOf(HasSubstr("masks: is named as masks are, but fits no picture"), HasSubstr("left out"))));
+    EXPECT_THAT(dataset.warnings, Contains(AllOf(HasSubstr("masks: is named as masks are, but fits no image"), HasSubstr("left out"))));
 }
 
 TEST(MaskFolders, MayBeAKindOfDefectWithMasksOfItsOwn)
@@ -203,7 +203,7 @@ TEST(MaskFolders, BesideAClassThatFitNoPictureAreLeftOutToo)
     put(folder / "cut_label/3.png"); // may be a defect of the label
     const Dataset dataset = listTest(folder.path());
     EXPECT_EQ(dataset.items.size(), 5u);
-    EXPECT_THAT(dataset.warnings, Contains(HasSubstr("cut_gt: is named as masks are, but fits no picture")));
+    EXPECT_THAT(dataset.warnings, Contains(HasSubstr("cut_gt: is named as masks are, but fits no image")));
     EXPECT_EQ(dataset.skipped.count, 1u);
 }
 

@@ -727,7 +727,7 @@ TEST_F(TinyModel, StopsEarlyAndSaysWhereTheTimeWent)
     const json header = headerOf("early.agp");
     const int seen = header["training"]["early_stop"]["seen_at"];
     EXPECT_LT(header["training"]["steps"].get<int>(), 3000);
-    EXPECT_THAT(trained.text, HasSubstr(fmt::format("no longer told better after step {}", seen)));
+    EXPECT_THAT(trained.text, HasSubstr(fmt::format("stopped improving after step {}", seen)));
 }
 
 TEST_F(TinyModel, TakesNewThresholdsAndWatchesItsInput)
@@ -1044,7 +1044,7 @@ TEST_F(TinyModel, BitsOfACameraAreFoundSaidAndKept)
     const Outcome given = trainDeep("deep12", "given.agp", {"--bits", "10"});
     ASSERT_EQ(given.code, 0) << given.text;
     EXPECT_THAT(given.text, HasSubstr("taken as 10 bits, 0 to 1023, as given"));
-    EXPECT_THAT(given.text, HasSubstr("note: 6 of 6 images of 16 bits hold values above 1023, the greatest of 10 bits: up to 4095"));
+    EXPECT_THAT(given.text, HasSubstr("note: 6 of 6 images of 16 bits hold values above 1023, the maximum of 10 bits: up to 4095"));
     EXPECT_EQ(headerOf("given.agp")["config"]["bits"], 10);
 
     // a config that says 0 says what one without the key does
@@ -1153,7 +1153,7 @@ TEST_F(Watching, SaysWhatIsMissing)
     test::writeBytes(place("notes.txt"), std::string("text"));
     for (const auto& [source, part] : {std::pair<std::string, const char*>{"999", "camera 999 cannot be opened"},
                                        {place("none"), "none: no such file, folder or camera"},
-                                       {place("notes.txt"), "notes.txt: is no picture and no video"}})
+                                       {place("notes.txt"), "notes.txt: is no image and no video"}})
     {
         const Outcome outcome = watch(source, "--out " + shellQuoted(place("x.avi")));
         EXPECT_EQ(outcome.code, 1);

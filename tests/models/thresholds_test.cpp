@@ -171,8 +171,8 @@ TEST(Thresholds, OfLabelledScoresAreTheBestThereAre)
 
 TEST(Thresholds, RefuseWhatSaysNothing)
 {
-    EXPECT_THAT(errorOf([] { thresholdFromTail({}, 0.01); }), HasSubstr("no scores of normal pictures"));
-    EXPECT_THAT(errorOf([] { thresholdFromF1({1}, {}); }), HasSubstr("no scores of anomalous pictures"));
+    EXPECT_THAT(errorOf([] { thresholdFromTail({}, 0.01); }), HasSubstr("no scores of normal images"));
+    EXPECT_THAT(errorOf([] { thresholdFromF1({1}, {}); }), HasSubstr("no scores of anomalous images"));
     EXPECT_THAT(errorOf([] { thresholdFromTail({1, NAN}, 0.01); }), HasSubstr("is nan, expected a finite one"));
     EXPECT_THAT(errorOf([] { thresholdFromQuantile({1, 2}, 1); }), HasSubstr("the false-positive rate is 1"));
     EXPECT_THAT(errorOf([] { thresholdFromCost({1}, {2}, 0); }), HasSubstr("the cost of a missed defect is 0"));

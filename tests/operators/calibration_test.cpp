@@ -201,7 +201,7 @@ TEST_F(Calibration, OfSeveralProductsWantsEach)
     EXPECT_LT(detector->detect(part(900)).drift, 2) << "from its own product's range";
     EXPECT_THAT(errorOf<cv::Exception>([&] { untrainedPictures(detector->getHeader(), "grey", 24); }), HasSubstr("of the product 'grey'"));
     EXPECT_THAT(errorOf<cv::Exception>([&] { untrainedPictures(detector->getHeader(), "dark", 25); }),
-                HasSubstr("trained on 24 pictures of 'dark', not on 25"));
+                HasSubstr("trained on 24 images of 'dark', not on 25"));
     EXPECT_EQ(untrainedPictures(detector->getHeader(), "dark", 24).size(), 2u);
 }
 
@@ -239,7 +239,7 @@ TEST_F(Calibration, RefusesWhatMakesNoSense)
     EXPECT_THAT(refused({labelledSet(4, 0, false)}, options), HasSubstr("cost of a missed defect is -1"));
     options = {};
     options.rule = THRESHOLD_F1;
-    EXPECT_THAT(refused({goodSet(3, 0)}, options), HasSubstr("no scores of anomalous pictures"));
+    EXPECT_THAT(refused({goodSet(3, 0)}, options), HasSubstr("no scores of anomalous images"));
     CalibrationSet bad = labelledSet(4, 0, true);
     bad.image = [](size_t) { return CalibrationImage{part(1), true, cv::Mat::ones(4, 4, CV_32F)}; };
     EXPECT_THAT(refused({bad}, options), HasSubstr("the mask of image 0 is of type CV_32FC1"));
