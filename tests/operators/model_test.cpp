@@ -366,11 +366,10 @@ TEST_F(Model, HeaderLiesAreRefused)
         file.metadata["agpnet"] = header.dump();
         writeSafetensors(folder_ / "bad.agp", file);
         const std::string message = errorOf([&] { readModel(folder_ / "bad.agp"); });
-        EXPECT_NE(message, "") << change;
         EXPECT_THAT(message, HasSubstr("bad.agp")) << change;
     };
     for (const auto& [key, value] : good.items())
-        if (key != "drift" && key != "int8_error") // which files of before do not have
+        if (key != "drift" && key != "int8_error" && key != "method") // which files of before do not have
             refused(("without " + key).c_str(), [&key = key](nlohmann::json& header, TensorFile&) { header.erase(key); });
     for (const auto& [key, value] : good.items())
         refused(("other type for " + key).c_str(),
@@ -509,7 +508,7 @@ TEST_F(Model, RangesThatAreNoneAreRefused)
     EXPECT_THAT(refusal(at::full({2, 1}, std::nanf(""))), HasSubstr("is no range"));
     refusal(at::zeros({2, 5})); // a range, but of no layer that it has
     const auto found = errorOf([&] { Inference(readModel(folder_ / "m.agp"), "int8"); });
-    EXPECT_EQ(found.empty(), !Linear::canQuantise()) << found;
+    EXPECT_EQ(found == "no error", !Linear::canQuantise()) << found;
 }
 
 TEST_F(Model, PrecisionIsThatWhichIsUsed)
