@@ -21,6 +21,13 @@ bool isOwn(std::string_view key)
     return std::find(std::begin(ownKeys), std::end(ownKeys), key) != std::end(ownKeys);
 }
 
+/// What read() says by its key.
+void requireObject(const json& value)
+{
+    if (!value.is_object())
+        throw json::type_error::create(302, "expected an object", &value);
+}
+
 template <typename Value>
 void read(const json& object, const char* key, Value& value)
 {
@@ -52,6 +59,7 @@ void to_json(json& object, const ValuesRecord& values)
 
 void from_json(const json& object, ValuesRecord& values)
 {
+    requireObject(object);
     read(object, "bits", values.bits);
     read(object, "given", values.given);
     read(object, "images", values.images);
@@ -69,6 +77,7 @@ void to_json(json& object, const SetRecord& set)
 
 void from_json(const json& object, SetRecord& set)
 {
+    requireObject(object);
     read(object, "name", set.name);
     read(object, "count", set.count);
     read(object, "held_back", set.heldOut);
@@ -84,6 +93,7 @@ void to_json(json& object, const EarlyStopRecord& stop)
 
 void from_json(const json& object, EarlyStopRecord& stop)
 {
+    requireObject(object);
     read(object, "checks", stop.checks);
     read(object, "seen_at", stop.seenAt);
 }

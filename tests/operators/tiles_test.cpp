@@ -245,7 +245,7 @@ struct BadTiles
 TEST_F(TiledModel, RefusesTilesThatCannotBe)
 {
     const auto model = detector();
-    for (const BadTiles& bad : {BadTiles{-1, 0.25, "'tile' is -1, expected 0 (off) or 32 to 16384"}, BadTiles{31, 0.25, "'tile' is 31"},
+    for (const BadTiles& bad : {BadTiles{-2, 0.25, "'tile' is -2, expected 0 (off) or 32 to 16384"}, BadTiles{31, 0.25, "'tile' is 31"},
                                 BadTiles{16385, 0.25, "'tile' is 16385"}, BadTiles{64, 0.95, "'tile_overlap' is 0.95, expected 0 to 0.9"},
                                 BadTiles{64, -0.1, "'tile_overlap' is -0.1"}, BadTiles{64, std::nan(""), "'tile_overlap' is nan"}})
         EXPECT_THAT(errorOf<cv::Exception>([&] { model->setOptions(model->getOptions().setTiles(bad.side, bad.overlap)); }),
