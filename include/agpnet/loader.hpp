@@ -1,5 +1,5 @@
-/// @file Finds the AGPNet plugin and loads it into a program that was built without AGPNet. Header only; requires opencv_core, opencv_dnn
-/// and libdl.
+/// @file
+/// Finds the AGPNet plugin and loads it into a program that was built without it. Header only; requires opencv_core, opencv_dnn and libdl.
 ///
 ///     agpnet::loadPlugin();                                      // throws cv::Exception with the reason
 ///     cv::dnn::Net net = cv::dnn::readNetFromONNX("tile.onnx");  // nodes of the domain ai.agpnet

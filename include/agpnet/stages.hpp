@@ -1,6 +1,6 @@
-/// @file The three image stages as functions. Arrays are 4-D, [N, C, H, W], CV_32F, with any strides that a cv::Mat can have. If OpenCV
-/// uses OpenCL, a cv::UMat is processed on its device, in OpenCV's context and queue, and a UMat as output stays there. All functions are
-/// thread-safe and have no state. They throw cv::Exception for invalid arguments.
+/// @file
+/// Three stages as functions. Arrays are [N, C, H, W], CV_32F, with any strides. If OpenCV uses OpenCL, a cv::UMat is processed on its
+/// device and queue, and a UMat as output stays there. All functions are thread-safe; they throw cv::Exception for invalid arguments.
 #pragma once
 
 #include "agpnet/api.hpp"

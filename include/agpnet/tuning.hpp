@@ -1,5 +1,5 @@
-/// @file Tuning records. A record names the fastest of the compiled schedules for a device and a shape, as measured by `agpnet tune`
-/// (docs/tuning.md).
+/// @file
+/// Tuning records: the fastest of the compiled schedules for a device and a shape, as measured by `agpnet tune` (docs/tuning.md).
 ///
 /// The first call of a stage loads records. If the environment variable AGPNET_TUNING is set, it names the only record or folder of records
 /// (`off`: no record). Otherwise the library reads *.json in $XDG_CACHE_HOME/agpnet/tuning (~/.cache/agpnet/tuning), then in
