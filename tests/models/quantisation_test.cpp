@@ -148,7 +148,7 @@ class AttendBytes : public ::testing::TestWithParam<std::tuple<int64_t, int64_t,
 
 TEST_P(AttendBytes, MatchesDouble)
 {
-    const auto [tokens, width, heads] = GetParam();
+    const int64_t tokens = std::get<0>(GetParam()), width = std::get<1>(GetParam()), heads = std::get<2>(GetParam());
     const int64_t channels = heads * width;
     const at::Tensor qkv = bytes({2, tokens, 3 * channels}, 5);
     const BytesOfHeads meaning = {at::full({heads}, 3e-4 / std::sqrt(static_cast<double>(width)) * 8) * at::arange(1, heads + 1),
