@@ -51,7 +51,7 @@ struct AnomalyResult
 };
 
 /// Size of map and mask.
-enum MapSize
+enum MapSize : int
 {
     MAP_IMAGE = 0, ///< the image's size
     MAP_MODEL = 1  ///< the scale at which the score is computed: the model's input size, or the scale of its tiles
