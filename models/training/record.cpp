@@ -2,23 +2,85 @@
 
 #include "common/error.h"
 
-#include <algorithm>
 #include <string_view>
 
 namespace agpnet
 {
-namespace
-{
 
 using nlohmann::json;
 
-constexpr std::string_view ownKeys[] = {"seconds",  "images_seen",      "first_loss", "last_loss", "values",  "sets",
-                                        "images",   "images_held_back", "early_stop", "profile",   "steps",   "noise_unit",
-                                        "finished", "device",           "processes",  "precision", "versions"};
+// before what reads and writes members by them
+void to_json(json& object, const ValuesRecord& values);
+void from_json(const json& object, ValuesRecord& values);
+void to_json(json& object, const SetRecord& set);
+void from_json(const json& object, SetRecord& set);
+void to_json(json& object, const EarlyStopRecord& stop);
+void from_json(const json& object, EarlyStopRecord& stop);
+
+namespace
+{
+
+// One list of members for each structure, for reading, writing and the check of notes: visit(key, member, whether it is known yet).
+
+void forEachMember(ValuesRecord& values, auto visit)
+{
+    visit("bits", values.bits, true);
+    visit("given", values.given, true);
+    visit("images", values.images, true);
+    visit("least", values.least, true);
+    visit("greatest", values.greatest, true);
+    visit("above", values.above, true);
+}
+
+void forEachMember(SetRecord& set, auto visit)
+{
+    visit("name", set.name, true);
+    visit("count", set.count, true);
+    visit("held_back", set.heldOut, true);
+    visit("chosen", set.chosen, set.chosen.has_value());
+}
+
+void forEachMember(EarlyStopRecord& stop, auto visit)
+{
+    visit("checks", stop.checks, true);
+    visit("seen_at", stop.seenAt, stop.seenAt.has_value());
+}
+
+void forEachMember(EndRecord& end, auto visit)
+{
+    visit("steps", end.steps, true);
+    visit("noise_unit", end.noiseUnit, true);
+    visit("finished", end.finished, true);
+    visit("device", end.device, true);
+    visit("processes", end.processes, true);
+    visit("precision", end.precision, true);
+    visit("versions", end.versions, true);
+}
+
+/// Without the end, whose members stand beside these in JSON.
+void forEachMember(TrainingRecord& record, auto visit)
+{
+    visit("seconds", record.seconds, record.imagesSeen > 0 || record.seconds > 0);
+    visit("images_seen", record.imagesSeen, record.imagesSeen > 0);
+    visit("first_loss", record.firstLoss, record.firstLoss.has_value());
+    visit("last_loss", record.lastLoss, record.lastLoss.has_value());
+    visit("values", record.values, record.values.has_value());
+    visit("sets", record.sets, !record.sets.empty());
+    visit("images", record.images, !record.sets.empty());
+    visit("images_held_back", record.imagesHeldOut, !record.sets.empty());
+    visit("early_stop", record.earlyStop, record.earlyStop.has_value());
+    visit("profile", record.profile, !record.profile.empty());
+}
 
 bool isOwn(std::string_view key)
 {
-    return std::find(std::begin(ownKeys), std::end(ownKeys), key) != std::end(ownKeys);
+    bool own = false;
+    const auto compare = [&](const char* name, const auto&, bool) { own |= key == name; };
+    TrainingRecord record;
+    EndRecord end;
+    forEachMember(record, compare);
+    forEachMember(end, compare);
+    return own;
 }
 
 /// What read() says by its key.
@@ -49,54 +111,42 @@ void read(const json& object, const char* key, std::optional<Value>& value)
         read(object, key, value.emplace());
 }
 
+template <typename Record>
+void readMembers(const json& object, Record& record)
+{
+    requireObject(object);
+    forEachMember(record, [&](const char* key, auto& member, bool) { read(object, key, member); });
+}
+
+template <typename Value>
+json written(const Value& value)
+{
+    return value;
+}
+
+template <typename Value>
+json written(const std::optional<Value>& value)
+{
+    return *value;
+}
+
+template <typename Record>
+void writeMembers(json& object, Record record)
+{
+    forEachMember(record, [&](const char* key, const auto& member, bool known) {
+        if (known)
+            object[key] = written(member);
+    });
+}
+
 } // namespace
 
-void to_json(json& object, const ValuesRecord& values)
-{
-    object = {{"bits", values.bits},   {"given", values.given},       {"images", values.images},
-              {"least", values.least}, {"greatest", values.greatest}, {"above", values.above}};
-}
-
-void from_json(const json& object, ValuesRecord& values)
-{
-    requireObject(object);
-    read(object, "bits", values.bits);
-    read(object, "given", values.given);
-    read(object, "images", values.images);
-    read(object, "least", values.least);
-    read(object, "greatest", values.greatest);
-    read(object, "above", values.above);
-}
-
-void to_json(json& object, const SetRecord& set)
-{
-    object = {{"name", set.name}, {"count", set.count}, {"held_back", set.heldOut}};
-    if (set.chosen)
-        object["chosen"] = *set.chosen;
-}
-
-void from_json(const json& object, SetRecord& set)
-{
-    requireObject(object);
-    read(object, "name", set.name);
-    read(object, "count", set.count);
-    read(object, "held_back", set.heldOut);
-    read(object, "chosen", set.chosen);
-}
-
-void to_json(json& object, const EarlyStopRecord& stop)
-{
-    object = {{"checks", stop.checks}};
-    if (stop.seenAt)
-        object["seen_at"] = *stop.seenAt;
-}
-
-void from_json(const json& object, EarlyStopRecord& stop)
-{
-    requireObject(object);
-    read(object, "checks", stop.checks);
-    read(object, "seen_at", stop.seenAt);
-}
+void to_json(json& object, const ValuesRecord& values) { writeMembers(object, values); }
+void from_json(const json& object, ValuesRecord& values) { readMembers(object, values); }
+void to_json(json& object, const SetRecord& set) { writeMembers(object, set); }
+void from_json(const json& object, SetRecord& set) { readMembers(object, set); }
+void to_json(json& object, const EarlyStopRecord& stop) { writeMembers(object, stop); }
+void from_json(const json& object, EarlyStopRecord& stop) { readMembers(object, stop); }
 
 json toJson(const std::vector<SetRecord>& sets)
 {
@@ -112,63 +162,18 @@ void TrainingRecord::addNote(const std::string& key, json note)
 void to_json(json& object, const TrainingRecord& record)
 {
     object = record.notes;
-    if (record.imagesSeen > 0 || record.seconds > 0)
-        object["seconds"] = record.seconds;
-    if (record.imagesSeen > 0)
-        object["images_seen"] = record.imagesSeen;
-    if (record.firstLoss)
-        object["first_loss"] = *record.firstLoss;
-    if (record.lastLoss)
-        object["last_loss"] = *record.lastLoss;
-    if (record.values)
-        object["values"] = *record.values;
-    if (!record.sets.empty())
-    {
-        object["sets"] = record.sets;
-        object["images"] = record.images;
-        object["images_held_back"] = record.imagesHeldOut;
-    }
-    if (record.earlyStop)
-        object["early_stop"] = *record.earlyStop;
-    if (!record.profile.empty())
-        object["profile"] = record.profile;
-    if (const auto& end = record.end)
-    {
-        object["steps"] = end->steps;
-        object["noise_unit"] = end->noiseUnit;
-        object["finished"] = end->finished;
-        object["device"] = end->device;
-        object["processes"] = end->processes;
-        object["precision"] = end->precision;
-        object["versions"] = end->versions;
-    }
+    writeMembers(object, record);
+    if (record.end)
+        writeMembers(object, *record.end);
 }
 
 void from_json(const json& object, TrainingRecord& record)
 {
     require(object.is_object(), "is {}, expected an object", object.type_name());
     record = {};
-    read(object, "seconds", record.seconds);
-    read(object, "images_seen", record.imagesSeen);
-    read(object, "first_loss", record.firstLoss);
-    read(object, "last_loss", record.lastLoss);
-    read(object, "values", record.values);
-    read(object, "sets", record.sets);
-    read(object, "images", record.images);
-    read(object, "images_held_back", record.imagesHeldOut);
-    read(object, "early_stop", record.earlyStop);
-    read(object, "profile", record.profile);
+    readMembers(object, record);
     if (object.contains("steps"))
-    {
-        EndRecord& end = record.end.emplace();
-        read(object, "steps", end.steps);
-        read(object, "noise_unit", end.noiseUnit);
-        read(object, "finished", end.finished);
-        read(object, "device", end.device);
-        read(object, "processes", end.processes);
-        read(object, "precision", end.precision);
-        read(object, "versions", end.versions);
-    }
+        readMembers(object, record.end.emplace());
     for (const auto& [key, value] : object.items())
         if (!isOwn(key))
             record.notes[key] = value;
