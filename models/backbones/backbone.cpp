@@ -127,9 +127,16 @@ Backbone readBackbone(const std::string& path)
             const std::string text = error.what();
             fail("{}{}", text.find(path) == std::string::npos ? path + ": " : "", text);
         }
-        backbone.hash = stateDictHash(backbone.weights);
+        backbone.hash = backboneHash(backbone.weights);
         return backbone;
     });
+}
+
+std::string backboneHash(StateDict weights)
+{
+    for (const char* name : {finalNormWeight, finalNormBias, classProjection})
+        weights.erase(name);
+    return stateDictHash(weights);
 }
 
 at::Tensor normalised(const BackboneProperties& backbone, const at::Tensor& images)
@@ -148,15 +155,49 @@ std::unique_ptr<Extractor> makeExtractor(const BackboneConfig& config, const Sta
     return familyOf(config.family).make(config.details, weights, options);
 }
 
+int64_t BackboneProperties::embeddingWidth(Embedding kind) const
+{
+    require(kind == Embedding::Patches || classWidth > 0,
+            "the backbone's weights have no class token with its final norm, expected those of a whole vision transformer, or the embedding "
+            "'patches'");
+    return (kind == Embedding::Patches ? 0 : classWidth) + (kind == Embedding::ClassToken ? 0 : channels.back());
+}
+
 Extractor::Extractor(BackboneProperties properties) : properties_(std::move(properties)) {}
+
+OnnxValue Extractor::describeEmbedding(OnnxWriter& onnx, const OnnxValue& image, Embedding kind) const
+{
+    require(kind == Embedding::Patches, "the backbone's class token cannot be written as standard ONNX operators; expected the embedding "
+                                        "'patches', or a vision transformer");
+    const OnnxValue tokens = describe(onnx, image, {properties_.depth()})[0];
+    return onnx.reshape(onnx.reduce("ReduceMean", tokens, {1}), {1, properties_.channels.back()});
+}
+
+at::Tensor Extractor::toEmbedding(const Output& last, Embedding kind) const
+{
+    require(kind == Embedding::Patches, "the backbone has no class token, expected the embedding 'patches'");
+    return last.tokens[0].mean(1);
+}
+
+at::Tensor Extractor::embed(const at::Tensor& image, Embedding kind) const
+{
+    properties_.embeddingWidth(kind);
+    checkImage(image);
+    const c10::AutoGradMode noGradient(false);
+    const at::AutoDispatchBelowADInplaceOrView belowAutograd;
+    const Output last = run(image, {properties_.depth()}, false, AttentionAggregate::ClassToken);
+    if (kind != Embedding::Both)
+        return toEmbedding(last, kind);
+    const auto unit = [](const at::Tensor& rows) { return rows / rows.norm(2, 1, true).clamp_min(1e-12); };
+    return at::cat({unit(toEmbedding(last, Embedding::ClassToken)), unit(toEmbedding(last, Embedding::Patches))}, 1);
+}
 
 std::vector<OnnxValue> Extractor::describe(OnnxWriter& /*onnx*/, const OnnxValue& /*image*/, const std::vector<int>& /*layers*/) const
 {
     fail("the backbone's family cannot be written as standard ONNX operators; expected vit, resnet or efficientnet");
 }
 
-Extractor::Output Extractor::forward(const at::Tensor& image, const std::vector<int>& layers, bool attention,
-                                     AttentionAggregate aggregate) const
+void Extractor::checkImage(const at::Tensor& image) const
 {
     require(image.dim() == 4 && image.size(1) == 3 && image.size(0) > 0, "the image has shape [{}], expected [N, 3, H, W]",
             fmt::join(image.sizes(), ", "));
@@ -164,6 +205,12 @@ Extractor::Output Extractor::forward(const at::Tensor& image, const std::vector<
     const int64_t width = image.size(3);
     require(height > 0 && width > 0 && height % properties_.stride == 0 && width % properties_.stride == 0,
             "the image is {} x {} (height x width), expected multiples of the backbone's stride, {}", height, width, properties_.stride);
+}
+
+Extractor::Output Extractor::forward(const at::Tensor& image, const std::vector<int>& layers, bool attention,
+                                     AttentionAggregate aggregate) const
+{
+    checkImage(image);
     require(!layers.empty(), "no layer of the backbone was asked for");
     for (size_t i = 0; i < layers.size(); i++)
         require(layers[i] >= (i > 0 ? layers[i - 1] + 1 : 1) && layers[i] <= properties_.depth(),
@@ -175,7 +222,7 @@ Extractor::Output Extractor::forward(const at::Tensor& image, const std::vector<
     Output output = run(image, layers, attention, aggregate);
 
     // Families can be added from outside: a wrong shape is told here, not deep inside the decoder.
-    const int64_t tokens = (height / properties_.stride) * (width / properties_.stride);
+    const int64_t tokens = (image.size(2) / properties_.stride) * (image.size(3) / properties_.stride);
     require(output.tokens.size() == layers.size(), "the backbone gave {} layers, expected {}", output.tokens.size(), layers.size());
     const auto check = [&](const at::Tensor& tensor, const char* what, std::vector<int64_t> shape)
     {

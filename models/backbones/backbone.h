@@ -29,6 +29,14 @@ enum class AttentionAggregate
     MeanQuery   ///< mean attention of all patches to each patch
 };
 
+/// What one image becomes as a whole, for retrieval. All after the backbone's final norm, where it has one.
+enum class Embedding
+{
+    ClassToken, ///< the class token; of CLIP, projected to the space of its texts
+    Patches,    ///< the mean of the patch tokens; of a convolutional network, the mean of its last layer
+    Both        ///< one behind the other, each of unit length
+};
+
 struct ExtractorOptions
 {
     ComputeType compute = ComputeType::Float32;
@@ -50,7 +58,9 @@ struct BackboneProperties
     std::array<double, 3> mean = {0.485, 0.456, 0.406}; ///< the image is (pixel / 255 - mean) / std; by default as on ImageNet
     std::array<double, 3> std = {0.229, 0.224, 0.225};
     std::vector<int> defaultLayers; ///< 1-based, rising: what to ask for where nobody says
+    int64_t classWidth = 0; ///< width of Embedding::ClassToken; 0: there is none
 
+    int64_t embeddingWidth(Embedding kind) const; ///< refuses what the backbone lacks, and says what it has
     int depth() const { return static_cast<int>(channels.size()); }
 };
 
@@ -62,6 +72,7 @@ public:
     {
         std::vector<at::Tensor> tokens; ///< per requested layer [N, L, channels of that layer], float32, all on one grid
         at::Tensor attention;           ///< [N, L], float32, not negative; undefined unless asked for
+        at::Tensor classToken;          ///< [N, C] after the last requested layer, float32; undefined without a class token
     };
 
     virtual ~Extractor() = default;
@@ -77,6 +88,12 @@ public:
     /// channels]. Only of an extractor in float32 that is not laid out for oneDNN. A family that has no such description refuses.
     virtual std::vector<OnnxValue> describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const;
 
+    /// One vector an image, [N, properties().embeddingWidth(kind)], float32; as forward() otherwise. Needs all layers.
+    at::Tensor embed(const at::Tensor& image, Embedding kind) const;
+
+    /// Writes embed() for one image as nodes of an ONNX graph: [1, width].
+    virtual OnnxValue describeEmbedding(OnnxWriter& onnx, const OnnxValue& image, Embedding kind) const;
+
     const BackboneProperties& properties() const { return properties_; }
 
 protected:
@@ -86,6 +103,11 @@ private:
     /// forward() has checked what is given, and checks the shapes of what is returned. No gradient is recorded around it.
     virtual Output run(const at::Tensor& image, const std::vector<int>& layers, bool attention,
                        AttentionAggregate aggregate) const = 0;
+
+    /// What embed() makes of the last layer's output. `kind` is ClassToken or Patches.
+    virtual at::Tensor toEmbedding(const Output& last, Embedding kind) const;
+
+    void checkImage(const at::Tensor& image) const;
 
     BackboneProperties properties_;
 };
@@ -148,11 +170,17 @@ struct Backbone
 {
     std::string name;   ///< for people: the file's stem
     std::string path;   ///< file that it was read from; empty if it was embedded
-    std::string hash;   ///< stateDictHash(weights): its identity
+    std::string hash;   ///< backboneHash(weights): its identity
     StateDict weights;  ///< weights, with the family's own names
     BackboneConfig config;
     Bytes mapped; ///< the file that the weights look into, where nothing was written to it; else empty
 };
+
+/// Names of the weights behind the last block, which only embeddings need: [C], [C] and [C, classWidth].
+constexpr char finalNormWeight[] = "norm.weight", finalNormBias[] = "norm.bias", classProjection[] = "projection";
+
+/// stateDictHash() of all but those: model files of earlier versions name a backbone by it.
+std::string backboneHash(StateDict weights);
 
 /// An Error names the file, and the tensor that is missing, misshapen or of another architecture.
 Backbone readBackbone(const std::string& path);

@@ -33,6 +33,8 @@ struct Vit::Impl
 
     Linear patch;
     FrozenNorm normPre; // undefined weight: none
+    FrozenNorm finalNorm;  // likewise
+    at::Tensor projection; // [C, width], or undefined
     at::Tensor prefix;    // [1, P, C] class token and registers, with their positions, float32
     at::Tensor positions; // [1, C, gridH, gridW], float32
     std::optional<FrozenBlocks> frozen;
@@ -96,6 +98,11 @@ Vit::Vit(VitConfig config, const StateDict& weights, const ExtractorOptions& opt
                          weights.contains("patch_embed.proj.bias") ? get("patch_embed.proj.bias", {c.width}) : at::Tensor());
     if (c.normPre)
         it.normPre = {get("norm_pre.weight", {c.width}).clone(), get("norm_pre.bias", {c.width}).clone(), c.layerNormEps};
+
+    if (c.finalNorm)
+        it.finalNorm = {get(finalNormWeight, {c.width}).clone(), get(finalNormBias, {c.width}).clone(), c.layerNormEps};
+    if (c.projection > 0)
+        it.projection = get(classProjection, {c.width, c.projection}).clone();
 
     it.frozen.emplace(c.heads, c.quickGelu ? Linear::Then::Silu : Linear::Then::Gelu,
                       FrozenOptions{options.compute, it.packed ? it.tokens() : 0, options.ranges});
@@ -223,6 +230,7 @@ Vit::Output Vit::run(const at::Tensor& given, const std::vector<int>& layers, bo
     const at::Tensor x = at::empty({batch, tokens, c.width}, it.prefix.options());
 
     Output output;
+    output.classToken = at::empty({batch, c.width}, x.options());
     std::vector<at::Tensor> queriesKeys; // queries and keys of the requested layers
     for (size_t i = 0; i < layers.size(); i++)
     {
@@ -266,8 +274,11 @@ Vit::Output Vit::run(const at::Tensor& given, const std::vector<int>& layers, bo
     around.after = [&](const FrozenBlocks::Rows& part, int64_t blocks)
     {
         if (const auto layer = layerOf(blocks))
-            forEachImage(part, [&](int64_t image, int64_t patch, const at::Tensor& /*leading*/, const at::Tensor& patches,
-                                   int64_t /*first*/) { output.tokens[*layer][image].narrow(0, patch, patches.size(0)).copy_(patches); });
+            forEachImage(part, [&](int64_t image, int64_t patch, const at::Tensor& leading, const at::Tensor& patches, int64_t first) {
+                output.tokens[*layer][image].narrow(0, patch, patches.size(0)).copy_(patches);
+                if (first == 0 && blocks == layers.back())
+                    output.classToken[image].copy_(leading[0]);
+            });
     };
     if (attention)
         around.attends = [&](const FrozenBlocks::Rows& part, const at::Tensor& qkv, int64_t block)
@@ -291,13 +302,25 @@ Vit::Output Vit::run(const at::Tensor& given, const std::vector<int>& layers, bo
     return output;
 }
 
-std::vector<OnnxValue> Vit::describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const
+at::Tensor Vit::toEmbedding(const Output& last, Embedding kind) const
+{
+    const Impl& it = *impl_;
+    const auto normed = [&](const at::Tensor& tokens) {
+        const FrozenNorm& norm = it.finalNorm;
+        return norm.weight.defined() ? at::layer_norm(tokens, {it.config.width}, norm.weight, norm.bias, norm.eps) : tokens;
+    };
+    if (kind == Embedding::Patches)
+        return normed(last.tokens[0]).mean(1);
+    const at::Tensor token = normed(last.classToken);
+    return it.projection.defined() ? at::matmul(token, it.projection) : token;
+}
+
+void Vit::describeBlocks(OnnxWriter& onnx, const OnnxValue& image, int last, const std::function<void(const OnnxValue&, int)>& use) const
 {
     const Impl& it = *impl_;
     const VitConfig& c = it.config;
     require(it.options.compute == ComputeType::Float32 && !it.packed, "a backbone is described in float32 and as it was read");
     const int64_t rows = image.shape[2] / c.patch, columns = image.shape[3] / c.patch;
-    const int64_t skip = it.prefix.size(1), tokens = skip + rows * columns;
     const auto scaled = [&](const FrozenNorm& norm) { return OnnxNorm{norm.weight, norm.bias, norm.eps}; };
 
     onnx.part("backbone/patches");
@@ -307,8 +330,7 @@ std::vector<OnnxValue> Vit::describe(OnnxWriter& onnx, const OnnxValue& image, c
     x = onnx.concatenate({onnx.constantToJoin(it.prefix), x}, 1);
     if (it.normPre.weight.defined())
         x = onnx.addConstant(onnx.multiplyConstant(onnx.normed(x, c.layerNormEps), it.normPre.weight), it.normPre.bias);
-    std::vector<OnnxValue> kept;
-    for (int i = 0; i < layers.back(); i++)
+    for (int i = 0; i < last; i++)
     {
         onnx.part(fmt::format("backbone/block{}", i + 1));
         const LearntBlock block = it.frozen->learnt(i);
@@ -323,10 +345,40 @@ std::vector<OnnxValue> Vit::describe(OnnxWriter& onnx, const OnnxValue& image, c
                               c.quickGelu,
                               it.options.ranges.known.get(),
                               fmt::format("blocks.{}", i)});
-        if (i + 1 == layers[kept.size()])
-            kept.push_back(onnx.slice(x, 1, skip, tokens));
+        use(x, i + 1);
     }
+}
+
+std::vector<OnnxValue> Vit::describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const
+{
+    const int64_t skip = impl_->prefix.size(1), tokens = skip + image.shape[2] / impl_->config.patch * (image.shape[3] / impl_->config.patch);
+    std::vector<OnnxValue> kept;
+    describeBlocks(onnx, image, layers.back(), [&](const OnnxValue& x, int blocks) {
+        if (blocks == layers[kept.size()])
+            kept.push_back(onnx.slice(x, 1, skip, tokens));
+    });
     return kept;
+}
+
+OnnxValue Vit::describeEmbedding(OnnxWriter& onnx, const OnnxValue& image, Embedding kind) const
+{
+    const Impl& it = *impl_;
+    const VitConfig& c = it.config;
+    properties().embeddingWidth(kind);
+    const int64_t skip = it.prefix.size(1), tokens = skip + image.shape[2] / c.patch * (image.shape[3] / c.patch);
+    OnnxValue x;
+    describeBlocks(onnx, image, static_cast<int>(c.depth), [&](const OnnxValue& after, int) { x = after; });
+    onnx.part("backbone/embedding");
+    if (it.finalNorm.weight.defined())
+        x = onnx.addConstant(onnx.multiplyConstant(onnx.normed(x, c.layerNormEps), it.finalNorm.weight), it.finalNorm.bias);
+    const auto unit = [&](const OnnxValue& row) { return onnx.divide(row, onnx.reduce("ReduceL2", row, {1})); };
+    const auto patches = [&] { return onnx.reshape(onnx.reduce("ReduceMean", onnx.slice(x, 1, skip, tokens), {1}), {1, c.width}); };
+    if (kind == Embedding::Patches)
+        return patches();
+    OnnxValue token = onnx.reshape(onnx.slice(x, 1, 0, 1), {1, c.width});
+    if (it.projection.defined())
+        token = onnx.product(token, it.projection);
+    return kind == Embedding::ClassToken ? token : onnx.concatenate({unit(token), unit(patches())}, 1);
 }
 
 } // namespace agpnet

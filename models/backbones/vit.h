@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,8 @@ struct VitConfig
     bool layerScale = false;
     bool normPre = false;   ///< CLIP: a layer norm before the first block, and patches without a bias
     bool quickGelu = false; ///< CLIP: x sigmoid(1.702 x) for GELU
+    bool finalNorm = false; ///< the weights have the norm behind the last block: there are embeddings
+    int64_t projection = 0; ///< CLIP: width of the class token's projection to the space of texts; 0: none
     int64_t gridH = 0; ///< rows of the stored position embedding, in patches
     int64_t gridW = 0;
     /// How many of the leading tokens (class token, then registers) have a position of their own: 0, 1 or 1 + registers.
@@ -67,11 +70,16 @@ public:
     const VitConfig& config() const;
     const ExtractorOptions& options() const;
     std::vector<OnnxValue> describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const override;
+    OnnxValue describeEmbedding(OnnxWriter& onnx, const OnnxValue& image, Embedding kind) const override;
 
 private:
     /// Tokens: the residual stream after a block, patches only. Attention: the softmax over all tokens, its patch columns
     /// averaged over heads and over `layers`.
     Output run(const at::Tensor& image, const std::vector<int>& layers, bool attention, AttentionAggregate aggregate) const override;
+    at::Tensor toEmbedding(const Output& last, Embedding kind) const override;
+
+    /// Calls use(x, blocks) with all tokens [1, T, C] after each block, up to the last that is asked for.
+    void describeBlocks(OnnxWriter& onnx, const OnnxValue& image, int last, const std::function<void(const OnnxValue&, int)>& use) const;
 
     struct Impl;
     std::unique_ptr<Impl> impl_;

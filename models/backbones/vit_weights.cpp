@@ -54,6 +54,7 @@ struct Names
     std::string positions = "pos_embed";
     std::string normPre = "norm_pre"; ///< empty: the family has none
     std::string blocks = "blocks.";
+    std::string finalNorm = "norm";
     BlockNames block;
 
     bool isClip() const { return family == "clip" || family == "hf-clip"; }
@@ -71,6 +72,7 @@ Names huggingNames(const NamedWeights& source)
     names.distillation = "embeddings.distillation_token";
     names.positions = "embeddings.position_embeddings";
     names.normPre = "";
+    names.finalNorm = "layernorm";
     names.blocks = source.has("layers.0.attention.q_proj.weight") ? "layers." : "encoder.layer.";
     const std::string first = names.blocks + "0.";
     const bool inMemory = source.has(first + "attention.q_proj.weight");
@@ -105,6 +107,7 @@ Names clipNames(bool hugging)
     names.positions = hugging ? "embeddings.position_embedding.weight" : "positional_embedding";
     names.normPre = hugging ? "pre_layrnorm" : "ln_pre"; // Hugging Face's spelling
     names.blocks = hugging ? "encoder.layers." : "transformer.resblocks.";
+    names.finalNorm = hugging ? "post_layernorm" : "ln_post";
     names.block = hugging ? BlockNames{.norm1 = "layer_norm1",
                                        .qkv = {"self_attn.q_proj.", "self_attn.k_proj.", "self_attn.v_proj."},
                                        .projection = "self_attn.out_proj",
@@ -206,6 +209,38 @@ void takeBlock(NamedWeights& source, const Names& names, const VitConfig& config
     }
 }
 
+/// What stands behind the last block, where the file has it. CLIP's projection lies beside the image half in some names, and in timm's it is
+/// the classifier: a matrix whose bias is zero.
+void takeEmbedding(NamedWeights& source, const StateDict& weights, const Names& names, VitConfig& config, StateDict& ours)
+{
+    const int64_t width = config.width;
+    config.finalNorm = source.has(names.finalNorm + ".weight");
+    if (!config.finalNorm)
+        return;
+    ours[finalNormWeight] = source.get(names.finalNorm + ".weight", {width});
+    ours[finalNormBias] = source.get(names.finalNorm + ".bias", {width});
+    if (!config.normPre)
+        return;
+    at::Tensor projection; // [width, out]
+    const std::string hugging = "vision_model.";
+    if (names.family == "hf-clip" && source.prefix().ends_with(hugging))
+    {
+        const auto found = weights.find(source.prefix().substr(0, source.prefix().size() - hugging.size()) + "visual_projection.weight");
+        if (found != weights.end())
+            projection = found->second.t();
+    }
+    else if (names.family == "clip" && source.has("proj"))
+        projection = source.get("proj", 2);
+    else if (!names.isClip() && source.has("head.weight") && (!source.has("head.bias") || !source.get("head.bias", 1).any().item<bool>()))
+        projection = source.get("head.weight", 2).t();
+    if (!projection.defined())
+        return;
+    require(projection.dim() == 2 && projection.size(0) == width, "{}: CLIP's projection has shape {}, expected {} rows", source.prefix(),
+            shapeText(projection), width);
+    config.projection = projection.size(1);
+    ours[classProjection] = projection.contiguous();
+}
+
 /// What the weights do not say: each publisher's own settings, unless the caller knows better.
 void addSettings(VitConfig& config, bool isClip, const VitOverrides& overrides)
 {
@@ -299,6 +334,7 @@ std::pair<VitConfig, StateDict> recogniseVit(const StateDict& weights, const Vit
 
     for (int64_t i = 0; i < config.depth; i++)
         takeBlock(source, names, config, i, ours);
+    takeEmbedding(source, weights, names, config, ours);
     source.finish(names.blocks, "pre-norm vision transformer");
 
     addSettings(config, isClip, overrides);
@@ -323,6 +359,8 @@ void to_json(nlohmann::json& json, const VitConfig& config)
             {"layerScale", config.layerScale},
             {"normPre", config.normPre},
             {"quickGelu", config.quickGelu},
+            {"finalNorm", config.finalNorm},
+            {"projection", config.projection},
             {"gridH", config.gridH},
             {"gridW", config.gridW},
             {"positionedPrefix", config.positionedPrefix},
@@ -346,6 +384,9 @@ void from_json(const nlohmann::json& json, VitConfig& config)
     read.layerScale = fields.boolean("layerScale");
     read.normPre = fields.has("normPre") && fields.boolean("normPre"); // these two came later
     read.quickGelu = fields.has("quickGelu") && fields.boolean("quickGelu");
+    read.finalNorm = fields.has("finalNorm") && fields.boolean("finalNorm"); // and these
+    read.projection = fields.has("projection") ? fields.integer("projection", 0, 1 << 16) : 0;
+    require(read.projection == 0 || read.finalNorm, "the backbone has a projection of its class token, but no norm before it");
     read.gridH = fields.integer("gridH", 1, 1 << 12);
     read.gridW = fields.integer("gridW", 1, 1 << 12);
     read.positionedPrefix = fields.integer("positionedPrefix", 0, 1 + read.registers);
@@ -365,6 +406,7 @@ BackboneProperties propertiesOf(const VitConfig& config)
     properties.channels.assign(static_cast<size_t>(std::max(0, depth)), config.width);
     properties.mean = config.mean;
     properties.std = config.std;
+    properties.classWidth = config.projection > 0 ? config.projection : config.finalNorm ? config.width : 0;
     // at half and at three quarters of the depth: docs/method.md has the measurement
     for (const int layer : {depth / 2, 3 * depth / 4})
         if (layer > (properties.defaultLayers.empty() ? 0 : properties.defaultLayers.back()))
