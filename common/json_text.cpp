@@ -18,4 +18,15 @@ nlohmann::json parseJson(std::string_view text, const std::string& name)
     return json;
 }
 
+std::string printable(const std::string& text)
+{
+    const std::string json = nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return nlohmann::json::parse(json).get<std::string>();
+}
+
+bool isUtf8(const std::string& text)
+{
+    return printable(text) == text;
+}
+
 } // namespace agpnet

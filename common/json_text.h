@@ -11,4 +11,10 @@ namespace agpnet
 /// and printing a value descends into it, so depth would be the stack's. Errors begin with `name`.
 nlohmann::json parseJson(std::string_view text, const std::string& name);
 
+/// Whether JSON can hold the text as it is.
+bool isUtf8(const std::string& text);
+
+/// For messages: what is not UTF-8 becomes U+FFFD.
+std::string printable(const std::string& text);
+
 } // namespace agpnet

@@ -1,5 +1,7 @@
 #include "apps/cli/json_output.h"
 
+#include "common/json_text.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -10,11 +12,6 @@ using nlohmann::json;
 
 namespace
 {
-
-bool isUtf8(const std::string& name)
-{
-    return json::parse(jsonText(name)).get<std::string>() == name;
-}
 
 std::string hexadecimal(const std::string& name)
 {

@@ -1,8 +1,6 @@
 #include "models/agpnet/config.h"
 
-#include "common/error.h"
-#include "common/json_text.h"
-#include "common/text_file.h"
+#include "common/config_fields.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,8 +11,6 @@ namespace agpnet
 {
 namespace
 {
-
-const char presetKey[] = "preset";
 
 /// Calls visit(key, field) for every field: the one list that reading, writing and the unknown-key check share.
 template <typename ConfigType, typename Visit>
@@ -64,38 +60,8 @@ void forEachField(ConfigType& c, Visit visit)
     visit("cache_mib", c.cacheMiB);
 }
 
-[[noreturn]] void wrongType(const char* key, const nlohmann::json& value, const char* expected)
-{
-    fail("config: '{}' is {}, expected {}", key, value.dump(), expected);
-}
-
-void readValue(const char* key, const nlohmann::json& value, int& field)
-{
-    if (!value.is_number_integer() || value.get<int64_t>() < INT32_MIN || value.get<int64_t>() > INT32_MAX)
-        wrongType(key, value, "a whole number");
-    field = value.get<int>();
-}
-
-void readValue(const char* key, const nlohmann::json& value, uint64_t& field)
-{
-    if (!value.is_number_unsigned())
-        wrongType(key, value, "a whole number of at least 0");
-    field = value.get<uint64_t>();
-}
-
-void readValue(const char* key, const nlohmann::json& value, double& field)
-{
-    if (!value.is_number())
-        wrongType(key, value, "a number");
-    field = value.get<double>();
-}
-
-void readValue(const char* key, const nlohmann::json& value, bool& field)
-{
-    if (!value.is_boolean())
-        wrongType(key, value, "true or false");
-    field = value.get<bool>();
-}
+using agpnet::readValue; // beside those of this family's types
+using agpnet::written;
 
 void readValue(const char* key, const nlohmann::json& value, LayerGroups& field)
 {
@@ -140,20 +106,6 @@ void readValue(const char* key, const nlohmann::json& value, std::vector<Polygon
     }
 }
 
-std::string readText(const char* key, const nlohmann::json& value)
-{
-    if (!value.is_string())
-        wrongType(key, value, "a text");
-    return value.get<std::string>();
-}
-
-template <NamedEnum Enum>
-void readValue(const char* key, const nlohmann::json& value, Enum& field)
-{
-    const std::string text = readText(key, value);
-    require(valueOf(text, field), "config: '{}' is '{}', expected one of {}", key, text, namesOf<Enum>());
-}
-
 void readValue(const char* key, const nlohmann::json& value, stages::Metric& field)
 {
     const std::string text = readText(key, value);
@@ -175,18 +127,6 @@ void readValue(const char* key, const nlohmann::json& value, std::vector<Augment
     }
 }
 
-template <typename Field>
-nlohmann::json written(const Field& field)
-{
-    return field;
-}
-
-template <NamedEnum Enum>
-nlohmann::json written(const Enum& field)
-{
-    return textOf(field);
-}
-
 nlohmann::json written(const stages::Metric& field)
 {
     return stages::nameOf(field);
@@ -203,13 +143,6 @@ nlohmann::json written(const std::vector<Augmentation>& field)
 nlohmann::json written(const LayerGroups& field)
 {
     return field.size() == 1 ? nlohmann::json(field[0]) : nlohmann::json(field);
-}
-
-template <typename Number>
-void checkRange(const char* key, Number value, double least, double most)
-{
-    require(std::isfinite(static_cast<double>(value)) && value >= least && value <= most,
-            "config: '{}' is {}, expected {} to {}", key, value, least, most);
 }
 
 /// Few pictures are soon learned by heart: fewer steps for fewer of them, never more than the usual number.
@@ -246,33 +179,9 @@ std::vector<int> allLayers(const LayerGroups& groups)
 
 void from_json(const nlohmann::json& json, Config& config)
 {
-    require(json.is_object(), "config: expected a JSON object, found {}", json.type_name());
-    size_t known = 0;
-    if (const auto it = json.find(presetKey); it != json.end())
-    {
-        require(it->is_string(), "config: '{}' is {}, expected a text", presetKey, it->dump());
-        config = preset(it->get<std::string>());
-        known++;
-    }
-    forEachField(config, [&](const char* key, auto& field) {
-        if (auto it = json.find(key); it != json.end())
-        {
-            readValue(key, *it, field);
-            known++;
-        }
-    });
-    if (known < json.size())
-        for (const auto& item : json.items())
-        {
-            const std::string& key = item.key();
-            bool found = key == presetKey;
-            std::string names = presetKey;
-            forEachField(config, [&](const char* name, auto&) {
-                found |= key == name;
-                names += fmt::format(", {}", name);
-            });
-            require(found, "config: unknown key '{}'; known are {}", key, names);
-        }
+    readFields(
+        json, config, preset, [](auto& fields, const auto& visit) { forEachField(fields, visit); },
+        [](const char* key, const nlohmann::json& value, auto& field) { readValue(key, value, field); });
     if (config.shots > 0)
     {
         if (!json.contains("steps"))
@@ -372,23 +281,6 @@ std::set<std::string> keysOf(const nlohmann::json& config)
                 keys.insert(item.key());
     }
     return keys;
-}
-
-nlohmann::json configJson(const std::string& textOrPath)
-{
-    std::string text = textOrPath;
-    std::string source = "config";
-    constexpr size_t mostBytes = 1 << 20;
-    const size_t first = textOrPath.find_first_not_of(" \t\r\n");
-    if (first == std::string::npos)
-        return nlohmann::json::object();
-    if (textOrPath[first] != '{')
-    {
-        source = textOrPath;
-        text = readTextFile(textOrPath, "a config", mostBytes);
-    }
-    require(text.size() <= mostBytes, "{}: {} bytes of config, expected at most 1 MiB", source, text.size());
-    return parseJson(text, source);
 }
 
 Config configFromTextOrFile(const std::string& textOrPath)

@@ -208,9 +208,6 @@ void validate(const Config& config);
 /// JSON text, or the path of a file that holds it.
 Config configFromTextOrFile(const std::string& textOrPath);
 
-/// The same as it stands, where what it leaves open matters; {} for an empty text.
-nlohmann::json configJson(const std::string& textOrPath);
-
 /// The keys that a JSON config says something about: its own, and those that its preset, if it has one, chooses.
 std::set<std::string> keysOf(const nlohmann::json& config);
 

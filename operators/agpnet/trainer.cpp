@@ -1,7 +1,7 @@
 #include "operators/agpnet/trainer.h"
 
 #include "agpnet/version.hpp"
-#include "common/error.h"
+#include "common/config_fields.h"
 #include "common/json_text.h"
 #include "common/stopwatch.h"
 #include "models/agpnet/config.h"

@@ -1,6 +1,6 @@
 #include "operators/training/augment.h"
 
-#include "operators/training/counter_random.h"
+#include "models/training/counter_random.h"
 
 #include <algorithm>
 #include <opencv2/imgproc.hpp>

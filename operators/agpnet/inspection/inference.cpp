@@ -2,11 +2,11 @@
 
 #include "common/error.h"
 #include "models/device/team.h"
+#include "models/model_file/file_identity.h"
 #include "operators/image/opencl_image.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
-#include <filesystem>
 #include <map>
 #include <mutex>
 #include <opencv2/core/utils/logger.hpp>
@@ -15,8 +15,6 @@ namespace agpnet
 {
 namespace
 {
-
-namespace fs = std::filesystem;
 
 /// Fewer bits are chosen by themselves only where training measured that they change no score by more than this. What 8 bits add is noise
 /// to both sides: an eighth of what normal scores vary by themselves widens them by less than 1 %.
@@ -31,19 +29,6 @@ bool acceptable(double error, double most)
 ValueRange rangeOf(const ModelFile& file)
 {
     return {file.config.bits, file.record.values ? file.record.values->least : 0};
-}
-
-/// Path, size and time of a file: another model when any of them changes.
-std::string identity(const std::string& path)
-{
-    return withErrorsOf(ErrorKind::File, [&] {
-        std::error_code error;
-        const fs::path canonical = fs::canonical(path, error);
-        require(!error, "{}: the model cannot be opened: {}", path, error.message());
-        const auto time = fs::last_write_time(canonical, error).time_since_epoch().count();
-        require(!error && fs::is_regular_file(canonical, error), "{}: the model is not a file", path);
-        return fmt::format("{}|{}|{}", canonical.string(), fs::file_size(canonical, error), time);
-    });
 }
 
 } // namespace
@@ -163,7 +148,7 @@ std::shared_ptr<const Inference> sharedInference(const std::string& path, const 
 {
     static std::mutex mutex;
     static std::map<std::string, std::weak_ptr<const Inference>> known;
-    const std::string key = identity(path) + "|" + precision + "|" + device.str();
+    const std::string key = fileIdentity(path) + "|" + precision + "|" + device.str();
     const std::lock_guard lock(mutex); // also keeps two threads from reading one model twice
     std::erase_if(known, [](const auto& entry) { return entry.second.expired(); });
     if (auto model = known[key].lock())
@@ -177,7 +162,7 @@ std::shared_ptr<const nlohmann::json> sharedHeader(const std::string& path)
 {
     static std::mutex mutex;
     static std::map<std::string, std::shared_ptr<const nlohmann::json>> known;
-    const std::string key = identity(path);
+    const std::string key = fileIdentity(path);
     const std::lock_guard lock(mutex);
     if (known.size() > 64)
         known.clear();

@@ -1,7 +1,7 @@
 #include "operators/agpnet/training/synthetic.h"
 
 #include "common/error.h"
-#include "operators/training/counter_random.h"
+#include "models/training/counter_random.h"
 
 #include <ATen/ATen.h>
 #include <algorithm>

@@ -2,7 +2,11 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <numeric>
+#include <utility>
+#include <vector>
 
 namespace agpnet
 {
@@ -22,6 +26,16 @@ public:
     explicit CounterRandom(uint64_t state) : state_(state) {}
     double uniform(double low, double high) { return low + (high - low) * std::ldexp(static_cast<double>(next() >> 11), -53); }
     int below(int count) { return static_cast<int>(next() % static_cast<uint64_t>(count)); }
+
+    /// 0 .. count-1 in a random order.
+    std::vector<size_t> permutation(size_t count)
+    {
+        std::vector<size_t> order(count);
+        std::iota(order.begin(), order.end(), size_t{0});
+        for (size_t i = count; i > 1; i--)
+            std::swap(order[i - 1], order[next() % i]);
+        return order;
+    }
 
 private:
     uint64_t next() { return state_ = mixed(state_, 1); }
