@@ -4,6 +4,10 @@
 
 #include "agpnet/anomaly_calibration.hpp"
 #include "agpnet/anomaly_detector.hpp"
+#include "agpnet/describer.hpp"
+#include "agpnet/describer_trainer.hpp"
+#include "agpnet/gallery.hpp"
+#include "agpnet/object_query.hpp"
 #include "agpnet/onnx.hpp"
 #include "agpnet/operators.hpp"
 #include "agpnet/overlay.hpp"

@@ -16,8 +16,9 @@ ROOMS = [
     "tuning",
     "models/weights", "models/device", "models/kernels", "models/attention", "models/layers", "models/onnx", "models/backbones",
     "models/model_file",
-    "models/thresholds", "models/training", "models/agpnet/decoder", "models/agpnet",
-    "operators/core", "operators/image", "operators/stages", "operators/training", "operators/agpnet/inspection",
+    "models/thresholds", "models/training", "models/index", "models/agpnet/decoder", "models/agpnet", "models/dec", "models/dec/training",
+    "operators/core", "operators/image", "operators/stages", "operators/training", "operators/index",
+    "operators/dec", "operators/agpnet/inspection",
     "operators/agpnet/training",
     "operators/agpnet/export", "operators/agpnet", "operators/agpnet/operators",
     "operators",  # the registry: all families put together
@@ -26,7 +27,8 @@ ROOMS = [
 ]
 ABOVE_FAMILIES = ("operators", "plugin", "apps/tune", "apps/cli")
 # in include/agpnet
-FAMILY_HEADERS = {"agpnet": ("anomaly_calibration.hpp", "anomaly_detector.hpp", "anomaly_stream.hpp", "anomaly_trainer.hpp")}
+FAMILY_HEADERS = {"agpnet": ("anomaly_calibration.hpp", "anomaly_detector.hpp", "anomaly_stream.hpp", "anomaly_trainer.hpp"),
+                  "dec": ("describer.hpp", "describer_trainer.hpp", "object_query.hpp")}
 
 
 def room_of(path):
