@@ -227,7 +227,10 @@ void takeEmbedding(NamedWeights& source, const StateDict& weights, const Names& 
     {
         const auto found = weights.find(source.prefix().substr(0, source.prefix().size() - hugging.size()) + "visual_projection.weight");
         if (found != weights.end())
+        {
+            require(found->second.dim() == 2, "{}: has shape {}, expected [width of texts, {}]", found->first, shapeText(found->second), width);
             projection = found->second.t();
+        }
     }
     else if (names.family == "clip" && source.has("proj"))
         projection = source.get("proj", 2);
@@ -235,8 +238,8 @@ void takeEmbedding(NamedWeights& source, const StateDict& weights, const Names& 
         projection = source.get("head.weight", 2).t();
     if (!projection.defined())
         return;
-    require(projection.dim() == 2 && projection.size(0) == width, "{}: CLIP's projection has shape {}, expected {} rows", source.prefix(),
-            shapeText(projection), width);
+    require(projection.dim() == 2 && projection.size(0) == width, "{}{}: has shape {}, expected one side of {}", source.prefix(),
+            names.family == "hf-clip" ? "visual_projection.weight" : names.isClip() ? "proj" : "head.weight", shapeText(projection), width);
     config.projection = projection.size(1);
     ours[classProjection] = projection.contiguous();
 }

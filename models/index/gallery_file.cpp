@@ -145,8 +145,8 @@ GalleryFile readGallery(const std::string& path)
         const at::Tensor rows = typed(path, file, rowsName, at::kFloat, 2);
         const int64_t count = rows.size(0);
         require(rows.size(1) > 0, "{}: tensor '{}' has rows of no width", path, rowsName);
-        require(headerMember<int64_t>(path, header, "entries") == count, "{}: the header says {} entries, but there are {} rows", path,
-                header["entries"].dump(), count);
+        const auto entries = headerMember<int64_t>(path, header, "entries");
+        require(entries == count, "{}: the header says {} entries, but there are {} rows", path, entries, count);
         const at::Tensor byName = typed(path, file, byNameName, at::kLong, 1);
         require(byName.size(0) == count, "{}: tensor '{}' has {} entries, expected {}", path, byNameName, byName.size(0), count);
         const auto once = std::make_shared<std::once_flag>();
