@@ -24,6 +24,8 @@ void addTrain(CLI::App& app, Run& run);
 void addDetect(CLI::App& app, Run& run);
 void addCalibrate(CLI::App& app, Run& run);
 void addEvaluate(CLI::App& app, Run& run);
+void addIndex(CLI::App& app, Run& run);
+void addQuery(CLI::App& app, Run& run);
 void addWatch(CLI::App& app, Run& run);
 void addExport(CLI::App& app, Run& run);
 void addOperators(CLI::App& app, Run& run);

@@ -1,5 +1,6 @@
 #include "agpnet/agpnet.hpp"
 #include "apps/cli/commands.h"
+#include "apps/cli/evaluate_objects.h"
 #include "apps/cli/distance_unit.h"
 #include "apps/cli/evaluation_output.h"
 #include "apps/cli/interrupt.h"
@@ -30,7 +31,7 @@ namespace fs = std::filesystem;
 
 struct Options
 {
-    std::string model, split, maps, saveMaps, share, out, report, precision = "auto", device = "cpu";
+    std::string model, split, maps, saveMaps, share, out, report, protocol, precision = "auto", device = "cpu";
     std::vector<std::string> data, categories, good;
     double exactPixels = static_cast<double>(tools::PixelAccumulator::defaultExactPixels);
     int batch = 8, drawings = 1000;
@@ -395,10 +396,37 @@ private:
     std::string firstDoubt_; ///< what the first of them is told
 };
 
+/// A model of objects has other metrics, and few options of the others have a meaning there.
+int evaluateObjects(const Options& options)
+{
+    require(options.data.size() == 1, "{}: is a model of objects, which is measured on one --data", options.model);
+    require(options.categories.empty() && options.maps.empty() && options.saveMaps.empty() && options.share.empty() &&
+                options.report.empty() && options.good.empty() && options.threshold == 0 && options.sensitivity == 1,
+            "{}: is a model of objects: --category, --maps, --save-maps, --share, --report, --good, --threshold and --sensitivity belong to "
+            "anomaly detection",
+            options.model);
+    ObjectEvaluation objects;
+    objects.model = options.model;
+    objects.data = options.data[0];
+    objects.split = options.split;
+    objects.protocol = !options.protocol.empty() ? options.protocol : options.split.empty() ? "leave-one-out" : "split";
+    objects.out = options.out;
+    objects.precision = options.precision;
+    objects.device = options.device;
+    objects.drawings = options.drawings;
+    objects.seed = options.seed;
+    objects.asJson = options.asJson;
+    const InterruptGuard guard;
+    return agpnet::app::evaluateObjects(objects);
+}
+
 int evaluate(const Options& options)
 {
     if (!options.out.empty())
         requireWritable(options.out);
+    if (!options.model.empty() && options.maps.empty() && modelMethod(options.model) == "dec")
+        return evaluateObjects(options);
+    require(options.protocol.empty(), "--protocol is for models of objects (train --method dec)");
     Evaluator evaluator(options);
     const InterruptGuard guard;
     if (!options.share.empty())
@@ -463,6 +491,11 @@ void addEvaluate(CLI::App& app, Run& run)
     command->add_option("--seed", options->seed, "Seed of the bootstrap samples")->check(seedNumber());
     command->add_option("--out", options->out, "Write the metrics as JSON");
     command->add_option("--report", options->report, "Write one self-contained HTML page");
+    command
+        ->add_option("--protocol", options->protocol,
+                     "Of a model of objects: leave-one-out (default), split (queries and targets by --split), or instance (is the very same "
+                     "object found by 1, 3 or 6 other views?)")
+        ->check(CLI::IsMember({"leave-one-out", "split", "instance"}));
     command->add_option("--threshold", options->threshold, "Threshold of the image score, instead of the model's")->check(positiveNumber());
     command->add_option("--sensitivity", options->sensitivity, "Divides the thresholds (default 1)")->check(positiveNumber());
     command->add_option("--batch", options->batch, "Images in one pass")->check(CLI::Range(1, 256));

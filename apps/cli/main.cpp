@@ -81,6 +81,8 @@ int main(int argc, char** argv)
     addDetect(app, run);
     addCalibrate(app, run);
     addEvaluate(app, run);
+    addIndex(app, run);
+    addQuery(app, run);
     addWatch(app, run);
     addExport(app, run);
     addOperators(app, run);

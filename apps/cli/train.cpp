@@ -10,6 +10,7 @@
 #include "apps/cli/region.h"
 #include "apps/cli/shared_options.h"
 #include "apps/cli/threshold_notes.h"
+#include "apps/cli/train_objects.h"
 #include "apps/datasets/dataset.h"
 #include "apps/datasets/point_cloud.h"
 #include "apps/tune/progress.h"
@@ -34,7 +35,7 @@ namespace fs = std::filesystem;
 struct Options
 {
     std::vector<std::string> data, augment, good;
-    std::string out, backbone, config, size, noise, precision, region, category, split, input, preset, device = "cpu";
+    std::string out, backbone, config, size, noise, precision, region, category, split, input, preset, device = "cpu", method = "agpnet";
     int steps = 0, batch = 0, tile = -1, shots = 0, bits = 0;
     double learningRate = 0, tileOverlap = -1, checkpoint = 60, falseAlarms = 0;
     std::optional<uint64_t> seed;
@@ -416,8 +417,49 @@ void printTrained(const Trained& trained, const std::vector<Product>& products, 
     std::printf("%s\n", jsonText(line).c_str());
 }
 
+/// The options that training a model of objects shares; refuses the others by name.
+int trainObjects(const Options& options)
+{
+    require(options.data.size() == 1, "--method dec takes one --data, a folder of objects");
+    const std::pair<bool, const char*> others[] = {{!options.augment.empty(), "--augment"},
+                                                   {!options.good.empty(), "--good"},
+                                                   {!options.noise.empty(), "--noise"},
+                                                   {!options.region.empty(), "--roi"},
+                                                   {!options.category.empty(), "--category"},
+                                                   {!options.split.empty(), "--split"},
+                                                   {!options.input.empty(), "--input"},
+                                                   {options.steps > 0, "--steps"},
+                                                   {options.batch > 0, "--batch"},
+                                                   {options.tile >= 0, "--tile"},
+                                                   {options.shots > 0, "--shots"},
+                                                   {options.bits > 0, "--bits"},
+                                                   {options.learningRate > 0, "--lr"},
+                                                   {options.falseAlarms > 0, "--false-alarms"},
+                                                   {options.noImageNoise, "--no-image-noise"},
+                                                   {options.earlyStop, "--early-stop"},
+                                                   {options.resume, "--resume"},
+                                                   {options.profile, "--profile"},
+                                                   {options.preset == "fast", "--preset fast"}};
+    for (const auto& [given, name] : others)
+        require(!given, "{} belongs to anomaly detection, not to --method dec; its own settings are keys of --config", name);
+    ObjectTraining objects;
+    objects.data = options.data[0];
+    objects.out = options.out;
+    objects.backbone = options.backbone;
+    objects.config = options.config;
+    objects.preset = options.preset;
+    objects.size = options.size;
+    objects.device = options.device;
+    objects.seed = options.seed;
+    objects.reference = options.reference;
+    objects.asJson = options.asJson;
+    return agpnet::app::trainObjects(objects);
+}
+
 int train(const Options& options)
 {
+    if (options.method == "dec")
+        return trainObjects(options);
     const auto start = std::chrono::steady_clock::now();
     std::signal(SIGXFSZ, SIG_IGN); // a limit on file sizes is then an error with a sentence, like a full disk
     requireWritable(options.out);
@@ -469,7 +511,11 @@ int train(const Options& options)
 void addTrain(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
-    CLI::App* command = app.add_subcommand("train", "Train a model on images of good parts");
+    CLI::App* command = app.add_subcommand("train", "Train a model on images of good parts, or of objects of known classes");
+    command
+        ->add_option("--method", options->method,
+                     "agpnet: anomaly detection, from images of good parts (default); dec: retrieval, from a folder CLASS/OBJECT/*.png")
+        ->check(CLI::IsMember({"agpnet", "dec"}));
     command
         ->add_option("--data", options->data,
                      "Folder of good images, one with good/, an MVTec or VisA layout, or a CSV table; once for each product, as FOLDER or "

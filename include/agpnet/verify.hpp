@@ -9,6 +9,10 @@
 namespace agpnet
 {
 
+/// Method of a model file, from its header: "agpnet" (AnomalyDetector) or "dec" (Describer).
+/// @throws cv::Exception if the file is not a model
+AGPNET_EXPORT std::string modelMethod(const std::string& path);
+
 /// Reads a whole model file and compares it with the SHA-256 that the file holds. AnomalyDetector::create() does the same, unless the
 /// environment variable AGPNET_SKIP_CHECKSUM is set. The checksum detects damage. To detect changes by others, compare the returned value
 /// with a copy that you keep elsewhere.
