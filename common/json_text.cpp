@@ -18,10 +18,14 @@ nlohmann::json parseJson(std::string_view text, const std::string& name)
     return json;
 }
 
+std::string quotedText(const std::string& text)
+{
+    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 std::string printable(const std::string& text)
 {
-    const std::string json = nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    return nlohmann::json::parse(json).get<std::string>();
+    return nlohmann::json::parse(quotedText(text)).get<std::string>();
 }
 
 bool isUtf8(const std::string& text)

@@ -14,6 +14,9 @@ nlohmann::json parseJson(std::string_view text, const std::string& name);
 /// Whether JSON can hold the text as it is.
 bool isUtf8(const std::string& text);
 
+/// The text in quotes, as JSON has it, with U+FFFD in place of what is not UTF-8.
+std::string quotedText(const std::string& text);
+
 /// For messages: what is not UTF-8 becomes U+FFFD.
 std::string printable(const std::string& text);
 

@@ -19,6 +19,7 @@ public:
     explicit CsvTable(const std::filesystem::path& path);
 
     const std::filesystem::path& path() const { return path_; }
+    const std::vector<std::string>& columns() const { return columns_; } ///< names in lower case
     size_t rows() const { return rows_.size(); }
     size_t line(size_t row) const { return rows_[row].line; } ///< line of the file, from 1, for messages
 

@@ -1,6 +1,5 @@
 #include "apps/datasets/table_dataset.h"
 
-#include "apps/datasets/csv.h"
 #include "common/error.h"
 
 #include <algorithm>
@@ -17,11 +16,7 @@ namespace
 /// A regular file below `root`, or an Error that names the row.
 fs::path fileInside(const CsvTable& table, size_t row, const fs::path& root, const std::string& text)
 {
-    require(!text.empty(), "{}: the path is empty", table.where(row));
-    const fs::path relative = fs::path(text).lexically_normal();
-    require(!relative.is_absolute() && *relative.begin() != "..", "{}: the path '{}' leads out of {}; one below that folder was expected",
-            table.where(row), text, root.string());
-    const fs::path path = root / relative;
+    const fs::path path = pathInside(table, row, root, text);
     std::error_code error;
     require(fs::is_regular_file(path, error), "{}: {}: no such file", table.where(row), path.string());
     return path;
@@ -73,6 +68,15 @@ std::string chooseClass(const CsvTable& table, std::optional<size_t> column, con
 }
 
 } // namespace
+
+fs::path pathInside(const CsvTable& table, size_t row, const fs::path& root, const std::string& text)
+{
+    require(!text.empty(), "{}: the path is empty", table.where(row));
+    const fs::path relative = fs::path(text).lexically_normal();
+    require(!relative.is_absolute() && *relative.begin() != "..", "{}: the path '{}' leads out of {}; one below that folder was expected",
+            table.where(row), text, root.string());
+    return root / relative;
+}
 
 std::optional<fs::path> findTable(const fs::path& path)
 {

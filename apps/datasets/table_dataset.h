@@ -9,6 +9,7 @@
 // with data should not reach other files.
 #pragma once
 
+#include "apps/datasets/csv.h"
 #include "apps/datasets/dataset.h"
 
 namespace agpnet::tools
@@ -16,6 +17,9 @@ namespace agpnet::tools
 
 /// The table that `path` is or holds (VisA's root), if it is one.
 std::optional<std::filesystem::path> findTable(const std::filesystem::path& path);
+
+/// `root` / `text`, or an Error that names the row where that is no path below `root`. Whether a file is there is not looked at.
+std::filesystem::path pathInside(const CsvTable& table, size_t row, const std::filesystem::path& root, const std::string& text);
 
 /// The rows of `part`; anomalous ones of a training part are left out.
 Dataset readTable(const std::filesystem::path& table, const std::string& category, Part part, const GoodNames& good = GoodNames());
