@@ -45,7 +45,7 @@ public:
     virtual void setVirtualNames(const std::string& bridge, const std::vector<std::string>& names, cv::InputArray vectors) = 0;
 
     /// Learns from objects. Embeds every view once. Then, with `choose` held_out (the default), compares descriptors on a fifth of the
-    /// classes at a time that is held out: the plain mean of the views, whitened means, and adapters; keeps the best, which is never one
+    /// classes at a time that is held out: the plain mean of the views, whitened means, and an adapter behind the best of them; keeps the best, which is never one
     /// that ends below the whitened mean; and learns that from all objects. Without classes, or with few of them, it whitens by objects.
     /// @param keepGoing  called after each batch of views and each step; false ends the training, and fit() returns false
     virtual bool fit(const std::vector<ObjectViews>& objects,

@@ -28,6 +28,7 @@ namespace agpnet::dec
 enum class WhiteningKind
 {
     None,
+    Centred, ///< only the mean is taken away
     Objects, ///< by the views of each object around their mean: needs no classes
     Classes  ///< by the views of each class around their mean
 };
@@ -57,7 +58,8 @@ template <>
 struct EnumNames<dec::WhiteningKind>
 {
     static constexpr std::pair<dec::WhiteningKind, const char*> table[] = {
-        {dec::WhiteningKind::None, "none"}, {dec::WhiteningKind::Objects, "objects"}, {dec::WhiteningKind::Classes, "classes"}};
+        {dec::WhiteningKind::None, "none"}, {dec::WhiteningKind::Centred, "centred"}, {dec::WhiteningKind::Objects, "objects"},
+        {dec::WhiteningKind::Classes, "classes"}};
 };
 
 template <>
@@ -90,7 +92,7 @@ struct EmbeddingConfig
 struct DescriptorConfig
 {
     WhiteningKind whitening = WhiteningKind::Classes;
-    double shrink = 0.3; ///< what is added to the covariance, in units of its mean eigenvalue
+    double shrink = 0.3; ///< what is added to the covariance, in units of its mean eigenvalue. Where classes are held out, they choose it
     AdapterKind adapter = AdapterKind::Mean;
     double lambda = 0.4; ///< weight of the mean beside the adapter's result; published: 0.4
     Choice choose = Choice::HeldOut;

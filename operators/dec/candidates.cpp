@@ -8,6 +8,7 @@
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 namespace agpnet::dec
 {
@@ -27,12 +28,14 @@ std::pair<at::Tensor, std::vector<int64_t>> allViews(const EmbeddedObjects& obje
     return {at::cat(objects.views), groups};
 }
 
-Whitening whiteningFor(const Candidate& candidate, const Config& config, const EmbeddedObjects& objects)
+Whitening whiteningFor(const Candidate& candidate, const EmbeddedObjects& objects)
 {
     if (candidate.whitening == WhiteningKind::None)
-        return candidate.centred ? centringOf(at::cat(objects.views)) : Whitening{};
+        return {};
+    if (candidate.whitening == WhiteningKind::Centred)
+        return centringOf(at::cat(objects.views));
     const auto [views, groups] = allViews(objects, candidate.whitening == WhiteningKind::Classes);
-    return whiteningOf(views, groups, config.shrink);
+    return whiteningOf(views, groups, candidate.shrink);
 }
 
 at::Tensor describedAll(const Space& space, const EmbeddedObjects& objects)
@@ -98,7 +101,7 @@ at::Tensor EmbeddedObjects::rings() const
 std::optional<Space> learned(const Candidate& candidate, const Config& config, const EmbeddedObjects& objects, const KeepGoing& keepGoing)
 {
     const int64_t width = objects.views.at(0).size(1);
-    Whitening whitening = whiteningFor(candidate, config, objects);
+    Whitening whitening = whiteningFor(candidate, objects);
     if (candidate.adapter == AdapterKind::Mean)
         return Space{std::move(whitening), Adapter(AdapterKind::Mean, width, config.lambda, config.seed)};
     Config own = config;
@@ -117,33 +120,46 @@ std::optional<Space> learned(const Candidate& candidate, const Config& config, c
     return Space{std::move(whitening), Adapter(candidate.adapter, width, config.lambda, state)};
 }
 
-std::vector<Candidate> candidatesFor(const EmbeddedObjects& objects)
+std::vector<Candidate> closedForms(const EmbeddedObjects& objects)
 {
-    std::vector<Candidate> all = {{"mean"}, {"centred mean", WhiteningKind::None, true}};
-    const bool classes = severalOfAClass(objects);
-    if (severalViews(objects))
-        all.push_back({"whitened by objects", WhiteningKind::Objects});
-    if (classes)
-        all.push_back({"whitened by classes", WhiteningKind::Classes});
-    if (!classes || !severalViews(objects))
-        return all;
-    all.push_back({"whitened, cam_from_mean", WhiteningKind::Classes, false, AdapterKind::CamFromMean});
+    std::vector<Candidate> all = {{"mean", WhiteningKind::None}, {"centred mean", WhiteningKind::Centred}};
+    for (const auto& [kind, possible, by] : {std::tuple{WhiteningKind::Objects, severalViews(objects), "objects"},
+                                             {WhiteningKind::Classes, severalOfAClass(objects), "classes"}})
+        for (const double shrink : {0.1, 0.3, 1.0})
+            if (possible)
+                all.push_back({fmt::format("whitened by {}, shrink {}", by, shrink), kind, shrink});
+    return all;
+}
+
+std::vector<Candidate> adaptersBehind(const Candidate& whitened, const EmbeddedObjects& objects)
+{
+    if (!severalOfAClass(objects) || !severalViews(objects))
+        return {};
+    Candidate adapter = whitened;
+    adapter.adapter = AdapterKind::CamFromMean;
+    adapter.name += ", cam_from_mean";
+    std::vector<Candidate> all = {adapter};
     if (objects.bridge && !objects.bridge->empty())
-        all.push_back({"whitened, cam_from_mean, virtual features", WhiteningKind::Classes, false, AdapterKind::CamFromMean, true});
+    {
+        adapter.virtualFeatures = true;
+        adapter.name += ", virtual features";
+        all.push_back(adapter);
+    }
     return all;
 }
 
 Candidate candidateOf(const Config& config, const EmbeddedObjects& objects)
 {
-    Candidate candidate{"as configured", config.whitening, false, config.adapter, objects.bridge && !objects.bridge->empty()};
     require(config.adapter == AdapterKind::Mean || objects.classCount > 1,
             "config: 'adapter' is '{}', which is trained on classes, but the objects have {}; expected several, or the adapter 'mean'",
             textOf(config.adapter), objects.classCount > 0 ? "one class" : "none");
-    if (config.whitening == WhiteningKind::Classes && !severalOfAClass(objects))
-        candidate.whitening = severalViews(objects) ? WhiteningKind::Objects : WhiteningKind::None;
+    Candidate candidate{"as configured", config.whitening, config.shrink, config.adapter, objects.bridge && !objects.bridge->empty()};
+    if (candidate.whitening == WhiteningKind::Classes && !severalOfAClass(objects))
+        candidate.whitening = WhiteningKind::Objects;
     if (candidate.whitening == WhiteningKind::Objects && !severalViews(objects))
-        candidate.whitening = WhiteningKind::None;
-    candidate.centred = config.whitening != WhiteningKind::None && candidate.whitening == WhiteningKind::None && objects.views.size() > 1;
+        candidate.whitening = WhiteningKind::Centred;
+    if (candidate.whitening == WhiteningKind::Centred && objects.views.size() == 1)
+        candidate.whitening = WhiteningKind::None; // or every descriptor of the one object would be zero
     return candidate;
 }
 
@@ -169,12 +185,11 @@ std::vector<Fold> foldsOf(const EmbeddedObjects& objects, uint64_t seed)
     return all;
 }
 
-std::optional<size_t> bestOf(std::vector<Candidate>& candidates, const Config& config, const EmbeddedObjects& objects,
-                             const KeepGoing& keepGoing)
+std::optional<Comparison> compared(const Config& config, const EmbeddedObjects& objects, const KeepGoing& keepGoing)
 {
     const std::vector<Fold> all = foldsOf(objects, config.seed);
-    for (Candidate& candidate : candidates)
-    {
+    Comparison comparison;
+    const auto measure = [&](Candidate candidate) {
         double sum = 0;
         size_t measured = 0;
         for (const Fold& fold : all)
@@ -182,20 +197,26 @@ std::optional<size_t> bestOf(std::vector<Candidate>& candidates, const Config& c
             const EmbeddedObjects heldOut = objects.chosen(fold.heldOut);
             const std::optional<Space> space = learned(candidate, config, objects.chosen(fold.learned), keepGoing);
             if (!space)
-                return std::nullopt;
+                return false;
             const double quality = meanAveragePrecision(describedAll(*space, heldOut), heldOut.classes);
-            if (quality < 0)
-                continue;
-            sum += quality;
-            measured++;
+            sum += quality < 0 ? 0 : quality;
+            measured += quality < 0 ? 0 : 1;
         }
         candidate.quality = measured > 0 ? sum / static_cast<double>(measured) : -1;
-    }
-    size_t best = 0;
-    for (size_t i = 1; i < candidates.size(); i++)
-        if (candidates[i].quality > candidates[best].quality + (candidates[i].adapter == AdapterKind::Mean ? 0 : leastGain))
-            best = i;
-    return best;
+        comparison.candidates.push_back(std::move(candidate));
+        const double gain = comparison.candidates.back().quality - comparison.candidates[comparison.best].quality;
+        if (gain > (comparison.candidates.back().adapter == AdapterKind::Mean ? 0 : leastGain))
+            comparison.best = comparison.candidates.size() - 1;
+        return true;
+    };
+    for (const Candidate& candidate : closedForms(objects))
+        if (!measure(candidate))
+            return std::nullopt;
+    const Candidate closed = comparison.candidates[comparison.best];
+    for (const Candidate& candidate : adaptersBehind(closed, objects))
+        if (!measure(candidate))
+            return std::nullopt;
+    return comparison;
 }
 
 nlohmann::json toJson(const std::vector<Candidate>& candidates)

@@ -35,7 +35,7 @@ struct Candidate
 {
     std::string name; ///< "mean", "whitened by classes", ...
     WhiteningKind whitening = WhiteningKind::None;
-    bool centred = false;
+    double shrink = 0;
     AdapterKind adapter = AdapterKind::Mean;
     bool virtualFeatures = false;
 
@@ -48,8 +48,11 @@ using KeepGoing = std::function<bool(double loss)>;
 /// Learns what the candidate says. Nothing where keepGoing ended it.
 std::optional<Space> learned(const Candidate& candidate, const Config& config, const EmbeddedObjects& objects, const KeepGoing& keepGoing);
 
-/// The candidates that these objects allow: closed forms first, each simpler than those behind it.
-std::vector<Candidate> candidatesFor(const EmbeddedObjects& objects);
+/// The closed forms that these objects allow, simpler ones first.
+std::vector<Candidate> closedForms(const EmbeddedObjects& objects);
+
+/// Adapters behind the best whitening.
+std::vector<Candidate> adaptersBehind(const Candidate& whitened, const EmbeddedObjects& objects);
 
 /// The one that the config names.
 Candidate candidateOf(const Config& config, const EmbeddedObjects& objects);
@@ -64,10 +67,16 @@ struct Fold
 };
 std::vector<Fold> foldsOf(const EmbeddedObjects& objects, uint64_t seed);
 
-/// Measures each, and returns the number of the best one. An adapter is chosen only where it beats every closed form by more than chance
-/// would move it, so that the result never ends below the whitened mean. Empty where keepGoing ended it.
-std::optional<size_t> bestOf(std::vector<Candidate>& candidates, const Config& config, const EmbeddedObjects& objects,
-                             const KeepGoing& keepGoing);
+/// All candidates with their quality, and the number of the best one. An adapter is chosen only where it beats every closed form by more than
+/// chance would move it, so that the result never ends below the whitened mean.
+struct Comparison
+{
+    std::vector<Candidate> candidates;
+    size_t best = 0;
+};
+
+/// Nothing where keepGoing ended it.
+std::optional<Comparison> compared(const Config& config, const EmbeddedObjects& objects, const KeepGoing& keepGoing);
 
 nlohmann::json toJson(const std::vector<Candidate>& candidates);
 

@@ -216,31 +216,27 @@ private:
             progress.loss = loss;
             return progress.advance(1);
         };
-        Candidate chosen = candidateOf(config_, embedded);
+        Config given = config_;
+        if (config_.choose == Choice::HeldOut)
+            given.adapter = AdapterKind::Mean;
+        Candidate chosen = candidateOf(given, embedded);
         nlohmann::json note = {{"by", textOf(config_.choose)}};
         if (config_.choose == Choice::HeldOut && canHoldOut(embedded))
         {
-            std::vector<Candidate> candidates = candidatesFor(embedded);
-            const std::optional<size_t> best = bestOf(candidates, config_, embedded, oneStep);
-            if (!best)
+            const std::optional<Comparison> comparison = compared(config_, embedded, oneStep);
+            if (!comparison)
                 return false;
-            chosen = candidates[*best];
-            note["candidates"] = dec::toJson(candidates);
+            chosen = comparison->candidates[comparison->best];
+            note["candidates"] = dec::toJson(comparison->candidates);
         }
-        else if (config_.choose == Choice::HeldOut) // too few to compare anything: the closed form alone
-        {
-            chosen = candidateOf([&] {
-                Config closed = config_;
-                closed.adapter = AdapterKind::Mean;
-                return closed;
-            }(), embedded);
+        else if (config_.choose == Choice::HeldOut)
             note["reason"] = "too few classes or objects to hold some out";
-        }
         note["chosen"] = chosen.name;
         std::optional<Space> space = learned(chosen, config_, embedded, oneStep);
         if (!space)
             return false;
         config_.whitening = chosen.whitening;
+        config_.shrink = chosen.shrink > 0 ? chosen.shrink : config_.shrink;
         config_.adapter = chosen.adapter;
         space_ = std::move(space);
         record_.notes["choice"] = note;
