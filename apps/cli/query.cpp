@@ -106,7 +106,7 @@ json toJson(const Query& query, const Answer& answer)
                            {"note", match.note.empty() ? json() : json::parse(match.note)}});
     json line = {{"views", query.views.size()},
                  {"known", answer.known},
-                 {"threshold", answer.threshold >= -1 && answer.threshold != -1 ? json(answer.threshold) : json()},
+                 {"threshold", answer.threshold == -1 ? json() : json(answer.threshold)},
                  {"matches", matches}};
     setName(line, "query", query.name);
     return line;
@@ -115,7 +115,9 @@ json toJson(const Query& query, const Answer& answer)
 void print(const Query& query, const Answer& answer)
 {
     std::printf("%s: %s\n", query.name.c_str(),
-                answer.matches.empty() ? "the gallery is empty" : answer.known ? answer.matches[0].name.c_str() : "not in the gallery");
+                answer.matches.empty() ? "the gallery is empty"
+                : answer.known         ? answer.matches[0].name.c_str()
+                                       : "not surely in the gallery: another object may come as close");
     for (size_t i = 0; i < answer.matches.size(); i++)
     {
         const GalleryMatch& match = answer.matches[i];
