@@ -23,9 +23,14 @@ std::string quotedText(const std::string& text)
     return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+std::string printable(const std::string& text)
+{
+    return nlohmann::json::parse(quotedText(text)).get<std::string>();
+}
+
 bool isUtf8(const std::string& text)
 {
-    return nlohmann::json::parse(quotedText(text)).get<std::string>() == text;
+    return printable(text) == text;
 }
 
 } // namespace agpnet

@@ -11,10 +11,13 @@ namespace agpnet
 /// and printing a value descends into it, so depth would be the stack's. Errors begin with `name`.
 nlohmann::json parseJson(std::string_view text, const std::string& name);
 
-/// Whether JSON can hold the text as it is. A file's name need not be UTF-8.
+/// Whether JSON can hold the text as it is.
 bool isUtf8(const std::string& text);
 
 /// The text in quotes, as JSON has it, with U+FFFD in place of what is not UTF-8.
 std::string quotedText(const std::string& text);
+
+/// For messages: what is not UTF-8 becomes U+FFFD.
+std::string printable(const std::string& text);
 
 } // namespace agpnet
