@@ -4,6 +4,7 @@
 #include "common/json_text.h"
 #include "common/stopwatch.h"
 #include "models/device/device.h"
+#include "models/device/team.h"
 #include "operators/core/float_rows.h"
 #include "operators/core/forked.h"
 #include "operators/core/opencv_exceptions.h"
@@ -66,6 +67,7 @@ public:
         return guarded([&] {
             requireThreads();
             const Stopwatch watch;
+            const BriefWaiting waiting;
             check(objects);
             const EmbeddingNeeds needs = needsOf(objects);
             Progress progress{keepGoing, static_cast<int>(needs.views), 0};
