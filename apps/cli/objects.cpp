@@ -10,11 +10,33 @@
 namespace agpnet::app
 {
 
+namespace fs = std::filesystem;
+
 cv::Ptr<Describer> openDescriber(const std::string& model, const std::string& precision, const std::string& device)
 {
     const std::string method = modelMethod(model);
     require(method == "dec", "{}: is a model of the method '{}', expected 'dec', which agpnet train --method dec makes", model, method);
     return Describer::create(model, precision, device);
+}
+
+OpenGallery openGallery(const std::string& path, const std::string& model, const std::string& precision, const std::string& device)
+{
+    OpenGallery open{Gallery::load(path), {}};
+    std::string chosen = model;
+    if (chosen.empty())
+    {
+        const fs::path recorded = open.gallery->getModel();
+        require(!recorded.empty(), "{}: does not name its model, expected --model", path);
+        const fs::path beside = fs::path(path).parent_path() / recorded.filename();
+        std::error_code ignored;
+        require(fs::exists(beside, ignored) || fs::exists(recorded, ignored), "{}: its model is neither {} nor {}; expected --model", path,
+                beside.string(), recorded.string());
+        chosen = fs::exists(beside, ignored) ? beside.string() : recorded.string();
+    }
+    open.describer = openDescriber(chosen, precision, device);
+    require(open.describer->getSpace() == open.gallery->getSpace(), "{}: is of another model than {}; index its objects again with this model",
+            path, chosen);
+    return open;
 }
 
 void embedObjects(const Describer& describer, const std::vector<tools::Object>& objects,

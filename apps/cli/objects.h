@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agpnet/describer.hpp"
+#include "agpnet/gallery.hpp"
 #include "apps/datasets/object_dataset.h"
 
 #include <functional>
@@ -13,6 +14,15 @@ namespace agpnet::app
 
 /// A model of the method dec; refuses one of another method, and says which command takes that.
 cv::Ptr<Describer> openDescriber(const std::string& model, const std::string& precision, const std::string& device);
+
+struct OpenGallery
+{
+    cv::Ptr<Gallery> gallery;
+    cv::Ptr<Describer> describer;
+};
+
+/// A gallery with its model: the one given, or else the gallery's own, beside it or where it was when the gallery was made.
+OpenGallery openGallery(const std::string& path, const std::string& model, const std::string& precision, const std::string& device);
 
 /// Embeds the views of all objects, in batches that go beyond one object. Calls use(object, embeddings) for each in turn: one row a view.
 /// Ends with Interrupted on Ctrl-C.

@@ -2,8 +2,12 @@
 
 #include "common/error.h"
 
+#include <cstdio>
 #include <dlfcn.h>
 #include <filesystem>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace agpnet::app
 {
@@ -25,6 +29,29 @@ const Screen& screen()
         fail("windows cannot be opened: {}", problem);
     }();
     return *loaded;
+}
+
+// Some back ends of HighGUI end the program where there is no display, so a child tries.
+bool displayIsThere(const char* window)
+{
+    const pid_t child = ::fork();
+    if (child == 0)
+    {
+        const rlimit none{0, 0};
+        ::setrlimit(RLIMIT_CORE, &none);
+        try
+        {
+            if (std::freopen("/dev/null", "w", stderr)) // what it has to say of a missing display, we say ourselves
+                screen().open(window);
+            ::_exit(0);
+        }
+        catch (const std::exception&)
+        {
+            ::_exit(1);
+        }
+    }
+    int status = 1;
+    return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 } // namespace agpnet::app

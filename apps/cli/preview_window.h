@@ -19,6 +19,9 @@ struct Screen
 /// The module's own, for as long as the program runs; an Error says why there is none.
 const Screen& screen();
 
+/// Whether a window of this name can be opened. To be called before there are threads.
+bool displayIsThere(const char* window);
+
 } // namespace agpnet::app
 
 extern "C" const agpnet::app::Screen* agpnet_screen();

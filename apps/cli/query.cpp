@@ -56,22 +56,6 @@ std::vector<Query> queriesOf(const Options& options)
     return queries;
 }
 
-/// Beside the gallery, or where it was when the gallery was made.
-std::string modelOf(const Options& options, const Gallery& gallery)
-{
-    if (!options.model.empty())
-        return options.model;
-    const fs::path recorded = gallery.getModel();
-    require(!recorded.empty(), "{}: does not name its model, expected --model", options.gallery);
-    std::error_code ignored;
-    const fs::path beside = fs::path(options.gallery).parent_path() / recorded.filename();
-    if (fs::exists(beside, ignored))
-        return beside.string();
-    require(fs::exists(recorded, ignored), "{}: its model is neither {} nor {}; expected --model", options.gallery, beside.string(),
-            recorded.string());
-    return recorded.string();
-}
-
 struct Answer
 {
     std::vector<GalleryMatch> matches;
@@ -130,10 +114,7 @@ void print(const Query& query, const Answer& answer)
 
 int query(const Options& options)
 {
-    const cv::Ptr<Gallery> gallery = Gallery::load(options.gallery);
-    const cv::Ptr<Describer> describer = openDescriber(modelOf(options, *gallery), options.precision, options.device);
-    require(describer->getSpace() == gallery->getSpace(), "{}: is of another model than {}; index its objects anew with this model",
-            options.gallery, modelOf(options, *gallery));
+    const auto [gallery, describer] = openGallery(options.gallery, options.model, options.precision, options.device);
     require(options.leaveOut.empty() || gallery->contains(options.leaveOut), "--leave-out: the gallery has no entry '{}'", options.leaveOut);
     const std::vector<Query> queries = queriesOf(options);
     if (!options.asJson)

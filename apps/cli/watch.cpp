@@ -8,6 +8,7 @@
 #include "apps/cli/preview_window.h"
 #include "apps/cli/shared_options.h"
 #include "apps/cli/video_file.h"
+#include "apps/cli/watch_objects.h"
 #include "apps/datasets/point_cloud.h"
 #include "apps/report/report.h"
 #include "common/error.h"
@@ -18,15 +19,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <filesystem>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgproc.hpp>
 #include <optional>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 
 namespace agpnet::app
 {
@@ -38,37 +37,13 @@ using Clock = std::chrono::steady_clock;
 
 struct Options
 {
-    std::string model, source, out, product, precision = "auto", device = "cpu";
-    double sensitivity = 1, fps = 0;
+    std::string model, source, out, product, objectModel, precision = "auto", device = "cpu";
+    double sensitivity = 1, fps = 0, reject = 0.01;
     int frames = 0;
     Patience patience;
 };
 
 constexpr const char* windowName = "agpnet watch";
-
-/// Whether a window can be opened. Some back ends of HighGUI end the program where there is no display, so a child tries.
-/// To be called before there are threads.
-bool displayIsThere()
-{
-    const pid_t child = ::fork();
-    if (child == 0)
-    {
-        const rlimit none{0, 0};
-        ::setrlimit(RLIMIT_CORE, &none);
-        try
-        {
-            if (std::freopen("/dev/null", "w", stderr)) // what it has to say of a missing display, we say ourselves
-                screen().open(windowName);
-            ::_exit(0);
-        }
-        catch (const std::exception&)
-        {
-            ::_exit(1);
-        }
-    }
-    int status = 1;
-    return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
 
 /// A frame and what was found in it.
 struct Watched
@@ -359,9 +334,12 @@ Counts watchFrames(Watcher& watcher, View& view, std::optional<Window>& window, 
 
 int watch(const Options& options)
 {
+    if (std::filesystem::path(options.model).extension() == ".agpx")
+        return watchObjects({options.model, options.source, options.out, options.objectModel, options.precision, options.device, options.fps,
+                             options.reject, options.frames, options.patience});
     if (options.out.empty())
         screen(); // an Error says why not
-    require(!options.out.empty() || displayIsThere(),
+    require(!options.out.empty() || displayIsThere(windowName),
             "there is no display to open a window on; --out FILE.avi writes a video instead");
     ::setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", 0); // FFmpeg would say of its own what is said in a sentence; unless the user wants to hear it
     FrameSource source(options.source, options.patience);
@@ -421,7 +399,8 @@ void addWatch(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("watch", "Inspect and show a camera, a folder of images or a video");
-    command->add_option("model", options->model, "The .agp file")->required();
+    command->add_option("model", options->model, "The .agp file; or a gallery, .agpx: then the best matches are shown as an object is turned")
+        ->required();
     command
         ->add_option("source", options->source,
                      "Number of a camera, folder or glob of images, video file, or address (rtsp://...)")
@@ -443,8 +422,12 @@ void addWatch(CLI::App& app, Run& run)
         ->check(nonNegativeNumber());
     addSensitivity(*command, options->sensitivity);
     command->add_option("--product", options->product, "Use the thresholds of one of the model's products");
+    command->add_option("--model", options->objectModel, "Of a gallery: its model, where it is not beside it");
+    command
+        ->add_option("--reject", options->reject, "Of a gallery: rate at which objects that are not in it may count as known (default 0.01)")
+        ->check(CLI::Range(1e-4, 0.5));
     addCompute(*command, options->precision, options->device);
-    command->footer("Keys in the window: q ends, space pauses, + and - raise and lower the threshold.");
+    command->footer("Keys in the window: q ends, space pauses, + and - raise and lower the threshold; with a gallery, n begins the next object.");
     command->callback([options, &run] { run = [options] { return watch(*options); }; });
 }
 
