@@ -54,6 +54,9 @@ Data some(const Data& data, int64_t remainder)
         if (data.embedded.classes[i] % 2 == remainder)
             chosen.push_back(i);
     Data part{data.embedded.chosen(chosen), {}};
+    for (int64_t& number : part.embedded.classes)
+        number /= 2; // from 0 again
+    part.embedded.classCount = (data.embedded.classCount + 1 - remainder) / 2;
     for (const size_t i : chosen)
         part.labels.push_back(data.labels[i]);
     return part;
