@@ -195,7 +195,7 @@ private:
     /// Queries of a few views of the objects themselves: how close is the closest other one?
     void calibrate()
     {
-        if (gallery_->size() < 2)
+        if (gallery_->size() < 3)
             return;
         for (const int views : viewNumbers)
         {

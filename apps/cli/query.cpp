@@ -59,7 +59,7 @@ std::vector<Query> queriesOf(const Options& options)
 struct Answer
 {
     std::vector<GalleryMatch> matches;
-    double threshold = -1; ///< -1: not known
+    double evidence = -1, threshold = -1; ///< -1: not known
     bool known = true;
 };
 
@@ -71,12 +71,14 @@ Answer answerTo(const Query& query, const Describer& describer, const Gallery& g
     cv::Mat descriptor;
     describer.describe(views, descriptor, VIEWS_UNORDERED);
     Answer answer;
-    answer.matches = gallery.search(descriptor, options.top, options.leaveOut);
-    if (!answer.matches.empty() && answer.matches[0].chance >= 0)
+    answer.matches = gallery.search(descriptor, std::max(2, options.top), options.leaveOut);
+    if (gallery.isCalibrated() && answer.matches.size() > 1)
     {
+        answer.evidence = gallery.getEvidence(answer.matches, static_cast<int>(views.size()));
         answer.threshold = gallery.getThreshold(options.reject, static_cast<int>(views.size()));
-        answer.known = answer.matches[0].similarity > answer.threshold;
+        answer.known = answer.evidence > answer.threshold;
     }
+    answer.matches.resize(std::min(answer.matches.size(), static_cast<size_t>(options.top)));
     return answer;
 }
 
@@ -90,6 +92,7 @@ json toJson(const Query& query, const Answer& answer)
                            {"note", match.note.empty() ? json() : json::parse(match.note)}});
     json line = {{"views", query.views.size()},
                  {"known", answer.known},
+                 {"evidence", answer.threshold == -1 ? json() : json(answer.evidence)},
                  {"threshold", answer.threshold == -1 ? json() : json(answer.threshold)},
                  {"matches", matches}};
     setName(line, "query", query.name);

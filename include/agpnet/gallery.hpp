@@ -80,13 +80,21 @@ public:
     virtual void smooth(int neighbours = 4, double power = 3) = 0;
 
     /// Learns how close different objects are, from queries for objects that are in the gallery: their similarity to all other entries.
-    /// Without it, GalleryMatch::chance is -1 and getThreshold() throws.
+    /// Without it, GalleryMatch::chance is -1, and getEvidence() and getThreshold() throw. The gallery has at least 3 entries.
     /// @param queries  N x D, CV_32FC1: descriptors of so many views of objects in the gallery
     /// @param names    name of each query's entry
     /// @param views    views that each query was made of; calls with different numbers complement each other
     virtual void calibrate(cv::InputArray queries, const std::vector<std::string>& names, int views = 1) = 0;
 
-    /// The similarity that objects which are not in the gallery exceed at this rate: below it, the answer is "not in the gallery".
+    virtual bool isCalibrated() const = 0; ///< calibrate() was called, now or before the gallery was saved
+
+    /// How much speaks for the best match being the object itself: its similarity, and a multiple of its lead over the second.
+    ///     gallery->getEvidence(matches) > gallery->getThreshold(0.01)   // else: not surely in the gallery
+    /// @param matches  from search(), at least the best two
+    /// @param views    views that the query is made of
+    virtual double getEvidence(const std::vector<GalleryMatch>& matches, int views = 1) const = 0;
+
+    /// The evidence that objects which are not in the gallery exceed at this rate.
     /// @param rate   0 to 1, exclusive
     /// @param views  views that the query is made of
     virtual double getThreshold(double rate = 0.01, int views = 1) const = 0;

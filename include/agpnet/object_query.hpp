@@ -18,8 +18,9 @@ namespace agpnet
 struct ObjectAnswer
 {
     std::vector<GalleryMatch> matches; ///< the closest first
-    bool known = false;                ///< the best match is closer than the threshold: the object is in the gallery
-    double threshold = -1;             ///< threshold of the similarity; -1: the gallery was not calibrated, and `known` is true
+    bool known = false;                ///< the evidence is above the threshold: the object is in the gallery
+    double evidence = -1;              ///< see Gallery::getEvidence()
+    double threshold = -1;             ///< threshold of the evidence; -1: the gallery was not calibrated, and `known` is true
     /// How far the best match is ahead of the second, in similarity; 0 without a second.
     double lead = 0;
     int views = 0;                     ///< views so far

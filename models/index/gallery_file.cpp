@@ -7,6 +7,7 @@
 
 #include <ATen/ATen.h>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
@@ -25,7 +26,7 @@ namespace fs = std::filesystem;
 
 const char kind[] = "gallery";
 const char rowsName[] = "rows", nameBytes[] = "names.bytes", nameEnds[] = "names.ends", noteBytes[] = "notes.bytes",
-           noteEnds[] = "notes.ends", byNameName[] = "by_name", pairsName[] = "closeness.pairs", strangersName[] = "closeness.strangers.";
+           noteEnds[] = "notes.ends", byNameName[] = "by_name", pairsName[] = "closeness.pairs", strangersName[] = "closeness.strangers.", weightName[] = "closeness.weight.";
 
 /// What tells one state of a file from another. Files are replaced by renaming, so the inode changes with each.
 std::string identityOf(const std::string& path)
@@ -79,7 +80,7 @@ std::vector<float> sortedIn(const std::string& path, const char* what, const at:
     const float* values = tensor.const_data_ptr<float>();
     std::vector<float> list(values, values + tensor.numel());
     for (size_t i = 0; i < list.size(); i++)
-        require(list[i] >= (i > 0 ? list[i - 1] : -2.F) && list[i] <= 2.F, "{}: tensor '{}' does not rise from -1 to 1", path, what);
+        require(std::isfinite(list[i]) && (i == 0 || list[i] >= list[i - 1]), "{}: tensor '{}' is no list of rising numbers", path, what);
     return list;
 }
 
@@ -92,8 +93,11 @@ Closeness closenessIn(const std::string& path, const TensorFile& file)
     {
         require(!name.empty() && name.size() <= 6 && name.find_first_not_of("0123456789") == std::string::npos,
                 "{}: tensor '{}{}' ends with no number of views", path, strangersName, name);
-        closeness.strangers.push_back({std::stol(name), sortedIn(path, strangersName, tensor)});
-        require(!closeness.strangers.back().best.empty(), "{}: tensor '{}{}' is empty", path, strangersName, name);
+        const at::Tensor weight = requiredTensor(path, file, (weightName + name).c_str());
+        require(weight.scalar_type() == at::kFloat && weight.numel() == 1 && at::isfinite(weight).all().item<bool>(),
+                "{}: tensor '{}{}' is not one finite float32", path, weightName, name);
+        closeness.strangers.push_back({std::stol(name), weight.item<float>(), sortedIn(path, strangersName, tensor)});
+        require(!closeness.strangers.back().evidence.empty(), "{}: tensor '{}{}' is empty", path, strangersName, name);
     }
     std::sort(closeness.strangers.begin(), closeness.strangers.end(), [](const auto& a, const auto& b) { return a.views < b.views; });
     return closeness;
@@ -117,7 +121,10 @@ void writeGallery(const std::string& path, GalleryFile& gallery)
         if (!closeness.pairs.empty())
             file.tensors.emplace(pairsName, listOf(closeness.pairs));
         for (const Closeness::Strangers& each : closeness.strangers)
-            file.tensors.emplace(strangersName + std::to_string(each.views), listOf(each.best));
+        {
+            file.tensors.emplace(strangersName + std::to_string(each.views), listOf(each.evidence));
+            file.tensors.emplace(weightName + std::to_string(each.views), at::full({1}, each.weight, at::kFloat));
+        }
         const FolderLock lock(path);
         std::error_code ignored;
         if (!gallery.path.empty() && fs::equivalent(path, gallery.path, ignored))

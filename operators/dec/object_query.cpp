@@ -53,9 +53,13 @@ private:
         cv::vconcat(std::vector<cv::Mat>(views_.begin(), views_.end()), all);
         describer_->aggregate(all, descriptor, VIEWS_UNORDERED); // a hand turns a part as it likes
         answer.matches = gallery_->search(descriptor, std::max(2, top_));
-        const bool calibrated = answer.matches[0].chance >= 0;
-        answer.threshold = calibrated ? gallery_->getThreshold(rate_, answer.views) : -1;
-        answer.known = !calibrated || answer.matches[0].similarity > answer.threshold;
+        const bool calibrated = gallery_->isCalibrated() && answer.matches.size() > 1;
+        if (calibrated)
+        {
+            answer.evidence = gallery_->getEvidence(answer.matches, answer.views);
+            answer.threshold = gallery_->getThreshold(rate_, answer.views);
+        }
+        answer.known = !calibrated || answer.evidence > answer.threshold;
         if (answer.matches.size() > 1)
             answer.lead = answer.matches[0].similarity - answer.matches[1].similarity;
         if (static_cast<int>(answer.matches.size()) > top_)

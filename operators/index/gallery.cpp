@@ -15,7 +15,7 @@ namespace agpnet
 namespace
 {
 
-constexpr size_t keptPairs = 4096, keptStrangers = 1024;
+constexpr size_t keptPairs = 4096;
 
 /// guarded(), with the mutex held in the way that the lock says.
 template <template <typename> typename Lock, typename Function>
@@ -126,9 +126,10 @@ void GalleryImpl::calibrate(cv::InputArray queries, const std::vector<std::strin
         require(static_cast<int64_t>(names.size()) == rows.size(0), "{} names are given for {} queries, expected one for each", names.size(),
                 rows.size(0));
         require(views >= 1, "views is {}, expected at least 1", views);
-        require(file_.rows.size() >= 2, "the gallery has {} entries, expected at least 2 to tell how close different ones are",
+        require(file_.rows.size() >= 3, "the gallery has {} entries, expected at least 3 to tell how close different ones are",
                 file_.rows.size());
-        std::vector<float> pairs, strangers;
+        std::vector<float> pairs;
+        std::vector<BestTwo> with, without;
         for (int64_t q = 0; q < rows.size(0); q++)
         {
             const int64_t own = placeOf(names[static_cast<size_t>(q)]);
@@ -136,14 +137,21 @@ void GalleryImpl::calibrate(cv::InputArray queries, const std::vector<std::strin
             at::Tensor similarity = at::matmul(file_.rows.rows(), unit);
             require(at::isfinite(similarity).all().item<bool>(), "query {} has values that are not finite", q);
             const float* values = similarity.const_data_ptr<float>();
-            float best = -1;
+            BestTwo all, others;
+            const auto take = [](BestTwo& best, float value) {
+                best.second = std::max(best.second, std::min(best.first, value));
+                best.first = std::max(best.first, value);
+            };
             for (int64_t row = 0; row < similarity.size(0); row++)
-                if (row != own)
-                {
-                    pairs.push_back(values[row]);
-                    best = std::max(best, values[row]);
-                }
-            strangers.push_back(best);
+            {
+                take(all, values[row]);
+                if (row == own)
+                    continue;
+                take(others, values[row]);
+                pairs.push_back(values[row]);
+            }
+            with.push_back(all);
+            without.push_back(others);
             if (pairs.size() > 64 * keptPairs) // enough to keep; the quantiles stay what they are
                 pairs = quantiles(std::move(pairs), keptPairs);
         }
@@ -151,10 +159,24 @@ void GalleryImpl::calibrate(cv::InputArray queries, const std::vector<std::strin
         if (views == 1 || closeness.pairs.empty())
             closeness.pairs = quantiles(std::move(pairs), keptPairs);
         std::erase_if(closeness.strangers, [&](const Closeness::Strangers& each) { return each.views == views; });
-        closeness.strangers.push_back({views, quantiles(std::move(strangers), keptStrangers)});
+        closeness.strangers.push_back(learnedStrangers(views, with, without));
         std::sort(closeness.strangers.begin(), closeness.strangers.end(), [](const auto& a, const auto& b) { return a.views < b.views; });
         file_.rows.setCloseness(std::move(closeness));
     });
+}
+
+double GalleryImpl::getEvidence(const std::vector<GalleryMatch>& matches, int views) const
+{
+    return locked<std::shared_lock>(mutex_, [&] {
+        require(matches.size() >= 2, "matches has {} entries, expected the best two at least", matches.size());
+        require(views >= 1, "views is {}, expected at least 1", views);
+        return file_.rows.closeness().evidence(matches[0].similarity, matches[1].similarity, views);
+    });
+}
+
+bool GalleryImpl::isCalibrated() const
+{
+    return locked<std::shared_lock>(mutex_, [&] { return file_.rows.closeness().known(); });
 }
 
 double GalleryImpl::getThreshold(double rate, int views) const

@@ -26,6 +26,8 @@ public:
                                                        const std::vector<std::string>& leaveOut) const override;
     void smooth(int neighbours, double power) override;
     void calibrate(cv::InputArray queries, const std::vector<std::string>& names, int views) override;
+    bool isCalibrated() const override;
+    double getEvidence(const std::vector<GalleryMatch>& matches, int views) const override;
     double getThreshold(double rate, int views) const override;
     void save(const std::string& path) override;
     int getWidth() const override { return static_cast<int>(file_.rows.width()); }

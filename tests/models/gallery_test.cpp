@@ -148,7 +148,7 @@ TEST_F(GalleryFiles, ComeBackAsTheyWere)
 {
     const std::string path = folder / "parts.agpx";
     GalleryFile made = fileOf(57, 8, 3);
-    made.rows.setCloseness({{-0.5F, 0.F, 0.25F}, {{1, {0.1F, 0.5F}}, {3, {0.2F, 0.6F, 0.7F}}}});
+    made.rows.setCloseness({{-0.5F, 0.F, 0.25F}, {{1, 0.5, {0.1F, 0.5F}}, {3, 2, {0.2F, 0.6F, 0.7F}}}});
     writeGallery(path, made);
     GalleryFile read = readGallery(path);
     EXPECT_EQ(read.rows.size(), 57);
@@ -166,6 +166,8 @@ TEST_F(GalleryFiles, ComeBackAsTheyWere)
     EXPECT_EQ(read.rows.closeness().pairs, made.rows.closeness().pairs);
     ASSERT_EQ(read.rows.closeness().strangers.size(), 2U);
     EXPECT_EQ(read.rows.closeness().strangers[1].views, 3);
+    EXPECT_EQ(read.rows.closeness().strangers[1].weight, 2);
+    EXPECT_NEAR(read.rows.closeness().evidence(0.8, 0.5, 4), 0.8 + 2 * 0.3, 1e-9);
     // changed, and written over what it looks into
     read.rows.remove("part 3");
     read.rows.put("part 4", at::ones({8}), "{}");
@@ -251,7 +253,8 @@ TEST_F(GalleryFiles, LyingFilesAreRefused)
     EXPECT_THAT(refused([](TensorFile& f) { f.tensors["by_name"].fill_(7); }), HasSubstr("order of names has the entry 7"));
     EXPECT_THAT(refused([](TensorFile& f) { f.tensors["by_name"] = at::zeros({6}, at::kLong); }), HasSubstr("6 entries, expected 5"));
     EXPECT_THAT(refused([](TensorFile& f) { f.tensors["closeness.strangers.x"] = at::zeros({3}); }), HasSubstr("no number of views"));
-    EXPECT_THAT(refused([](TensorFile& f) { f.tensors["closeness.pairs"] = at::tensor({0.5F, 0.1F}); }), HasSubstr("does not rise"));
+    EXPECT_THAT(refused([](TensorFile& f) { f.tensors["closeness.strangers.2"] = at::zeros({3}); }), HasSubstr("closeness.weight.2"));
+    EXPECT_THAT(refused([](TensorFile& f) { f.tensors["closeness.pairs"] = at::tensor({0.5F, 0.1F}); }), HasSubstr("no list of rising numbers"));
     EXPECT_THAT(refused([](TensorFile& f) { f.tensors.erase("notes.ends"); }), HasSubstr("notes.ends"));
     EXPECT_THAT(refused([](TensorFile& f) { f.tensors["names.bytes"].copy_(f.tensors["names.bytes"][0].expand_as(f.tensors["names.bytes"])); }),
                 HasSubstr("twice"));
@@ -342,11 +345,28 @@ TEST(Closeness, SharesAndThresholds)
     EXPECT_DOUBLE_EQ(closeness.shareAsClose(0.895), 0.10);
     EXPECT_DOUBLE_EQ(closeness.shareAsClose(2), 0);
     EXPECT_DOUBLE_EQ(closeness.shareAsClose(-1), 1);
-    closeness.strangers = {{1, closeness.pairs}, {3, {0.9F, 0.95F}}};
+    closeness.strangers = {{1, 0, closeness.pairs}, {3, 0, {0.9F, 0.95F}}};
     EXPECT_NEAR(closeness.threshold(0.1, 1), 0.90, 1e-6);
     EXPECT_NEAR(closeness.threshold(0.1, 2), 0.90, 1e-6);
     EXPECT_NEAR(closeness.threshold(0.1, 12), 0.95, 1e-6);
     EXPECT_THAT(errorOf([&] { closeness.threshold(0, 1); }), HasSubstr("rate of false matches is 0"));
+    // strangers come as close as the object itself, but with a sister as close: the lead decides
+    std::vector<BestTwo> own, strangers;
+    for (int i = 0; i < 200; i++)
+    {
+        const float close = 0.9F + 0.0004F * static_cast<float>(i);
+        own.push_back({close, close - 0.1F});
+        strangers.push_back({close, close - 0.01F});
+    }
+    const Closeness::Strangers learned = learnedStrangers(2, own, strangers);
+    EXPECT_EQ(learned.views, 2);
+    EXPECT_GT(learned.weight, 0);
+    Closeness both;
+    both.strangers = {learned};
+    int accepted = 0;
+    for (const BestTwo& two : own)
+        accepted += both.evidence(two.first, two.second, 2) > both.threshold(0.01, 2);
+    EXPECT_EQ(accepted, 200);
     EXPECT_EQ(quantiles({3, 1, 2}, 10), (std::vector<float>{1, 2, 3}));
     const std::vector<float> few = quantiles(closeness.pairs, 5);
     EXPECT_EQ(few.size(), 5U);
