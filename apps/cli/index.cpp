@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 
 struct Options
 {
-    std::string data, out, model, precision = "auto", device = "cpu";
+    std::string data, out, model, inspectors, precision = "auto", device = "cpu";
     std::vector<std::string> removed;
     int smooth = 0;
     bool update = false, asJson = false;
@@ -80,9 +80,13 @@ std::string hashOf(const tools::Object& object)
     return tools::datasetHash(tools::imagesOf(one));
 }
 
-std::string noteOf(const tools::Object& object, const std::string& hash)
+/// @param inspectors  folder of models that inspect the objects; "": none
+std::string noteOf(const tools::Object& object, const std::string& hash, const std::string& inspectors)
 {
     json note = object.metadata;
+    std::error_code ignored;
+    if (const fs::path model = fs::path(inspectors) / (object.name + ".agp"); !inspectors.empty() && fs::exists(model, ignored))
+        note["inspect"] = fs::absolute(model).string();
     if (!object.className.empty())
         note["class"] = object.className;
     note["views"] = object.views.size();
@@ -185,7 +189,7 @@ private:
             [&](size_t i, const cv::Mat& embeddings) {
                 const tools::Object& object = objects[i];
                 (gallery_->contains(object.name) ? changes_.replaced : changes_.added)++;
-                gallery_->replace(object.name, descriptorOf(*describer_, embeddings), noteOf(object, hashes_.at(object.name)));
+                gallery_->replace(object.name, descriptorOf(*describer_, embeddings), noteOf(object, hashes_.at(object.name), options_.inspectors));
                 if (calibrated_.size() < mostCalibrated)
                     calibrated_.emplace_back(object.name, embeddings);
             },
@@ -269,6 +273,8 @@ void addIndex(CLI::App& app, Run& run)
     command->add_option("--model", options->model,
                         "A .agp file of 'train --method dec', or a backbone: then what views of one object have in common is learned from these "
                         "images, and the model is written beside the gallery (default: the fetched backbone)");
+    command->add_option("--inspect", options->inspectors,
+                        "Folder of models of 'train': NAME.agp inspects the object NAME (query --inspect); or a column inspect of the table");
     command->add_flag("--update", options->update, "Keep the gallery, and describe only objects that are new or whose images have changed");
     command->add_option("--remove", options->removed, "With --update: name of an entry to remove; again for another")->allow_extra_args(false);
     command->add_option("--smooth", options->smooth,

@@ -1,5 +1,6 @@
 // agpnet query: which object of a gallery is this?
 #include "agpnet/gallery.hpp"
+#include "agpnet/part_inspector.hpp"
 #include "apps/cli/commands.h"
 #include "apps/cli/json_output.h"
 #include "apps/cli/objects.h"
@@ -21,7 +22,7 @@ struct Options
     std::vector<std::string> images;
     int top = 5;
     double reject = 0.01;
-    bool each = false, asJson = false;
+    bool each = false, inspect = false, asJson = false;
 };
 
 /// The images of one query, and what it is called.
@@ -82,6 +83,28 @@ Answer answerTo(const Query& query, const Describer& describer, const Gallery& g
     return answer;
 }
 
+/// Each view of a query by the model of the entry that it was found to be. Empty where the part is not known, or has no model.
+std::vector<std::pair<fs::path, AnomalyResult>> inspected(const Query& query, const Answer& answer, PartInspector& inspector)
+{
+    std::vector<std::pair<fs::path, AnomalyResult>> results;
+    if (answer.known && !answer.matches.empty())
+        for (const fs::path& path : query.views)
+            if (const PartResult part = inspector.inspectAs(answer.matches[0].name, tools::readImage(path)); part.inspected)
+                results.emplace_back(path, part.result);
+    return results;
+}
+
+json toJson(const std::vector<std::pair<fs::path, AnomalyResult>>& inspected)
+{
+    json list = json::array();
+    for (const auto& [path, result] : inspected)
+    {
+        list.push_back({{"score", result.score}, {"threshold", result.threshold}, {"anomalous", result.anomalous}});
+        setName(list.back(), "image", path.string());
+    }
+    return list;
+}
+
 json toJson(const Query& query, const Answer& answer)
 {
     json matches = json::array();
@@ -120,15 +143,28 @@ int query(const Options& options)
     const auto [gallery, describer] = openGallery(options.gallery, options.model, options.precision, options.device);
     require(options.leaveOut.empty() || gallery->contains(options.leaveOut), "--leave-out: the gallery has no entry '{}'", options.leaveOut);
     const std::vector<Query> queries = queriesOf(options);
+    const cv::Ptr<PartInspector> inspector =
+        options.inspect ? PartInspector::create(describer, options.gallery, options.reject, "auto", options.device) : cv::Ptr<PartInspector>();
     if (!options.asJson)
         std::printf("rank  cosine  as close by chance  name\n");
     for (const Query& each : queries)
     {
         const Answer answer = answerTo(each, *describer, *gallery, options);
+        const auto judged = inspector ? inspected(each, answer, *inspector) : std::vector<std::pair<fs::path, AnomalyResult>>();
         if (options.asJson)
-            std::printf("%s\n", jsonText(toJson(each, answer)).c_str());
-        else
-            print(each, answer);
+        {
+            json line = toJson(each, answer);
+            if (inspector)
+                line["inspected"] = toJson(judged);
+            std::printf("%s\n", jsonText(line).c_str());
+            continue;
+        }
+        print(each, answer);
+        for (const auto& [path, result] : judged)
+            std::printf("      %s %s: score %.4g, threshold %.4g\n", result.anomalous ? "ANOMALOUS" : "good", path.string().c_str(),
+                        result.score, result.threshold);
+        if (inspector && judged.empty())
+            std::printf("      not inspected: %s\n", answer.known ? "the entry names no model" : "the part is not surely known");
     }
     return exitOk;
 }
@@ -142,6 +178,7 @@ void addQuery(CLI::App& app, Run& run)
     command->add_option("--index", options->gallery, "The gallery, .agpx, that 'index' wrote")->required();
     command->add_option("images", options->images, "Images of one object, or folders of them")->required();
     command->add_flag("--each", options->each, "Each image shows an object of its own");
+    command->add_flag("--inspect", options->inspect, "Inspect each image by the model that the best match names (index --inspect)");
     command->add_option("--model", options->model, "The gallery's model, where it is not beside it");
     command->add_option("--top", options->top, "Number of answers (default 5)")->check(CLI::Range(1, 10000));
     command->add_option("--reject", options->reject,

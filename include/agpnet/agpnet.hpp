@@ -11,6 +11,7 @@
 #include "agpnet/onnx.hpp"
 #include "agpnet/operators.hpp"
 #include "agpnet/overlay.hpp"
+#include "agpnet/part_inspector.hpp"
 #include "agpnet/region.hpp"
 #include "agpnet/stages.hpp"
 #include "agpnet/training.hpp"

@@ -124,6 +124,45 @@ TEST_F(RetrievalProgram, ABackboneAloneIndexes)
     EXPECT_EQ(firstLine(found.text).at("matches").at(0).at("name"), "part 2-2");
 }
 
+TEST_F(RetrievalProgram, FindsAndInspects)
+{
+    const std::string model = trained();
+    fs::create_directories(folder / "inspectors");
+    const Outcome inspector = agpnet("train --data " + at("known/class 1/part 1-1") + " --backbone " + shellQuoted(backbone) + " --out " +
+                                     at("inspectors/part 1-1.agp") + " --steps 2 --size 16 --batch 2");
+    ASSERT_EQ(inspector.code, 0) << inspector.text;
+    ASSERT_EQ(agpnet("index --data " + at("known") + " --model " + model + " --inspect " + at("inspectors") + " --out " + at("k.agpx")).code, 0);
+    const auto found = [&](const std::string& part) {
+        const Outcome outcome = agpnet("query --index " + at("k.agpx") + " --inspect --reject 0.5 --json " + at("known/" + part));
+        EXPECT_EQ(outcome.code, 0) << outcome.text;
+        return firstLine(outcome.text);
+    };
+    const json judged = found("class 1/part 1-1");
+    EXPECT_EQ(judged.at("matches").at(0).at("name"), "part 1-1");
+    ASSERT_TRUE(judged.at("known").get<bool>());
+    ASSERT_EQ(judged.at("inspected").size(), 4U);
+    EXPECT_GE(judged.at("inspected").at(0).at("score"), 0);
+    EXPECT_TRUE(found("class 2/part 2-1").at("inspected").empty()); // names no model
+    fs::remove(folder / "inspectors/part 1-1.agp");
+    const Outcome lost = agpnet("query --index " + at("k.agpx") + " --inspect --reject 0.5 " + at("known/class 1/part 1-1"));
+    EXPECT_EQ(lost.code, 1);
+    EXPECT_THAT(lost.text, HasSubstr("part 1-1.agp"));
+}
+
+TEST_F(RetrievalProgram, WatchesAVideoOfAPart)
+{
+    const std::string model = trained();
+    ASSERT_EQ(agpnet("index --data " + at("known") + " --model " + model + " --out " + at("k.agpx")).code, 0);
+    const Outcome watched = agpnet("watch " + at("k.agpx") + " " + at("known/class 3/part 3-2") + " --out " + at("w.avi"));
+    EXPECT_EQ(watched.code, 0) << watched.text;
+    EXPECT_THAT(watched.text, HasSubstr("part 3-2"));
+    EXPECT_THAT(watched.text, HasSubstr("4 frames"));
+    EXPECT_TRUE(fs::exists(folder / "w.avi"));
+    const Outcome none = agpnet("watch " + at("k.agpx") + " " + at("nothing") + " --out " + at("w2.avi"));
+    EXPECT_EQ(none.code, 1);
+    EXPECT_FALSE(fs::exists(folder / "w2.avi"));
+}
+
 TEST_F(RetrievalProgram, UpdatesDescribeWhatHasChanged)
 {
     const std::string model = trained();
