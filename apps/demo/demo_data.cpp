@@ -1,6 +1,7 @@
 #include "apps/demo/demo_data.h"
 
 #include "apps/datasets/image_io.h"
+#include "apps/demo/seeds.h"
 #include "common/error.h"
 
 #include <algorithm>
@@ -809,23 +810,6 @@ cv::Mat photograph(const Mat3f& scene, const Sheet& s, RNG rng, const Recipe& re
     cv::Mat image;
     small.convertTo(image, CV_8U, 255);
     return image;
-}
-
-uint64_t mixed(uint64_t h)
-{
-    h ^= h >> 33;
-    h *= 0xff51afd7ed558ccdULL;
-    h ^= h >> 33;
-    h *= 0xc4ceb9fe1a85ec53ULL;
-    return h ^ h >> 33;
-}
-
-uint64_t seedOf(uint64_t seed, const std::string& text, uint64_t number)
-{
-    uint64_t h = mixed(seed + 0x9e3779b97f4a7c15ULL);
-    for (const unsigned char c : text)
-        h = mixed(h ^ c);
-    return mixed(h ^ mixed(number + 1));
 }
 
 } // namespace
