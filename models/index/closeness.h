@@ -6,7 +6,7 @@
 // with the weight for which most objects that are in the gallery are accepted at the rate at which few strangers are.
 #pragma once
 
-#include <ATen/core/Tensor.h>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
