@@ -15,7 +15,7 @@ ROOMS = [
     "halide_generators/generators", "halide_generators/runtime", "halide_generators/reference",
     "tuning",
     "models/weights", "models/device", "models/kernels", "models/attention", "models/layers", "models/onnx", "models/backbones",
-    "models/model_file",
+    "models/text/tokenizers", "models/text", "models/model_file",
     "models/thresholds", "models/training", "models/index", "models/agpnet/decoder", "models/agpnet", "models/dec", "models/dec/training",
     "operators/core", "operators/image", "operators/stages", "operators/training", "operators/index",
     "operators/dec", "operators/agpnet/inspection",
