@@ -35,7 +35,7 @@ namespace fs = std::filesystem;
 struct Options
 {
     std::vector<std::string> data, augment, good;
-    std::string out, backbone, config, size, noise, precision, region, category, split, input, preset, device = "cpu", method = "agpnet";
+    std::string out, backbone, config, size, noise, precision, region, category, split, input, preset, device = "cpu", method = "agpnet", names, bridge, textEncoder;
     int steps = 0, batch = 0, tile = -1, shots = 0, bits = 0;
     double learningRate = 0, tileOverlap = -1, checkpoint = 60, falseAlarms = 0;
     std::optional<uint64_t> seed;
@@ -452,6 +452,9 @@ int trainObjects(const Options& options)
     objects.device = options.device;
     objects.seed = options.seed;
     objects.reference = options.reference;
+    objects.names = options.names;
+    objects.bridge = options.bridge;
+    objects.textEncoder = options.textEncoder;
     objects.asJson = options.asJson;
     return agpnet::app::trainObjects(objects);
 }
@@ -460,6 +463,8 @@ int train(const Options& options)
 {
     if (options.method == "dec")
         return trainObjects(options);
+    require(options.names.empty() && options.bridge.empty() && options.textEncoder.empty(),
+            "--names, --bridge and --text-encoder belong to --method dec");
     const auto start = std::chrono::steady_clock::now();
     std::signal(SIGXFSZ, SIG_IGN); // a limit on file sizes is then an error with a sentence, like a full disk
     requireWritable(options.out);
@@ -566,6 +571,11 @@ void addTrain(CLI::App& app, Run& run)
     command->add_flag("--no-image-noise", options->noImageNoise,
                       "No noise on images, only on features (the default); halves the time of --preset paper");
     command->add_flag("--reference-backbone", options->reference, "Refer to the backbone by its hash instead of embedding it");
+    command->add_option("--names", options->names,
+                        "dec: names of unseen classes for virtual features: with --text-encoder a list, else NAME.txt beside NAME.npy, or "
+                        "safetensors");
+    command->add_option("--bridge", options->bridge, "dec: weights of the image side of the names' space, CLIP for instance");
+    command->add_option("--text-encoder", options->textEncoder, "dec: weights of its text side, with their vocabulary beside them");
     command->add_flag("--resume", options->resume, "Continue from OUT.state, which an interrupted or killed training left");
     command->add_flag("--profile", options->profile, "Print where the time went");
     command->add_flag("--json", options->asJson, "One JSON object on stdout, no progress");

@@ -62,6 +62,9 @@ int trainObjects(const ObjectTraining& options)
     const tools::Dataset images = tools::imagesOf(data);
     tools::checkFiles(images);
     const auto trainer = DescriberTrainer::create(findBackbone(options.backbone), configText(options), options.device);
+    require(options.names.empty() == options.bridge.empty(), "--names and --bridge belong together");
+    if (!options.names.empty())
+        trainer->setVirtualNames(options.bridge, options.names, options.textEncoder);
     json note = {{"layout", data.layout}, {"files", data.views()}, {"sha256", tools::datasetHash(images)}};
     setName(note, "path", std::filesystem::weakly_canonical(options.data).string());
     trainer->note("data", jsonText(note));

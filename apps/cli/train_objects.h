@@ -11,7 +11,7 @@ namespace agpnet::app
 struct ObjectTraining
 {
     std::string data, out, backbone, config, preset, size, device = "cpu";
-    std::string names, bridge; ///< virtual names, and the image side of their space
+    std::string names, bridge, textEncoder; ///< virtual names, and both sides of their space
     std::optional<uint64_t> seed;
     bool reference = false, asJson = false;
 };

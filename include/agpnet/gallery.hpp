@@ -103,6 +103,11 @@ public:
     /// @throws cv::Exception where the file that this gallery was loaded from has been changed by another program since
     virtual void save(const std::string& path) = 0;
 
+    /// Writes the descriptors for other programs: NAME.npy, an array of size() x getWidth() in float32, and NAME.txt, one name a line in the
+    /// same order. For an engine that searches on several machines.
+    /// @param path  either of the two
+    virtual void exportVectors(const std::string& path) const = 0;
+
     virtual int getWidth() const = 0;         ///< width of the descriptors
     virtual std::string getSpace() const = 0; ///< digest of their space
     virtual void setModel(const std::string& path) = 0; ///< remembers the model's path; a hint for programs that open the gallery

@@ -3,8 +3,11 @@
 #include "agpnet/version.hpp"
 #include "common/json_text.h"
 #include "common/stopwatch.h"
+#include "common/text_file.h"
 #include "models/device/device.h"
 #include "models/device/team.h"
+#include "models/text/names_file.h"
+#include "models/text/text_encoder.h"
 #include "operators/core/float_rows.h"
 #include "operators/core/forked.h"
 #include "operators/core/opencv_exceptions.h"
@@ -38,7 +41,15 @@ struct Vocabulary
     Backbone bridge;
     std::vector<std::string> names;
     at::Tensor vectors; ///< [names, B]
+    std::shared_ptr<const TextEncoder> encoder; ///< of names that are not in the list; may be empty
 };
+
+std::vector<std::string> prompts(std::vector<std::string> names)
+{
+    for (std::string& name : names)
+        name = "a photo of a " + name;
+    return names;
+}
 
 class TrainerImpl final : public DescriberTrainer
 {
@@ -52,13 +63,26 @@ public:
     {
         guarded([&] {
             requireThreads();
-            Vocabulary vocabulary{readBackbone(bridge), names, {}};
-            vocabulary.vectors =
-                rowsOf(vectors, "vectors", static_cast<int>(vocabulary.bridge.config.embeddingWidth(Embedding::ClassToken)));
-            require(vocabulary.vectors.size(0) == static_cast<int64_t>(names.size()), "{} names have {} vectors, expected one for each",
-                    names.size(), vocabulary.vectors.size(0));
-            require(at::isfinite(vocabulary.vectors).all().item<bool>(), "vectors holds values that are not finite");
-            vocabulary_ = std::move(vocabulary);
+            Backbone backbone = readBackbone(bridge);
+            const auto width = static_cast<int>(backbone.config.embeddingWidth(Embedding::ClassToken));
+            setVocabulary({std::move(backbone), names, rowsOf(vectors, "vectors", width), nullptr});
+        });
+    }
+
+    void setVirtualNames(const std::string& bridge, const std::string& names, const std::string& textEncoder) override
+    {
+        guarded([&] {
+            requireThreads();
+            Backbone backbone = readBackbone(bridge);
+            if (textEncoder.empty())
+            {
+                NamedVectors named = readNamedVectors(names);
+                return setVocabulary({std::move(backbone), std::move(named.names), std::move(named.vectors), nullptr});
+            }
+            std::shared_ptr<const TextEncoder> encoder = readTextEncoder(textEncoder);
+            std::vector<std::string> list = readNames(readTextFile(names, "a list of names"), names);
+            at::Tensor vectors = encoder->encode(prompts(list));
+            setVocabulary({std::move(backbone), std::move(list), std::move(vectors), std::move(encoder)});
         });
     }
 
@@ -126,6 +150,17 @@ private:
             return !keepGoing || keepGoing(now);
         }
     };
+
+    void setVocabulary(Vocabulary vocabulary)
+    {
+        const int64_t width = vocabulary.bridge.config.embeddingWidth(Embedding::ClassToken), count = vocabulary.vectors.size(0);
+        require(vocabulary.vectors.size(1) == width, "the vectors of names are {} wide, expected {}, as the bridge's class token",
+                vocabulary.vectors.size(1), width);
+        require(count == static_cast<int64_t>(vocabulary.names.size()) && count > 0, "{} names have {} vectors, expected one for each",
+                vocabulary.names.size(), count);
+        require(at::isfinite(vocabulary.vectors).all().item<bool>(), "vectors holds values that are not finite");
+        vocabulary_ = std::move(vocabulary);
+    }
 
     static void check(const std::vector<ObjectViews>& objects)
     {
@@ -196,6 +231,11 @@ private:
         for (const auto& [name, place] : needs.classes)
         {
             const auto found = rows.find(name);
+            if (found == rows.end() && vocabulary_->encoder)
+            {
+                classes.push_back(vocabulary_->encoder->encode(prompts({name}))[0]);
+                continue;
+            }
             require(found != rows.end(), "the class '{}' has no vector among the {} virtual names, expected one", printable(name), rows.size());
             classes.push_back(vocabulary_->vectors[found->second]);
         }

@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "common/json_text.h"
+#include "models/text/names_file.h"
 #include "operators/core/float_rows.h"
 #include "operators/core/forked.h"
 #include "operators/core/opencv_exceptions.h"
@@ -190,6 +191,17 @@ double GalleryImpl::getThreshold(double rate, int views) const
 void GalleryImpl::save(const std::string& path)
 {
     locked<std::unique_lock>(mutex_, [&] { writeGallery(path, file_); });
+}
+
+void GalleryImpl::exportVectors(const std::string& path) const
+{
+    locked<std::shared_lock>(mutex_, [&] {
+        NamedVectors named;
+        for (int64_t row = 0; row < file_.rows.size(); row++)
+            named.names.push_back(file_.rows.name(row));
+        named.vectors = file_.rows.rows();
+        writeNamedVectors(path, named);
+    });
 }
 
 void GalleryImpl::setModel(const std::string& path)

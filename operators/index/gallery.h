@@ -30,6 +30,7 @@ public:
     double getEvidence(const std::vector<GalleryMatch>& matches, int views) const override;
     double getThreshold(double rate, int views) const override;
     void save(const std::string& path) override;
+    void exportVectors(const std::string& path) const override;
     int getWidth() const override { return static_cast<int>(file_.rows.width()); }
     std::string getSpace() const override { return file_.rows.space(); }
     void setModel(const std::string& path) override;

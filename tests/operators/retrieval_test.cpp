@@ -284,6 +284,26 @@ TEST_F(Retrieval, VirtualNamesNeedTheClassesNames)
     EXPECT_TRUE(compared);
 }
 
+TEST_F(Retrieval, VirtualNamesComeFromFiles)
+{
+    const std::string backbone = writeTinyBackbone(folder);
+    const auto gallery = Gallery::create(64, "names");
+    cv::Mat vectors(8, 64, CV_32F);
+    cv::RNG random(5);
+    random.fill(vectors, cv::RNG::NORMAL, 0, 1);
+    for (int i = 0; i < 8; i++)
+        gallery->add(i < 6 ? "class " + std::to_string(i) : "unseen " + std::to_string(i), vectors.row(i));
+    gallery->exportVectors(folder / "names.npy");
+    EXPECT_TRUE(std::ifstream(folder / "names.txt").good());
+    const auto trainer = DescriberTrainer::create(backbone, R"({"height": 16, "width": 16, "epochs": 1})");
+    trainer->setVirtualNames(backbone, folder / "names.txt", "");
+    ASSERT_TRUE(trainer->fit(objects(6, 4, 3)));
+    EXPECT_THAT(trainer->getRecord(), HasSubstr("virtual features"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer->setVirtualNames(backbone, folder / "none.npy", ""); }), HasSubstr("none"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { trainer->setVirtualNames(backbone, folder / "names.txt", folder / "no-encoder"); }),
+                HasSubstr("no-encoder"));
+}
+
 TEST_F(Retrieval, AQueryGrowsViewByView)
 {
     const auto describer = Describer::create(trained());
