@@ -101,6 +101,12 @@ std::vector<at::Tensor> emptyOutputs(const std::vector<Shape>& shapes, at::Devic
     return outputs;
 }
 
+/// [N, C] as [N, C, 1, 1]
+at::Tensor fourDimensional(const at::Tensor& tensor)
+{
+    return tensor.dim() == 4 ? tensor : tensor.unsqueeze(2).unsqueeze(3);
+}
+
 void push(c10::Stack& stack, std::vector<at::Tensor>& outputs)
 {
     for (at::Tensor& output : outputs)
@@ -173,9 +179,9 @@ void run(const c10::OperatorHandle& handle, c10::Stack* stack)
         const auto instance = instanceOf(entry, arguments.attributes);
         std::vector<at::Tensor> outputs = emptyOutputs(instance->outputShapes(shapesOf(arguments)), where);
         for (const at::Tensor& tensor : arguments.tensors)
-            in.push_back(viewOf(tensor));
+            in.push_back(viewOf(fourDimensional(tensor)));
         for (const at::Tensor& tensor : outputs)
-            out.push_back(viewOf(tensor.dim() == 4 ? tensor : tensor.view({tensor.size(0), tensor.size(1), 1, 1})));
+            out.push_back(viewOf(fourDimensional(tensor)));
         instance->run(in, out, stageDeviceOf(arguments.tensors[0]));
         push(*stack, outputs);
     });

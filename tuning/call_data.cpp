@@ -3,6 +3,7 @@
 #include "halide_generators/runtime/stage_table.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace agpnet::tuning
@@ -62,6 +63,8 @@ CallData::CallData(BenchDevice& device, const stages::Workload& workload, uint64
         seed++;
         if (input == "image")
             drawImage(seed);
+        else if (input.ends_with(":kind"))
+            drawRows(shapeOf(input, workload), seed);
         else
             drawInput(shapeOf(input, workload), seed);
     }
@@ -114,6 +117,15 @@ void CallData::drawImage(uint64_t seed)
     image.data = inputs_.back()->handle();
 }
 
+void CallData::drawRows(const std::array<int, 4>& size, uint64_t seed)
+{
+    reference::StoredRows stored = reference::drawRows(stages::rowTypeOf(workload_.kind), size[0], size[1], 0, seed);
+    inputs_.push_back(device_.allocate(stored.bytes));
+    memory_.rows = stored.rows;
+    memory_.rows.data = inputs_.back()->handle();
+    values_.rows = std::move(stored.values);
+}
+
 void CallData::renewOutputs()
 {
     for (size_t i = 0; i < outputs_.size(); i++)
@@ -132,7 +144,9 @@ bool CallData::read(size_t output, std::vector<float>& values) const
     std::vector<float> all(bytes.size() / sizeof(float));
     std::memcpy(all.data(), bytes.data(), bytes.size());
     values.resize(count(view.size));
-    forEach(view, [&](size_t i, size_t at) { values[i] = all[margin + at]; });
+    const bool whole = stages::typeOf(stages::stageOf(workload_.stage).outputs[output], workload_) == "int32";
+    forEach(view, [&](size_t i, size_t at)
+            { values[i] = whole ? static_cast<float>(std::bit_cast<int32_t>(all[margin + at])) : all[margin + at]; });
     const auto untouched = [](float value) { return value == canary; };
     return std::all_of(all.begin(), all.begin() + margin, untouched) && std::all_of(all.end() - margin, all.end(), untouched);
 }

@@ -23,12 +23,13 @@ public:
     /// Gives the outputs memory that no call has written yet.
     void renewOutputs();
 
-    /// Values of an output in the order of an Array; false if anything around them was written.
+    /// Values of an output in the order of an Array, whole numbers too; false if anything around them was written.
     bool read(size_t output, std::vector<float>& values) const;
 
 private:
     void drawInput(const std::array<int, 4>& size, uint64_t seed);
     void drawImage(uint64_t seed);
+    void drawRows(const std::array<int, 4>& size, uint64_t seed);
 
     BenchDevice& device_;
     stages::Workload workload_;

@@ -109,7 +109,7 @@ private:
 /// Of the values that the stage reads.
 std::string inputType(const Workload& workload)
 {
-    return stages::stageOf(workload.stage).takesImage() ? workload.kind : "float32";
+    return stages::stageOf(workload.stage).kindIsType() ? workload.kind : "float32";
 }
 
 Workload workloadFrom(Fields& fields)

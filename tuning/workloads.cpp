@@ -38,13 +38,21 @@ std::vector<Workload> heatmapWorkloads(const std::array<int, 4>& from, const std
     return {{"heatmap", "", "any", {from[0], 1, from[2], from[3]}, to}};
 }
 
+/// One image and a batch, in a gallery that does not fit the nearest caches.
+std::vector<Workload> nearestWorkloads(const std::array<int, 4>& from, const std::array<int, 2>&)
+{
+    std::vector<Workload> workloads;
+    for (const stages::RowType type : {stages::RowType::Float32, stages::RowType::Int8})
+        for (const int queries : {1, 32})
+            workloads.push_back({"nearest", stages::nameOf(type), "any", {queries, from[1], 1, 1}, {10, 10000}});
+    return workloads;
+}
+
 std::vector<ModelWorkloads>& table()
 {
     static std::vector<ModelWorkloads> all = {
-        {"prepare", prepareWorkloads},
-        {"perturb", perturbWorkloads},
-        {"residual", residualWorkloads},
-        {"heatmap", heatmapWorkloads},
+        {"prepare", prepareWorkloads}, {"perturb", perturbWorkloads}, {"residual", residualWorkloads},
+        {"heatmap", heatmapWorkloads}, {"nearest", nearestWorkloads},
     };
     return all;
 }

@@ -184,6 +184,100 @@ inline Array residual(const Array& f, const Array& g, agpnet::stages::Metric met
     return out;
 }
 
+/// An IEEE half from its bits.
+inline double valueOfHalf(uint16_t bits)
+{
+    const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    const double size = exponent == 31  ? (fraction == 0 ? INFINITY : NAN)
+                        : exponent == 0 ? std::ldexp(fraction, -24)
+                                        : std::ldexp(1024 + fraction, exponent - 25);
+    return bits >> 15 ? -size : size;
+}
+
+/// Rows of a type as they lie in memory, with room after each, and what their values are: [count,length,1,1].
+struct StoredRows
+{
+    agpnet::stages::Rows rows; // without its memory
+    std::vector<unsigned char> bytes;
+    Array values;
+};
+
+/// float32 and float16: all values from about -1 to 1. int8: all there are.
+inline StoredRows drawRows(agpnet::stages::RowType type, int count, int length, int padding, uint64_t seed)
+{
+    using agpnet::stages::RowType;
+    StoredRows made{{nullptr, 0, count, length, type, length + padding}, {}, Array(count, length, 1, 1)};
+    const auto size = static_cast<size_t>(bytesOf(type));
+    const size_t step = static_cast<size_t>(made.rows.step) * size;
+    made.bytes.assign((static_cast<size_t>(count - 1) * step + static_cast<size_t>(length) * size + 3) / 4 * 4, 0xA5);
+    Random source(seed);
+    for (int row = 0; row < count; row++)
+        for (int d = 0; d < length; d++)
+        {
+            unsigned char* const at = &made.bytes[static_cast<size_t>(row) * step + static_cast<size_t>(d) * size];
+            float& value = made.values.at(row, d, 0, 0);
+            if (type == RowType::Float32)
+            {
+                value = static_cast<float>(2 * source.uniform() - 1);
+                std::memcpy(at, &value, sizeof value);
+            }
+            else if (type == RowType::Float16)
+            {
+                const auto bits = static_cast<uint16_t>(source.below(0x3C00) | source.below(2) << 15);
+                value = static_cast<float>(valueOfHalf(bits));
+                std::memcpy(at, &bits, sizeof bits);
+            }
+            else
+            {
+                const auto whole = static_cast<int8_t>(source.below(256) - 128);
+                value = whole;
+                std::memcpy(at, &whole, sizeof whole);
+            }
+        }
+    return made;
+}
+
+struct Neighbours
+{
+    Array similarities, rows; ///< [Q,k,1,1]
+};
+
+/// scale: [K,1,1,1], or empty.
+inline std::vector<double> similaritiesOf(const Array& queries, int query, const Array& rows, const Array& scale)
+{
+    std::vector<double> all;
+    for (int row = 0; row < rows.n; row++)
+    {
+        double sum = 0;
+        for (int d = 0; d < rows.c; d++)
+            sum += double(queries.at(query, d, 0, 0)) * rows.at(row, d, 0, 0);
+        sum *= scale.values.empty() ? 1 : scale.at(row, 0, 0, 0);
+        all.push_back(std::isnan(sum) ? -INFINITY : sum);
+    }
+    return all;
+}
+
+inline Neighbours nearest(const Array& queries, const Array& rows, const Array& scale, int k)
+{
+    Neighbours found{Array(queries.n, k, 1, 1), Array(queries.n, k, 1, 1)};
+    for (int query = 0; query < queries.n; query++)
+    {
+        const std::vector<double> all = similaritiesOf(queries, query, rows, scale);
+        std::vector<int> order(all.size());
+        for (size_t i = 0; i < order.size(); i++)
+            order[i] = static_cast<int>(i);
+        std::stable_sort(order.begin(), order.end(),
+                         [&](int a, int b) { return all[static_cast<size_t>(a)] > all[static_cast<size_t>(b)]; });
+        for (int i = 0; i < k; i++)
+        {
+            const int row = order[static_cast<size_t>(i)];
+            found.similarities.at(query, i, 0, 0) = static_cast<float>(all[static_cast<size_t>(row)]);
+            found.rows.at(query, i, 0, 0) = static_cast<float>(row);
+        }
+    }
+    return found;
+}
+
 inline Array resize(const Array& in, int height, int width)
 {
     Array out(in.n, in.c, height, width);

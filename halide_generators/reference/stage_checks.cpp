@@ -3,6 +3,7 @@
 #include "common/error.h"
 
 #include <algorithm>
+#include <set>
 
 namespace reference
 {
@@ -55,10 +56,42 @@ Array expectMap(const Workload& workload, const CallValues& values)
     return blur(resize(values.inputs[0], workload.to[0], workload.to[1]), sigma);
 }
 
-std::vector<std::vector<double>> scoresOfMap(const Array& map)
+std::vector<std::vector<double>> scoresOfMap(const Workload&, const CallValues&, const std::vector<Array>& found)
 {
-    Scores found = scores(map);
-    return {std::move(found.maximum), std::move(found.top1)};
+    Scores of = scores(found[0]);
+    return {std::move(of.maximum), std::move(of.top1)};
+}
+
+void callNearest(const Device& device, const Workload&, const CallMemory& memory)
+{
+    agpnet::stages::nearest(device, memory.inputs[0], memory.rows, memory.inputs[1], memory.outputs[0], memory.outputs[1]);
+}
+
+Array expectSimilarities(const Workload& workload, const CallValues& values)
+{
+    return nearest(values.inputs[0], values.rows, values.inputs[1], workload.to[0]).similarities;
+}
+
+/// Rows whose similarities differ by less than float32 shows may change places; each may be there once.
+std::vector<std::vector<double>> rowsFound(const Workload& workload, const CallValues& values, const std::vector<Array>& found)
+{
+    const int k = workload.to[0];
+    const Array right = nearest(values.inputs[0], values.rows, values.inputs[1], k).rows;
+    std::vector<double> expected;
+    for (int query = 0; query < right.n; query++)
+    {
+        const std::vector<double> all = similaritiesOf(values.inputs[0], query, values.rows, values.inputs[1]);
+        std::set<int> seen;
+        for (int i = 0; i < k; i++)
+        {
+            const int row = static_cast<int>(found[1].at(query, i, 0, 0));
+            const double stated = found[0].at(query, i, 0, 0);
+            const bool possible = row >= 0 && row < values.rows.n && seen.insert(row).second &&
+                                  std::fabs(all[static_cast<size_t>(row)] - stated) <= 1e-5 * std::max(1.0, std::fabs(stated));
+            expected.push_back(possible ? row : right.at(query, i, 0, 0));
+        }
+    }
+    return {expected};
 }
 
 std::vector<StageCheck>& table()
@@ -68,6 +101,7 @@ std::vector<StageCheck>& table()
         {"perturb", callPerturb, expectPerturbed, nullptr},
         {"residual", callResidual, expectResidual, nullptr},
         {"heatmap", callHeatmap, expectMap, scoresOfMap},
+        {"nearest", callNearest, expectSimilarities, rowsFound},
     };
     return checks;
 }

@@ -16,6 +16,7 @@ struct CallMemory
 {
     std::vector<agpnet::stages::View> inputs, outputs;
     agpnet::stages::Picture image; ///< in place of inputs, where the stage takes one
+    agpnet::stages::Rows rows;     ///< in place of the input whose type the kind names
 };
 
 /// What is in them.
@@ -23,6 +24,7 @@ struct CallValues
 {
     std::vector<Array> inputs;
     std::vector<double> image; ///< 0 to 1, in the image's own order of channels
+    Array rows;
 };
 
 struct StageCheck
@@ -34,9 +36,10 @@ struct StageCheck
     /// What the first output should be.
     Array (*expected)(const agpnet::stages::Workload& workload, const CallValues& values);
 
-    /// What the other outputs should be, from the first one as it was found, so that they are checked apart from its rounding.
+    /// What the other outputs should be, from all as they were found, so that they are checked apart from the first one's rounding.
     /// Null: there are none.
-    std::vector<std::vector<double>> (*derived)(const Array& first);
+    std::vector<std::vector<double>> (*derived)(const agpnet::stages::Workload& workload, const CallValues& values,
+                                                const std::vector<Array>& found);
 };
 
 /// In the order of the table of stages.

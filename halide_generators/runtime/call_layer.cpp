@@ -107,24 +107,16 @@ ParallelFor threadsFor(double cost)
     return cost > 60e3 ? currentParallelFor() : nullptr;
 }
 
-Buffer::Buffer(Call& call, const char* stage, const char* name, const View& view, Use use, bool perImage) : call_(call)
+Buffer::Buffer(Call& call, const char* stage, const char* name, const View& view, Use use, std::initializer_list<Axis> axes,
+               halide_type_t type)
+    : call_(call)
 {
     buffer_.dim = dimensions_;
-    buffer_.type = halide_type_t(halide_type_float, 32);
-    if (perImage)
+    buffer_.type = type;
+    for (const Axis axis : axes)
     {
-        buffer_.dimensions = 1;
-        dimensions_[0] = halide_dimension_t(0, view.size[N], static_cast<int32_t>(view.stride[N]));
-    }
-    else
-    {
-        buffer_.dimensions = 4;
-        for (size_t i = 0; i < 4; i++)
-        {
-            const size_t axis = 3 - i;
-            const int64_t stride = view.size[axis] == 1 ? 1 : view.stride[axis]; // of one element, the stride says nothing
-            dimensions_[i] = halide_dimension_t(0, view.size[axis], static_cast<int32_t>(stride));
-        }
+        const int64_t stride = view.size[axis] == 1 ? 1 : view.stride[axis]; // of one element, the stride says nothing
+        dimensions_[buffer_.dimensions++] = halide_dimension_t(0, view.size[axis], static_cast<int32_t>(stride));
     }
     place(stage, name, view.data, view.offset * sizeof(float), static_cast<size_t>(span(view)) * sizeof(float), use);
 }
@@ -139,6 +131,21 @@ Buffer::Buffer(Call& call, const char* stage, const char* name, const Picture& p
     dimensions_[0] = halide_dimension_t(0, picture.columns * picture.channels, 1);
     dimensions_[1] = halide_dimension_t(0, picture.rows, static_cast<int32_t>(picture.step / bytes));
     place(stage, name, const_cast<void*>(picture.data), picture.offset, bytesSpanned(picture), Use::Read);
+}
+
+Buffer::Buffer(Call& call, const char* stage, const char* name, const Rows& rows) : call_(call)
+{
+    const auto bytes = static_cast<size_t>(bytesOf(rows.type));
+    buffer_.dim = dimensions_;
+    buffer_.type = halide_type_t(rows.type == RowType::Float32   ? halide_type_float
+                                 : rows.type == RowType::Float16 ? halide_type_uint
+                                                                 : halide_type_int,
+                                 static_cast<uint8_t>(8 * bytes));
+    buffer_.dimensions = 2;
+    dimensions_[0] = halide_dimension_t(0, rows.length, 1);
+    dimensions_[1] = halide_dimension_t(0, rows.count, static_cast<int32_t>(rows.step));
+    place(stage, name, const_cast<void*>(rows.data), rows.offset,
+          bytes * (static_cast<size_t>(rows.count - 1) * static_cast<size_t>(rows.step) + static_cast<size_t>(rows.length)), Use::Read);
 }
 
 Buffer::~Buffer()

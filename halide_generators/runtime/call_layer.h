@@ -55,11 +55,15 @@ ParallelFor threadsFor(double cost);
 class Buffer
 {
 public:
-    /// Halide's order (x, y, c, n); `perImage`: (n) alone.
-    Buffer(Call& call, const char* stage, const char* name, const View& view, Use use, bool perImage = false);
+    /// The array's axes in Halide's order, which is (x, y, c, n) as a rule. The values have 4 bytes.
+    Buffer(Call& call, const char* stage, const char* name, const View& view, Use use, std::initializer_list<Axis> axes = {W, H, C, N},
+           halide_type_t type = halide_type_t(halide_type_float, 32));
 
     /// A picture: (x · channels + channel, y).
     Buffer(Call& call, const char* stage, const char* name, const Picture& picture);
+
+    /// (d, row); halves as numbers of 16 bits.
+    Buffer(Call& call, const char* stage, const char* name, const Rows& rows);
 
     ~Buffer();
     Buffer(const Buffer&) = delete;

@@ -51,6 +51,24 @@ const std::vector<std::string>& depthNames()
     return names;
 }
 
+const std::vector<std::string>& rowTypeNames()
+{
+    static const std::vector<std::string>& names = stageOf("nearest").kinds;
+    return names;
+}
+
+/// "int8" has 1 byte, "float32" has 4.
+int bytesOfType(const std::string& type)
+{
+    return std::stoi(type.substr(type.find_first_of("0123456789"))) / 8;
+}
+
+/// "Nh11" of "Nh11:int32"
+std::string placesOf(const std::string& shape)
+{
+    return shape.substr(0, shape.find(':'));
+}
+
 double elements(const std::array<int, 4>& shape)
 {
     return static_cast<double>(shape[0]) * shape[1] * shape[2] * shape[3];
@@ -63,9 +81,15 @@ bool Stage::takesImage() const
     return inputs.front() == "image";
 }
 
+bool Stage::kindIsType() const
+{
+    return takesImage() || std::any_of(inputs.begin(), inputs.end(), [](const std::string& shape) { return shape.ends_with(":kind"); });
+}
+
 bool Stage::resizes() const
 {
-    const auto does = [](const std::string& shape) { return shape != "image" && shape.find_first_of("hw") != std::string::npos; };
+    const auto does = [](const std::string& shape)
+    { return shape != "image" && placesOf(shape).find_first_of("hw") != std::string::npos; };
     return std::any_of(inputs.begin(), inputs.end(), does) || std::any_of(outputs.begin(), outputs.end(), does);
 }
 
@@ -124,7 +148,8 @@ std::array<int, 4> shapeOf(const std::string& shape, const Workload& workload)
     const auto& [n, c, h, w] = workload.from;
     if (shape == "image")
         return {1, c, h, w};
-    require(shape.size() == 4, "the shape of an array of {} is '{}', expected four places", workload.stage, shape);
+    const std::string places = placesOf(shape);
+    require(places.size() == 4, "the shape of an array of {} is '{}', expected four places", workload.stage, shape);
     const std::pair<char, int> known[] = {{'1', 1},
                                           {'N', n},
                                           {'C', c},
@@ -137,7 +162,7 @@ std::array<int, 4> shapeOf(const std::string& shape, const Workload& workload)
     for (size_t i = 0; i < sizes.size(); i++)
     {
         const auto found =
-            std::find_if(std::begin(known), std::end(known), [&](const auto& each) { return each.first == shape[i]; });
+            std::find_if(std::begin(known), std::end(known), [&](const auto& each) { return each.first == places[i]; });
         require(found != std::end(known), "the shape of an array of {} is '{}', expected places of 1, N, C, H, W, h, w or P",
                 workload.stage, shape);
         sizes[i] = found->second;
@@ -145,10 +170,18 @@ std::array<int, 4> shapeOf(const std::string& shape, const Workload& workload)
     return sizes;
 }
 
+std::string typeOf(const std::string& shape, const Workload& workload)
+{
+    const size_t colon = shape.find(':');
+    if (shape == "image" || (colon != std::string::npos && shape.substr(colon + 1) == "kind"))
+        return workload.kind;
+    return colon == std::string::npos ? "float32" : shape.substr(colon + 1);
+}
+
 Workload workloadOf(const Stage& stage, const std::string& kind, const std::string& layout, const std::array<int, 4>& features,
                     const std::array<int, 2>& image)
 {
-    const auto& [n, c, h, w] = features;
+    const int h = features[2], w = features[3];
     const std::vector<std::string> layouts = stage.measuredLayouts();
     const bool has = std::find(layouts.begin(), layouts.end(), layout) != layouts.end();
     Workload workload{stage.name, kind, has ? layout : layouts.back(), features, {}};
@@ -157,9 +190,9 @@ Workload workloadOf(const Stage& stage, const std::string& kind, const std::stri
         workload.from = {1, 3, image[0], image[1]};
         workload.to = {h, w};
     }
-    else if (shapeOf(stage.inputs.front(), workload) != features)
+    else if (const auto first = shapeOf(stage.inputs.front(), workload); first != features)
     {
-        workload.from = {n, 1, h, w};
+        workload.from = first;
         workload.to = image;
     }
     else if (stage.resizes())
@@ -172,9 +205,9 @@ double bytesMoved(const Workload& workload)
     const Stage& stage = stageOf(workload.stage);
     double bytes = 0;
     for (const std::string& input : stage.inputs)
-        bytes += elements(shapeOf(input, workload)) * (input == "image" ? bytesOf(depthOf(workload.kind)) : 4);
+        bytes += elements(shapeOf(input, workload)) * bytesOfType(typeOf(input, workload));
     for (const std::string& output : stage.outputs)
-        bytes += 4 * elements(shapeOf(output, workload));
+        bytes += elements(shapeOf(output, workload)) * bytesOfType(typeOf(output, workload));
     return bytes;
 }
 
@@ -219,6 +252,21 @@ const char* nameOf(Depth depth)
 int bytesOf(Depth depth)
 {
     return depth == Depth::UInt8 ? 1 : depth == Depth::UInt16 ? 2 : 4;
+}
+
+RowType rowTypeOf(const std::string& name)
+{
+    return kindOf<RowType>("the type of the rows", rowTypeNames(), name);
+}
+
+const char* nameOf(RowType type)
+{
+    return rowTypeNames()[static_cast<size_t>(type)].c_str();
+}
+
+int bytesOf(RowType type)
+{
+    return type == RowType::Int8 ? 1 : type == RowType::Float16 ? 2 : 4;
 }
 
 } // namespace agpnet::stages

@@ -17,7 +17,7 @@ struct Stage
 {
     std::string name;
     std::vector<std::string>
-        kinds; ///< metrics of the residual, pixel types of the image to prepare; none: the stage is compiled for one thing alone
+        kinds; ///< metrics of the residual, types of an image's pixels or of rows; none: the stage is compiled for one thing alone
     std::string kindParameter;        ///< the parameter of the generator that takes a kind
     std::vector<std::string> layouts; ///< those with schedules of their own, beside any
     std::vector<std::string> inputs;  ///< shapes, as shapeOf() reads them; "image": a Picture
@@ -25,6 +25,7 @@ struct Stage
     std::string hash; ///< of its generator's sources
 
     bool takesImage() const;
+    bool kindIsType() const;                          ///< the kind names the type of an input's values
     bool resizes() const;                             ///< a shape depends on Workload::to
     std::vector<std::string> measuredLayouts() const; ///< layouts that a workload may name
     std::vector<std::string> generatorArguments(const std::string& layout, const std::string& kind) const;
@@ -45,8 +46,13 @@ std::vector<std::string> kindNames(); ///< of all stages
 /// N, C, H, W of an array of a stage, from its shape in the table: "N1hw" of {2,384,18,18}->{252,252} is {2,1,252,252}.
 std::array<int, 4> shapeOf(const std::string& shape, const Workload& workload);
 
+/// The type of an array's values, from its shape in the table: "float32" of "N1hw", "int32" of "Nh11:int32", the workload's kind of
+/// "wC11:kind" and of "image".
+std::string typeOf(const std::string& shape, const Workload& workload);
+
 /// A workload of a stage beside features [N,C,h,w] and images of HxW: an image is prepared to h x w, one channel becomes a map of
-/// HxW, and what else has two sizes has h x w twice. Of another layout where the stage has none of the name.
+/// HxW, the H nearest of W rows are searched for, and what else has two sizes has h x w twice. Of another layout where the stage has none
+/// of the name.
 Workload workloadOf(const Stage& stage, const std::string& kind, const std::string& layout, const std::array<int, 4>& features,
                     const std::array<int, 2>& image);
 

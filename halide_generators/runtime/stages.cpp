@@ -121,7 +121,7 @@ void heatmap(const Device& device, const View& residual, double sigma, const Vie
     const CompiledVariant& row = choose(device, {stage, "", "any", from, {map.size[H], map.size[W]}});
     Call call{device, threadsFor(map.size[N] > 1 ? elements(map) : 0.2 * elements(map))};
     Buffer bufferIn(call, stage, "residual", residual, Use::Read), bufferMap(call, stage, "map", map, Use::Write),
-        bufferMax(call, stage, "maximum", maximum, Use::Write, true), bufferTop(call, stage, "top1", top1, Use::Write, true);
+        bufferMax(call, stage, "maximum", maximum, Use::Write, {N}), bufferTop(call, stage, "top1", top1, Use::Write, {N});
     run(stage, row, call, bufferIn.raw(), &radius, &falloff, &top, bufferMap.raw(), bufferMax.raw(), bufferTop.raw());
 }
 

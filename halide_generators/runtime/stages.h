@@ -1,4 +1,4 @@
-// The per-pixel stages over plain memory, on the CPU, an OpenCL device or a CUDA device. Knows neither OpenCV nor LibTorch.
+// The stages over plain memory, on the CPU, an OpenCL device or a CUDA device. Knows neither OpenCV nor LibTorch.
 //
 // The GPU calls are asynchronous: they enqueue on the given queue or stream and return.
 #pragma once
@@ -21,7 +21,8 @@ enum class Api
     Cuda
 };
 
-/// float32 memory of four dimensions, in place: nothing is copied or owned. A dimension of size 1 may have any stride.
+/// float32 memory of four dimensions (int32 where a call says so), in place: nothing is copied or owned. A dimension of size 1 may have any
+/// stride.
 struct View
 {
     void* data = nullptr;               ///< host pointer; cl_mem for OpenCL; CUdeviceptr for CUDA
@@ -82,6 +83,30 @@ Depth depthOf(const std::string& name);
 const char* nameOf(Depth depth);
 int bytesOf(Depth depth);
 
+/// A number is the place of the type's name among the kinds of nearest in stages.json.
+enum class RowType
+{
+    Float32 = 0,
+    Float16 = 1, ///< IEEE half
+    Int8 = 2
+};
+
+/// By its name in stages.json; an Error for another.
+RowType rowTypeOf(const std::string& name);
+const char* nameOf(RowType type);
+int bytesOf(RowType type);
+
+/// Rows of a gallery in place: the values of a row lie side by side.
+struct Rows
+{
+    const void* data = nullptr; ///< as View::data
+    size_t offset = 0;          ///< bytes
+    int count = 0;
+    int length = 0;             ///< values of a row
+    RowType type = RowType::Float32;
+    int64_t step = 0;           ///< values from row to row
+};
+
 /// A picture in place: the channels of a pixel lie side by side, and so do the pixels of a row.
 struct Picture
 {
@@ -120,6 +145,23 @@ void residual(const Device& device, const View& f, const View& g, Metric metric,
 /// repeated; sigma 0: none), and scores it: maximum [N,1,1,1], and top1 [N,1,1,1], the exact mean of the largest
 /// max(1, H*W/100) values. NaN spreads to the map it touches and to both scores.
 void heatmap(const Device& device, const View& residual, double sigma, const View& map, const View& maximum, const View& top1);
+
+/// The most rows that nearest() finds for a query.
+inline constexpr int mostNearest = 1024;
+
+/// How row numbers are written.
+enum class Numbers
+{
+    Int32,
+    Float32 ///< for arrays that can hold nothing else; at most 2^24 rows
+};
+
+/// The rows with the largest dot products, exactly: for each query of [Q,D,1,1] the similarities [Q,k,1,1], from the largest down, and
+/// the numbers of their rows [Q,k,1,1]. Of equal similarities the row with the smaller number comes first. A similarity is
+/// scale · (query · row), `scale` [K,1,1,1] for all K rows, or without memory: 1. It is computed in float32 from the rows' values as they
+/// are, whatever their type. One that is not a number counts as minus infinity. k is at most K and mostNearest.
+void nearest(const Device& device, const View& queries, const Rows& rows, const View& scale, const View& similarities,
+             const View& indices, Numbers numbers = Numbers::Int32);
 
 /// One compiled pipeline.
 struct Variant

@@ -17,10 +17,11 @@ const char* nameOf(Api api);
 struct Workload
 {
     std::string stage;
-    std::string kind;           ///< of the stage (stages.json): the residual's metric, the type of the image to prepare; else empty
+    std::string kind;           ///< of the stage (stages.json): the residual's metric, the type of an image or of rows; else empty
     std::string layout = "any"; ///< how the buffers lie: tokens, planar or any
-    std::array<int, 4> from{};  ///< N, C, H, W of x, f, the residual, the picture
-    std::array<int, 2> to{};    ///< H, W of the attention (perturb), the map, the prepared picture; 0, 0 for the residual
+    std::array<int, 4> from{};  ///< N, C, H, W of x, f, the residual, the picture, the queries
+    std::array<int, 2> to{};    ///< H, W of the attention (perturb), the map, the prepared picture; nearest: how many of how many rows;
+                                ///< 0, 0 for the residual
 
     bool operator==(const Workload&) const = default;
 };

@@ -1,6 +1,7 @@
 /// @file
-/// Three stages as functions. Arrays are [N, C, H, W], CV_32F, with any strides. If OpenCV uses OpenCL, a cv::UMat is processed on its
-/// device and queue, and a UMat as output stays there. All functions are thread-safe; they throw cv::Exception for invalid arguments.
+/// Four stages as functions. Arrays are [N, C, H, W], CV_32F unless stated otherwise, with any strides. If OpenCV uses OpenCL, a cv::UMat
+/// is processed on its device and queue, and a UMat as output stays there. All functions are thread-safe; they throw cv::Exception for
+/// invalid arguments.
 #pragma once
 
 #include "agpnet/api.hpp"
@@ -63,5 +64,17 @@ enum ScoreKind
 /// @param score     [N, 1]
 AGPNET_EXPORT void heatmap(cv::InputArray residual, cv::OutputArray map, cv::OutputArray score, cv::Size size, double sigma = 4,
                            ScoreKind kind = SCORE_MAX);
+
+/// Finds the rows with the largest dot products, exactly: all products are computed, in float32 and from the rows' values as they are. For
+/// each query the most similar row comes first; of equally similar rows the one with the smaller number. A product that is not a number
+/// counts as minus infinity. The arrays are [Q, D], or [Q, D, 1, 1].
+/// @param queries       [Q, D]
+/// @param rows          [K, D], CV_32F, CV_16F or CV_8S
+/// @param k             how many rows to find for each query: 1 to 1024, and at most K
+/// @param indices       [Q, k], CV_32S: the numbers of the rows, from 0
+/// @param similarities  [Q, k]: scale times the dot product
+/// @param scale         [K, 1], a factor for each row; left out, each is 1
+AGPNET_EXPORT void nearest(cv::InputArray queries, cv::InputArray rows, int k, cv::OutputArray indices, cv::OutputArray similarities,
+                           cv::InputArray scale = cv::noArray());
 
 } // namespace agpnet

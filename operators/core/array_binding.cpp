@@ -9,9 +9,9 @@ namespace
 {
 
 template <typename Array>
-stages::View shapedView(const std::string& name, const Array& array)
+stages::View shapedView(const std::string& name, const Array& array, int type = CV_32F)
 {
-    require(array.type() == CV_32F, "{}: array of type {}, expected CV_32F", name, cv::typeToString(array.type()));
+    require(array.type() == type, "{}: array of type {}, expected {}", name, cv::typeToString(array.type()), cv::typeToString(type));
     require(array.dims == 2 || array.dims == 4, "{}: array of {} dimensions, expected 4 dimensions [N, C, H, W]", name, array.dims);
     stages::View view{};
     view.size = {1, 1, 1, 1};
@@ -19,10 +19,33 @@ stages::View shapedView(const std::string& name, const Array& array)
     for (int i = 0; i < array.dims; i++)
     {
         view.size[static_cast<size_t>(i)] = array.size[i];
-        view.stride[static_cast<size_t>(i)] = static_cast<int64_t>(array.step[i] / sizeof(float));
+        view.stride[static_cast<size_t>(i)] = static_cast<int64_t>(array.step[i] / array.elemSize());
         require(array.size[i] > 0, "{}: the array is empty", name);
     }
     return view;
+}
+
+stages::RowType rowType(const char* name, int type)
+{
+    require(type == CV_32F || type == CV_16F || type == CV_8S, "{}: array of type {}, expected CV_32F, CV_16F or CV_8S", name,
+            cv::typeToString(type));
+    return type == CV_32F ? stages::RowType::Float32 : type == CV_16F ? stages::RowType::Float16 : stages::RowType::Int8;
+}
+
+/// Where the values of a row do not lie side by side it is copied.
+template <typename Array>
+stages::Rows shapedRows(const char* name, Array& array)
+{
+    const stages::RowType type = rowType(name, array.type());
+    stages::View view = shapedView(name, array, array.type());
+    require(view.size[2] == 1 && view.size[3] == 1, "{}: array of shape [{}], expected [K, D] or [K, D, 1, 1]", name,
+            fmt::join(view.size, ", "));
+    if (view.size[1] > 1 && view.stride[1] != 1)
+    {
+        array = array.clone();
+        view = shapedView(name, array, array.type());
+    }
+    return {nullptr, 0, view.size[0], view.size[1], type, view.stride[0]};
 }
 
 } // namespace
@@ -36,9 +59,9 @@ stages::View viewOf(const std::string& name, const cv::Mat& mat)
 
 stages::View StageCall::bind(const std::string& name, const cv::UMat& array, cv::AccessFlag access)
 {
-    stages::View view = shapedView(name, array);
+    stages::View view = shapedView(name, array, array.type());
     view.data = array.handle(access); // uploads if the host copy is newer, and marks the device copy newest if written
-    view.offset = array.offset / sizeof(float);
+    view.offset = array.offset / array.elemSize();
     return view;
 }
 
@@ -54,6 +77,7 @@ StageCall::StageCall(std::initializer_list<NamedInput> inputs)
         if (device_.api == stages::Api::OpenCL)
         {
             umats_.push_back(aligned(input.array.getUMat()));
+            shapedView(input.name, umats_.back());
             inputs_.push_back(bind(input.name, umats_.back(), cv::ACCESS_READ));
         }
         else
@@ -71,19 +95,37 @@ Shape StageCall::shape(size_t input) const
     return shapeOf(inputs_[input]);
 }
 
-void StageCall::output(const cv::_OutputArray& target, const Shape& shape)
+stages::Rows StageCall::rows(const char* name, const cv::_InputArray& array)
+{
+    if (device_.api == stages::Api::OpenCL)
+    {
+        umats_.push_back(aligned(array.getUMat()));
+        stages::Rows rows = shapedRows(name, umats_.back());
+        rows.data = umats_.back().handle(cv::ACCESS_READ);
+        rows.offset = umats_.back().offset;
+        return rows;
+    }
+    mats_.push_back(array.getMat());
+    stages::Rows rows = shapedRows(name, mats_.back());
+    rows.data = mats_.back().data;
+    return rows;
+}
+
+void StageCall::output(const cv::_OutputArray& target, const Shape& shape, int type)
 {
     // Fresh memory each time: an output that is also an input would be overwritten while it is read.
     Target made{&target, {}, {}};
     if (device_.api == stages::Api::OpenCL)
     {
-        made.umat.create(static_cast<int>(shape.size()), shape.data(), CV_32F);
+        made.umat.create(static_cast<int>(shape.size()), shape.data(), type);
         outputs_.push_back(bind("output", made.umat, cv::ACCESS_WRITE));
     }
     else
     {
-        made.mat.create(static_cast<int>(shape.size()), shape.data(), CV_32F);
-        outputs_.push_back(viewOf("output", made.mat));
+        made.mat.create(static_cast<int>(shape.size()), shape.data(), type);
+        stages::View view = shapedView("output", made.mat, type);
+        view.data = made.mat.data;
+        outputs_.push_back(view);
     }
     targets_.push_back(made);
 }

@@ -29,7 +29,10 @@ public:
     StageCall& operator=(const StageCall&) = delete;
 
     Shape shape(size_t input) const; ///< always 4 dimensions
-    void output(const cv::_OutputArray& target, const Shape& shape);
+    void output(const cv::_OutputArray& target, const Shape& shape, int type = CV_32F);
+
+    /// Further input: [K, D] or [K, D, 1, 1] of CV_32F, CV_16F or CV_8S.
+    stages::Rows rows(const char* name, const cv::_InputArray& array);
 
     const stages::Device& device() const { return device_; }
     const stages::View& input(size_t i) const { return inputs_[i]; }

@@ -9,10 +9,11 @@ namespace agpnet
 OperatorEntry perturbOperator();
 OperatorEntry residualOperator();
 OperatorEntry heatmapOperator();
+OperatorEntry nearestOperator();
 
 inline std::vector<OperatorEntry> stageOperators()
 {
-    return {perturbOperator(), residualOperator(), heatmapOperator()};
+    return {perturbOperator(), residualOperator(), heatmapOperator(), nearestOperator()};
 }
 
 } // namespace agpnet

@@ -69,4 +69,22 @@ void heatmap(cv::InputArray residual, cv::OutputArray map, cv::OutputArray score
     });
 }
 
+void nearest(cv::InputArray queries, cv::InputArray rows, int k, cv::OutputArray indices, cv::OutputArray similarities,
+             cv::InputArray scale)
+{
+    guarded([&] {
+        requireThreads();
+        require(k >= 1, "nearest: k is {}, expected at least 1", k);
+        const bool scaled = scale.kind() != cv::_InputArray::NONE && !scale.empty();
+        StageCall call = scaled ? StageCall({{"queries", queries}, {"scale", scale}}) : StageCall({{"queries", queries}});
+        const stages::Rows gallery = call.rows("rows", rows);
+        const Shape shape = {call.shape(0)[0], k};
+        call.output(similarities, shape);
+        call.output(indices, shape, CV_32S);
+        stages::nearest(call.device(), call.input(0), gallery, scaled ? call.input(1) : stages::View{}, call.outputView(0),
+                        call.outputView(1));
+        call.finish();
+    });
+}
+
 } // namespace agpnet

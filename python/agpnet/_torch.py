@@ -8,7 +8,7 @@ from ._library import library_path, require_working_directory
 
 
 def torch_ops() -> Any:
-    """torch.ops.agpnet, once the library is loaded into torch: Perturb, Residual, Heatmap, Reconstruct, Detect, Train.
+    """torch.ops.agpnet, once the library is loaded into torch: Perturb, Residual, Heatmap, Nearest, Reconstruct, Detect, Train.
 
     It needs the torch that the library was built with, which build_information() names.
     """

@@ -121,6 +121,8 @@ TEST(Calls, HostThreadsGiveTheSame)
 {
     const Array x = reference::random(2, 384, 18, 18, 1), attention = reference::random(2, 1, 18, 18, 2);
     const Array large = reference::random(4, 1, 18, 18, 3);
+    const Array queries = reference::random(9, 40, 1, 1, 4), none(0, 1, 1, 1);
+    const reference::StoredRows rows = reference::drawRows(RowType::Float32, 30000, 40, 0, 5);
     for (const std::string& name : placeNames())
     {
         std::string reason;
@@ -132,13 +134,17 @@ TEST(Calls, HostThreadsGiveTheSame)
             const Array alone = runPerturb(*place, x, attention, {}, order);
             const Array distance = runResidual(*place, x, alone, Metric::L2, order);
             const Heat heat = runHeatmap(*place, large, 4, 252, 252, order);
+            const reference::Neighbours neighbours = runNearest(*place, queries, rows, none, 100, order);
             setParallelFor(onThreads);
             tasksRun = 0;
             EXPECT_EQ(difference(runPerturb(*place, x, attention, {}, order), alone), 0) << name;
             EXPECT_GT(tasksRun, 1) << "the work was not shared";
             EXPECT_EQ(difference(runResidual(*place, x, alone, Metric::L2, order), distance), 0) << name;
             const Heat other = runHeatmap(*place, large, 4, 252, 252, order);
+            const reference::Neighbours shared = runNearest(*place, queries, rows, none, 100, order);
             setParallelFor(nullptr);
+            EXPECT_EQ(shared.rows.values, neighbours.rows.values) << name;
+            EXPECT_EQ(shared.similarities.values, neighbours.similarities.values) << name;
             EXPECT_EQ(difference(other.map, heat.map), 0) << name;
             EXPECT_EQ(difference(other.top1, heat.top1), 0) << name;
         }

@@ -3,6 +3,7 @@
 #include "halide_generators/runtime/stage_table.h"
 
 #include <algorithm>
+#include <bit>
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
@@ -325,6 +326,13 @@ std::unique_ptr<Tensor> Place::make(int n, int c, int h, int w, Order order)
     return make(values, order);
 }
 
+std::unique_ptr<Tensor> Place::make(const std::vector<unsigned char>& bytes)
+{
+    Array memory(1, 1, 1, static_cast<int>(bytes.size() / sizeof(float)));
+    std::memcpy(memory.values.data(), bytes.data(), bytes.size());
+    return make(memory);
+}
+
 std::vector<std::string> placeNames()
 {
     std::vector<std::string> names = variantNames(Api::Cpu); // others are for one stage or layout, and variants_test.cpp runs them all
@@ -395,6 +403,26 @@ Heat runHeatmap(Place& place, const Array& residual, double sigma, int height, i
     return {map->read(), maximum->read(), top1->read()};
 }
 
+reference::Neighbours runNearest(Place& place, const Array& queries, const reference::StoredRows& stored, const Array& scale, int k,
+                                 Order order)
+{
+    const auto in = place.make(queries, order), memory = place.make(stored.bytes);
+    const auto factors = place.make(scale.values.empty() ? Array(1, 1, 1, 1) : scale, order);
+    const auto similarities = place.make(queries.n, k, 1, 1, order), indices = place.make(queries.n, k, 1, 1, order);
+    Rows rows = stored.rows;
+    rows.data = memory->view.data;
+    rows.offset = memory->view.offset * sizeof(float);
+    nearest(place.device, in->view, rows, scale.values.empty() ? View{} : factors->view, similarities->view, indices->view);
+    return {similarities->read(), numbersIn(indices->read())};
+}
+
+Array numbersIn(Array array)
+{
+    for (float& value : array.values)
+        value = static_cast<float>(std::bit_cast<int32_t>(value));
+    return array;
+}
+
 Drawn::Drawn(Depth type, int rows, int columns, int channels, int padding, uint64_t seed) : depth(type)
 {
     const size_t size = depth == Depth::UInt8 ? 1 : depth == Depth::UInt16 ? 2 : 4;
@@ -429,9 +457,7 @@ Drawn::Drawn(Depth type, int rows, int columns, int channels, int padding, uint6
 
 Array runPrepare(Place& place, const Drawn& drawn, int height, int width, Order order)
 {
-    Array memory(1, 1, 1, static_cast<int>(drawn.bytes.size() / 4)); // between pages that must not be touched
-    std::memcpy(memory.values.data(), drawn.bytes.data(), drawn.bytes.size());
-    const auto from = place.make(memory);
+    const auto from = place.make(drawn.bytes); // between pages that must not be touched
     const auto to = place.make(1, drawn.picture.channels == 6 ? 6 : 3, height, width, order);
     Picture picture = drawn.picture;
     picture.data = from->view.data;
@@ -453,13 +479,21 @@ CallArrays::CallArrays(Place& place, const Workload& workload, bool drawn)
         if (input == "image")
         {
             const Drawn image(depthOf(workload.kind), h, w, c, 4, seed);
-            Array bytes(1, 1, 1, static_cast<int>(image.bytes.size() / 4));
-            std::memcpy(bytes.values.data(), image.bytes.data(), image.bytes.size());
-            const View& view = add(place.make(bytes));
+            const View& view = add(place.make(image.bytes));
             memory.image = image.picture;
             memory.image.data = view.data;
             memory.image.offset = view.offset * sizeof(float);
             values.image = image.exact;
+            continue;
+        }
+        if (input.ends_with(":kind"))
+        {
+            reference::StoredRows stored = reference::drawRows(rowTypeOf(workload.kind), n, c, 2, seed);
+            memory.rows = stored.rows;
+            const View& view = add(place.make(stored.bytes));
+            memory.rows.data = view.data;
+            memory.rows.offset = view.offset * sizeof(float);
+            values.rows = std::move(stored.values);
             continue;
         }
         if (!drawn)
@@ -475,5 +509,11 @@ CallArrays::CallArrays(Place& place, const Workload& workload, bool drawn)
         const auto [n, c, h, w] = shapeOf(output, workload);
         memory.outputs.push_back(add(place.make(n, c, h, w, order)));
         outputs_.push_back(tensors_.back().get());
+        whole_.push_back(typeOf(output, workload) == "int32");
     }
+}
+
+Array CallArrays::read(size_t output) const
+{
+    return whole_[output] ? numbersIn(outputs_[output]->read()) : outputs_[output]->read();
 }

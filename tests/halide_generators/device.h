@@ -48,6 +48,7 @@ public:
 
     std::unique_ptr<Tensor> make(const reference::Array& values, Order order = Order::Planar);
     std::unique_ptr<Tensor> make(int n, int c, int h, int w, Order order = Order::Planar); ///< holds a canary everywhere
+    std::unique_ptr<Tensor> make(const std::vector<unsigned char>& bytes); ///< a multiple of four of them
 
 protected:
     virtual std::unique_ptr<Tensor> allocate(const std::vector<float>& memory) = 0;
@@ -87,6 +88,13 @@ reference::Array runPerturb(Place& place, const reference::Array& x, const refer
 reference::Array runResidual(Place& place, const reference::Array& f, const reference::Array& g, agpnet::stages::Metric metric,
                              Order order = Order::Planar);
 
+/// The values of int32 memory that was read as float32.
+reference::Array numbersIn(reference::Array array);
+
+/// Without a scale where that is empty.
+reference::Neighbours runNearest(Place& place, const reference::Array& queries, const reference::StoredRows& stored,
+                                 const reference::Array& scale, int k, Order order = Order::Planar);
+
 /// A picture's bytes, drawn, with room after each row.
 struct Drawn
 {
@@ -115,9 +123,10 @@ public:
     reference::CallMemory memory;
     reference::CallValues values;
 
-    reference::Array read(size_t output) const { return outputs_[output]->read(); }
+    reference::Array read(size_t output) const; ///< whole numbers as what they are
 
 private:
     std::vector<std::unique_ptr<Tensor>> tensors_;
     std::vector<const Tensor*> outputs_;
+    std::vector<bool> whole_;
 };

@@ -23,7 +23,7 @@ def wrong_stages():
         if set(stage) - {"name", "kinds", "kind_parameter", "layouts", "inputs", "outputs"}:
             yield f"stages.json: {name} has a key that nobody reads"
         for shape in stage["inputs"] + stage["outputs"]:
-            if shape != "image" and not re.fullmatch("[1NCHWhwP]{4}", shape):
+            if shape != "image" and not re.fullmatch("[1NCHWhwP]{4}(:(kind|int32))?", shape):
                 yield f"stages.json: {name} has the shape {shape}"
         if bool(stage["kinds"]) != ("kind_parameter" in stage):
             yield f"stages.json: {name} has kinds or a parameter for them, expected both or neither"

@@ -3,6 +3,7 @@
 #include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
 
+#include <algorithm>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <opencv2/core/ocl.hpp>
@@ -80,6 +81,63 @@ TEST(Arrays, UMatGivesWhatMatGives)
         GTEST_SKIP() << "OpenCV finds no OpenCL device: only the way over the host was tested";
 }
 
+/// The products in double precision, the largest first.
+cv::Mat nearestRows(const cv::Mat& queries, const cv::Mat& rows, int k, const cv::Mat& scale, cv::Mat& similarities)
+{
+    cv::Mat indices(queries.rows, k, CV_32S);
+    similarities.create(queries.rows, k, CV_32F);
+    for (int q = 0; q < queries.rows; q++)
+    {
+        std::vector<std::pair<double, int>> all;
+        for (int row = 0; row < rows.rows; row++)
+            all.emplace_back(-queries.row(q).dot(rows.row(row)) * (scale.empty() ? 1 : scale.at<float>(row)), row);
+        std::sort(all.begin(), all.end());
+        for (int i = 0; i < k; i++)
+        {
+            indices.at<int>(q, i) = all[static_cast<size_t>(i)].second;
+            similarities.at<float>(q, i) = static_cast<float>(-all[static_cast<size_t>(i)].first);
+        }
+    }
+    return indices;
+}
+
+TEST(Arrays, NearestTakesRowsOfEveryType)
+{
+    const cv::Mat queries = randomArray({9, 33}, 1), exact = randomArray({150, 33}, 2), scale = randomArray({150, 1}, 3);
+    for (const int type : {CV_32F, CV_16F, CV_8S})
+        for (const bool scaled : {false, true})
+            for (const bool onDevice : {false, true})
+            {
+                cv::Mat rows, values, expected, indices, similarities;
+                exact.convertTo(rows, type, type == CV_8S ? 40 : 1);
+                rows.convertTo(values, CV_32F);
+                const cv::Mat numbers = nearestRows(queries, values, 6, scaled ? scale : cv::Mat(), expected);
+                const cv::_InputArray& factors = scaled ? cv::_InputArray(scale) : cv::noArray();
+                if (onDevice)
+                    nearest(queries.getUMat(cv::ACCESS_READ), rows, 6, indices, similarities, factors);
+                else
+                    nearest(queries, rows, 6, indices, similarities, factors);
+                ASSERT_EQ(indices.type(), CV_32S);
+                EXPECT_EQ(cv::countNonZero(indices != numbers), 0) << cv::typeToString(type);
+                EXPECT_LT(cv::norm(similarities, expected, cv::NORM_INF), 1e-4 * (type == CV_8S ? 40 : 1)) << cv::typeToString(type);
+            }
+}
+
+TEST(Arrays, NearestTakesPartsOfArrays)
+{
+    const cv::Mat queries = randomArray({4, 20}, 1), rows = randomArray({50, 20}, 2), deep = randomArray({50, 20, 2, 1}, 3);
+    const cv::Range part(3, 16), some(10, 40);
+    cv::Mat expected, indices, similarities, same;
+    nearest(queries.colRange(part).clone(), rows(some, part).clone(), 3, expected, similarities);
+    nearest(queries.colRange(part), rows(some, part), 3, indices, same);
+    EXPECT_EQ(cv::countNonZero(indices != expected), 0);
+    EXPECT_EQ(cv::norm(similarities, same, cv::NORM_INF), 0);
+    const std::vector<cv::Range> first = {cv::Range::all(), cv::Range::all(), cv::Range(0, 1), cv::Range::all()};
+    nearest(queries, deep(first).clone(), 3, expected, similarities);
+    nearest(queries, deep(first), 3, indices, same); // the values of a row do not lie side by side
+    EXPECT_EQ(cv::countNonZero(indices != expected), 0);
+}
+
 TEST(Arrays, BadOnesAreRefusedByName)
 {
     const cv::Mat f = randomArray({1, 2, 3, 4}, 1);
@@ -94,6 +152,14 @@ TEST(Arrays, BadOnesAreRefusedByName)
     PerturbParams params;
     params.ratio = 2;
     EXPECT_THAT(errorOf<cv::Exception>([&] { perturb(f, randomArray({1, 1, 3, 4}, 1), out, params); }), HasSubstr("ratio"));
+    const cv::Mat query = randomArray({1, 4}, 1), rows = randomArray({5, 4}, 2);
+    EXPECT_THAT(errorOf<cv::Exception>([&] { nearest(query, rows, 0, out, score); }), HasSubstr("k is 0"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { nearest(query, rows, 6, out, score); }), HasSubstr("k is 6; expected at most 1024"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { nearest(query, cv::Mat(5, 4, CV_8U), 1, out, score); }),
+                HasSubstr("type CV_8UC1, expected CV_32F, CV_16F or CV_8S"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { nearest(query, randomArray({5, 3}, 2), 1, out, score); }), HasSubstr("3 values; expected 4"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { nearest(query, cv::Mat(), 1, out, score); }), HasSubstr("rows"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { nearest(query, rows, 1, out, score, randomArray({4, 1}, 1)); }), HasSubstr("scale"));
     EXPECT_TRUE(out.empty()) << "nothing half written";
 }
 

@@ -28,7 +28,7 @@ TEST(Operators, AreThoseOfTheStagesAndOfTheFamilies)
     std::vector<std::string> names;
     for (const OperatorEntry& entry : operatorList())
         names.push_back(entry.schema.name);
-    EXPECT_THAT(names, ::testing::ElementsAre("Perturb", "Residual", "Heatmap", "Reconstruct", "Detect", "Train"));
+    EXPECT_THAT(names, ::testing::ElementsAre("Perturb", "Residual", "Heatmap", "Nearest", "Reconstruct", "Detect", "Train"));
 }
 
 TEST(Operators, DescribeEveryPortAndAttribute)
@@ -76,6 +76,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadAttribute{"Heatmap", {{"height", 2.5}}, {"'height' is 2.5", "expected int"}},
         BadAttribute{"Heatmap", {{"sigma", -1.0}}, {"'sigma' is -1"}},
         BadAttribute{"Heatmap", {{"sigma", std::numeric_limits<double>::quiet_NaN()}}, {"'sigma' is nan"}},
+        BadAttribute{"Nearest", {{"k", int64_t{0}}}, {"'k' is 0", "1 to 1024"}},
         BadAttribute{"Perturb", {{"ratio", 1.5}}, {"'ratio' is 1.5", "0 to 1"}},
         BadAttribute{"Perturb", {{"alpha", -0.1}}, {"'alpha' is -0.1"}},
         BadAttribute{"Perturb", {{"level", std::string("pixel")}}, {"'level' is 'pixel'", "feature, image"}},
@@ -101,6 +102,9 @@ TEST(Shapes, FollowFromInputs)
     EXPECT_EQ(make("Residual")->outputShapes({{2, 3, 4, 5}, {2, 3, 4, 5}}), (std::vector<Shape>{{2, 1, 4, 5}}));
     EXPECT_EQ(make("Heatmap", {{"height", int64_t{7}}, {"width", int64_t{9}}})->outputShapes({{2, 1, 4, 5}}),
               (std::vector<Shape>{{2, 1, 7, 9}, {2, 1}}));
+    for (const Shape& query : {Shape{7, 384}, Shape{7, 384, 1, 1}})
+        EXPECT_EQ(make("Nearest", {{"k", int64_t{3}}})->outputShapes({query, {100, 384, 1, 1}}),
+                  (std::vector<Shape>{{7, 3, 1, 1}, {7, 3, 1, 1}}));
     EXPECT_EQ(make("Detect", {{"model", word}})->outputShapes({{2, 3, 40, 50}}),
               (std::vector<Shape>{{2, 1, 40, 50}, {2, 1}, {2, 1, 40, 50}, {2, 1}}));
 }
@@ -129,7 +133,17 @@ INSTANTIATE_TEST_SUITE_P(Table, WrongShapes,
                                            BadShapes{"Residual", {{1, 0, 3, 4}, {1, 0, 3, 4}}, "no empty dimension"},
                                            BadShapes{"Perturb", {{2, 3, 4, 5}, {1, 1, 4, 5}}, "attention"},
                                            BadShapes{"Perturb", {{2, 3, 4, 5}, {2, 2, 4, 5}}, "attention"},
+                                           BadShapes{"Nearest", {{1, 8}, {5, 7}}, "as many channels"},
+                                           BadShapes{"Nearest", {{1, 8, 2, 1}, {5, 8}}, "queries has shape [1, 8, 2, 1]"},
+                                           BadShapes{"Nearest", {{1, 8}, {5, 8, 4}}, "expected 4 dimensions"},
+                                           BadShapes{"Nearest", {{1, 8}, {0, 8}}, "no empty dimension"},
                                            BadShapes{"Heatmap", {{1, 2, 3, 4}}, "one channel"}));
+
+TEST(Shapes, NearestWantsAsManyRowsAsItFinds)
+{
+    EXPECT_THAT(errorOf([] { make("Nearest", {{"k", int64_t{6}}})->outputShapes({{1, 8}, {5, 8}}); }),
+                HasSubstr("'k' is 6, expected at most the 5 rows of the gallery"));
+}
 
 } // namespace
 } // namespace agpnet

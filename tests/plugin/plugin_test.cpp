@@ -206,6 +206,41 @@ TEST_F(Doors, Heatmap)
     EXPECT_EQ(difference(score, stack[1].toTensor()), 0);
 }
 
+TEST_F(Doors, Nearest)
+{
+    for (const int queries : {1, 9})
+    {
+        const cv::Mat query = randomArray({queries, 70}, 1), gallery = randomArray({200, 70}, 2);
+        cv::Mat indices, similarities, numbers;
+        nearest(query, gallery, 5, indices, similarities);
+        indices.convertTo(numbers, CV_32F);
+        const int shape[] = {queries, 5, 1, 1}, queryShape[] = {queries, 70, 1, 1}, galleryShape[] = {200, 70, 1, 1};
+        numbers = numbers.reshape(1, 4, shape);
+        similarities = similarities.reshape(1, 4, shape);
+        const std::vector<cv::Mat> flat = {query, gallery},
+                                   deep = {query.reshape(1, 4, queryShape), gallery.reshape(1, 4, galleryShape)};
+        cv::dnn::LayerParams params;
+        params.set("k", 5);
+        for (const auto& found : {throughNet("Nearest", params, deep, 2), throughFactory("Nearest", params, deep, 2),
+                                  throughFactory("Nearest", params, flat, 2)})
+        {
+            EXPECT_EQ(difference(numbers, found[0]), 0);
+            EXPECT_EQ(difference(similarities, found[1]), 0);
+        }
+        for (const std::vector<cv::Mat>& inputs : {flat, deep})
+        {
+            const c10::Stack stack = throughTorch("Nearest", {tensorOf(inputs[0]), tensorOf(inputs[1])}, {{"k", int64_t{5}}});
+            EXPECT_EQ(difference(numbers, stack[0].toTensor()), 0);
+            EXPECT_EQ(difference(similarities, stack[1].toTensor()), 0);
+        }
+        const auto [values, places] = at::topk(at::matmul(tensorOf(query), tensorOf(gallery).t()), 5, 1);
+        EXPECT_EQ(difference(numbers.reshape(1, queries), places.to(at::kFloat)), 0);
+        EXPECT_LT(difference(similarities.reshape(1, queries), values), 1e-4);
+    }
+    EXPECT_THAT(errorOf<c10::Error>([&] { throughTorch("Nearest", {at::rand({1, 8}), at::rand({8, 30}).t()}); }),
+                HasSubstr("lie 30 apart, expected side by side"));
+}
+
 TEST_F(Doors, DetectAndTheStagesGiveTheDetectorsScore)
 {
     // blobFromImage() of some versions differs from the detector's own path by a last bit, which bfloat16 can make a step of
@@ -403,7 +438,7 @@ TEST_F(Doors, TorchTakesHalfPrecisionUnderAutocast)
 
 TEST_F(Doors, TorchDispatchesEveryOperatorOnCuda)
 {
-    for (const char* name : {"Perturb", "Residual", "Heatmap", "Reconstruct", "Detect", "Train"})
+    for (const char* name : {"Perturb", "Residual", "Heatmap", "Nearest", "Reconstruct", "Detect", "Train"})
     {
         const auto handle = c10::Dispatcher::singleton().findSchemaOrThrow((std::string("agpnet::") + name).c_str(), "");
         EXPECT_TRUE(handle.hasKernelForDispatchKey(c10::DispatchKey::CUDA)) << name;

@@ -18,6 +18,7 @@ namespace
 using std::bit_cast;
 using i32 = int32_t;
 using i64 = int64_t;
+using i16 = int16_t;
 using u16 = uint16_t;
 using u32 = uint32_t;
 using u64 = uint64_t;
@@ -162,6 +163,7 @@ const std::map<std::string_view, Operation>& operations()
         {"cvt.rn.f32.s32", row<[](i32 a) { return static_cast<float>(a); }>},
         {"cvt.rn.f32.u32", row<[](u32 a) { return static_cast<float>(a); }>},
         {"cvt.rn.f32.u16", row<[](u16 a) { return static_cast<float>(a); }>},
+        {"cvt.rn.f32.s16", row<[](i16 a) { return static_cast<float>(a); }>},
         {"cvt.rzi.s32.f32", row<[](float a) { return whole(a); }>},
         {"cvt.rmi.ftz.f32.f32", row<[](float a) { return one(std::floor(flushed(a))); }>},
 
@@ -173,11 +175,13 @@ const std::map<std::string_view, Operation>& operations()
         {"mad.lo.s32", row<[](u32 a, u32 b, u32 c) { return a * b + c; }>},
         {"mul.wide.s32", row<[](i32 a, i32 b) { return i64{a} * b; }>},
         {"mul.wide.u32", row<[](u32 a, u32 b) { return u64{a} * b; }>},
+        {"mul.wide.u16", row<[](u16 a, u16 b) { return u32{a} * b; }>},
         {"div.s32", row<[](i32 a, i32 b) { return quotient(a, b); }>},
         {"div.u32", row<[](u32 a, u32 b) { return quotient(a, b); }>},
         {"rem.s32", row<[](i32 a, i32 b) { return remainder(a, b); }>},
         {"rem.u32", row<[](u32 a, u32 b) { return remainder(a, b); }>},
         {"min.s32", row<[](i32 a, i32 b) { return a < b ? a : b; }>},
+        {"min.u32", row<[](u32 a, u32 b) { return a < b ? a : b; }>},
         {"max.s32", row<[](i32 a, i32 b) { return a < b ? b : a; }>},
         {"max.u32", row<[](u32 a, u32 b) { return a < b ? b : a; }>},
         {"add.s64", row<[](u64 a, u64 b) { return a + b; }>},
@@ -209,6 +213,8 @@ const std::map<std::string_view, Operation>& operations()
         {"setp.ne.b32", row<[](u32 a, u32 b) { return a != b; }>},
         {"setp.eq.b16", row<[](u16 a, u16 b) { return a == b; }>},
         {"setp.ne.b16", row<[](u16 a, u16 b) { return a != b; }>},
+        {"setp.lt.s16", row<[](i16 a, i16 b) { return a < b; }>},
+        {"setp.lt.u16", row<[](u16 a, u16 b) { return a < b; }>},
         {"setp.lt.s32", row<[](i32 a, i32 b) { return a < b; }>},
         {"setp.le.s32", row<[](i32 a, i32 b) { return a <= b; }>},
         {"setp.gt.s32", row<[](i32 a, i32 b) { return b < a; }>},

@@ -257,6 +257,7 @@ private:
                 const void* const at = reinterpret_cast<const void*>(address);
                 warp.registers[now.data[0]].low[lane] = now.bytes == 4   ? *static_cast<const uint32_t*>(at)
                                                    : now.bytes == 2 ? *static_cast<const uint16_t*>(at)
+                                                   : now.isSigned   ? static_cast<uint32_t>(*static_cast<const int8_t*>(at))
                                                                     : *static_cast<const uint8_t*>(at);
             }
             if (other != nobody)

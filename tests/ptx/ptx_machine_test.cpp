@@ -109,6 +109,7 @@ const Sum sums[] = {
     {"cvt.rn.f32.s32 %r9, 16777219;", 0x4B800002u},
     {"cvt.rn.f32.u32 %r9, -1;", 0x4F800000u},
     {"mov.b32 %rs3, 131071; cvt.rn.f32.u16 %r9, %rs3;", 0x477FFF00u}, // 65535
+    {"mov.b32 %rs3, 65534; cvt.rn.f32.s16 %r9, %rs3;", 0xC0000000u}, // -2
     {"cvt.rzi.s32.f32 %r9, 0fBFF33333;", 0xFFFFFFFFu},                // -1.9
     {"cvt.rzi.s32.f32 %r9, 0f3FF33333;", 1},
     {"cvt.rzi.s32.f32 %r9, 0f4F000000;", 0x7FFFFFFFu}, // 2^31 is held at the largest
@@ -140,6 +141,8 @@ const Sum sums[] = {
     {"rem.s32 %r9, -2147483648, -1;", 0},
     {"rem.u32 %r9, -7, 10;", 9},
     {"min.s32 %r9, -1, 1;", 0xFFFFFFFFu},
+    {"min.u32 %r9, -1, 1;", 1},
+    {"mov.b32 %rs3, 131071; mul.wide.u16 %r9, %rs3, 65535;", 0xFFFE0001u},
     {"max.s32 %r9, -1, 1;", 1},
     {"max.u32 %r9, -1, 1;", 0xFFFFFFFFu},
     {"mov.b64 %rd9, 4294967295; add.s64 %rd9, %rd9, 4294967297; shr.u64 %rd9, %rd9, 32; cvt.u32.u64 %r9, %rd9;", 2}, // carries
@@ -209,11 +212,12 @@ struct Comparison
 };
 
 const Comparison comparisons[] = {
-    {"setp.eq.b32", false, true, false}, {"setp.ne.b32", true, false, true},  {"setp.ne.b16", true, false, true},
-    {"setp.lt.s32", true, false, false}, {"setp.le.s32", true, true, false},  {"setp.gt.s32", false, false, true},
-    {"setp.ge.s32", false, true, true},  {"setp.lt.u32", false, false, true}, {"setp.gt.u32", true, false, false},
-    {"setp.ge.u32", true, true, false},  {"setp.eq.f32", false, true, false}, {"setp.lt.f32", true, false, false},
-    {"setp.gt.f32", false, false, true}, {"setp.ge.f32", false, true, true},
+    {"setp.eq.b32", false, true, false}, {"setp.ne.b32", true, false, true}, {"setp.ne.b16", true, false, true},
+    {"setp.lt.s16", true, false, false}, {"setp.lt.u16", false, false, true}, {"setp.lt.s32", true, false, false},
+    {"setp.le.s32", true, true, false}, {"setp.gt.s32", false, false, true}, {"setp.ge.s32", false, true, true},
+    {"setp.lt.u32", false, false, true}, {"setp.gt.u32", true, false, false}, {"setp.ge.u32", true, true, false},
+    {"setp.eq.f32", false, true, false}, {"setp.lt.f32", true, false, false}, {"setp.gt.f32", false, false, true},
+    {"setp.ge.f32", false, true, true},
 };
 
 TEST(PtxMachine, ComputesEachOpcode)
@@ -277,6 +281,16 @@ TEST(PtxMachine, TakesArgumentsAndNarrowLoads)
     EXPECT_EQ(bench.out[0], 0xFFFFFFFEu);
     EXPECT_EQ(std::memcmp(&bench.out[1], expected, sizeof expected), 0);
     EXPECT_EQ(bench.out[4], 0x8081C2F4u);
+}
+
+TEST(PtxMachine, TakesSignedBytes)
+{
+    Bench bench;
+    bench.in[0] = 0x8081C27Fu;
+    bench.run("ld.global.nc.s8 %rs2, [%rd2+3]; cvt.rn.f32.s16 %r4, %rs2; st.global.b32 [%rd1], %r4; ld.global.nc.s8 %rs3, [%rd2]; "
+              "cvt.rn.f32.s16 %r5, %rs3; st.global.b32 [%rd1+4], %r5;");
+    const float expected[] = {-128, 127};
+    EXPECT_EQ(std::memcmp(bench.out.data(), expected, sizeof expected), 0);
 }
 
 TEST(PtxMachine, LanesPartAndMeet)

@@ -18,6 +18,7 @@ struct Move
 {
     Kind kind;
     size_t bytes;
+    bool isSigned = false;
 };
 
 const std::map<std::string, Move>& moves()
@@ -28,6 +29,7 @@ const std::map<std::string, Move>& moves()
         {"ld.param.b64", {Kind::LoadParameter, 8}},
         {"ld.global.b32", {Kind::LoadGlobal, 4}},
         {"ld.global.nc.b8", {Kind::LoadReadOnly, 1}},
+        {"ld.global.nc.s8", {Kind::LoadReadOnly, 1, true}},
         {"ld.global.nc.b16", {Kind::LoadReadOnly, 2}},
         {"ld.global.nc.b32", {Kind::LoadReadOnly, 4}},
         {"st.global.b32", {Kind::StoreGlobal, 4}},
@@ -64,12 +66,14 @@ bool startsWith(const std::string& text, const char* with)
 }
 
 /// Before its version 20 LLVM named types where none matters: of what is moved, chosen, or compared for being equal. Floating point is
-/// compared by its own rules.
+/// compared by its own rules, and what is narrow is loaded with its sign or without.
 std::string withoutType(const std::string& opcode)
 {
     const size_t type = opcode.rfind('.') + 1;
     const bool moved = startsWith(opcode, "ld.") || startsWith(opcode, "st.") || startsWith(opcode, "mov.");
     const bool compared = startsWith(opcode, "selp.") || startsWith(opcode, "setp.eq.") || startsWith(opcode, "setp.ne.");
+    if (startsWith(opcode, "ld.") && (opcode.ends_with(".s8") || opcode.ends_with(".s16")))
+        return opcode;
     const char kind = type > 0 && type < opcode.size() ? opcode[type] : ' ';
     return ((moved || compared) && (kind == 'u' || kind == 's')) || (moved && kind == 'f')
                ? opcode.substr(0, type) + "b" + opcode.substr(type + 1)
@@ -167,6 +171,7 @@ private:
         {
             now.kind = move->second.kind;
             now.bytes = move->second.bytes;
+            now.isSigned = move->second.isSigned;
             switch (now.kind)
             {
             case Kind::Return:

@@ -39,6 +39,7 @@ struct Instruction
     bool guardHolds = true;    ///< ... or, where false, must not
     uint64_t offset = 0;       ///< added to an address; of a parameter, where it begins
     size_t bytes = 0;          ///< that a lane moves
+    bool isSigned = false;     ///< what is narrow is loaded with its sign
     size_t target = 0;         ///< of a branch
     size_t join = 0;           ///< where all that part at a branch are sure to meet again; the number of instructions: nowhere
     int line = 0;              ///< in the module
