@@ -52,6 +52,29 @@ inline constexpr size_t firstSize<agpnet_calibration_set> = offsetof(agpnet_cali
 template <>
 inline constexpr size_t firstSize<agpnet_calibration_options> =
     offsetof(agpnet_calibration_options, context) + sizeof(agpnet_calibration_options::context);
+template <>
+inline constexpr size_t firstSize<agpnet_describer_options> =
+    offsetof(agpnet_describer_options, device) + sizeof(agpnet_describer_options::device);
+template <>
+inline constexpr size_t firstSize<agpnet_describer_info> =
+    offsetof(agpnet_describer_info, input_width) + sizeof(agpnet_describer_info::input_width);
+template <>
+inline constexpr size_t firstSize<agpnet_gallery_info> =
+    offsetof(agpnet_gallery_info, calibrated) + sizeof(agpnet_gallery_info::calibrated);
+template <>
+inline constexpr size_t firstSize<agpnet_match> = offsetof(agpnet_match, note) + sizeof(agpnet_match::note);
+template <>
+inline constexpr size_t firstSize<agpnet_describer_trainer_info> =
+    offsetof(agpnet_describer_trainer_info, record) + sizeof(agpnet_describer_trainer_info::record);
+template <>
+inline constexpr size_t firstSize<agpnet_object> = offsetof(agpnet_object, count) + sizeof(agpnet_object::count);
+template <>
+inline constexpr size_t firstSize<agpnet_object_set> = offsetof(agpnet_object_set, context) + sizeof(agpnet_object_set::context);
+template <>
+inline constexpr size_t firstSize<agpnet_object_query_options> =
+    offsetof(agpnet_object_query_options, most) + sizeof(agpnet_object_query_options::most);
+template <>
+inline constexpr size_t firstSize<agpnet_object_answer> = offsetof(agpnet_object_answer, lead) + sizeof(agpnet_object_answer::lead);
 
 template <typename Structure>
 void requireSize(const Structure* given, const char* name)

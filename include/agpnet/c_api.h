@@ -1,5 +1,5 @@
 /** @file
- * Anomaly detection and training from C, and from every language that can call C. The ABI is stable.
+ * Anomaly detection, retrieval and training from C, and from every language that can call C. The ABI is stable.
  *
  *   agpnet_detector *detector = NULL;
  *   agpnet_results *results = NULL;
@@ -643,6 +643,519 @@ typedef struct agpnet_calibration_options
 AGPNET_EXPORT int agpnet_calibrate(const char *model, const agpnet_calibration_set *sets, size_t count,
                                    const agpnet_calibration_options *options,
                                    const char *out, int32_t *finished, char *message, size_t message_size);
+
+/* ---- Describer: descriptors of objects ---- */
+
+/** A trained model that describes objects by one or several views. Several threads may use it at once. */
+typedef struct agpnet_describer agpnet_describer;
+
+/** What the order of the views of an object means. */
+enum
+{
+    AGPNET_VIEWS_UNORDERED = 0, /**< images from any sides */
+    AGPNET_VIEWS_RING = 1       /**< images in the order in which they were taken around the object */
+};
+
+/** How a describer is created. Members that are 0 have their defaults. */
+typedef struct agpnet_describer_options
+{
+    size_t size;           /**< sizeof(agpnet_describer_options) */
+    const char *precision; /**< "auto", "fp32" or "bf16"; null: "auto" */
+    const char *device;    /**< "cpu", "cuda" or "cuda:N"; null: "cpu" */
+} agpnet_describer_options;
+
+/** Properties of a describer. They do not change. */
+typedef struct agpnet_describer_info
+{
+    size_t size;           /**< sizeof(agpnet_describer_info), set by the caller */
+    const char *header;    /**< the model file's header: JSON text */
+    const char *space;     /**< digest of the space that descriptors are in; a gallery belongs to one */
+    const char *precision; /**< the precision that it computes in: "fp32" or "bf16" */
+    const char *device;    /**< "cpu" or "cuda:N" */
+    size_t width;          /**< floats of a descriptor, and of an embedding */
+    int32_t input_height;  /**< rows of the model's input */
+    int32_t input_width;   /**< columns of it */
+} agpnet_describer_info;
+
+/** Reads a model file of the method `dec`. A second describer of an unchanged file costs no memory.
+ * @param model         path of the .agp file
+ * @param options       null: the defaults
+ * @param describer     receives the describer
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_describer_create(const char *model, const agpnet_describer_options *options, agpnet_describer **describer,
+                                          char *message, size_t message_size);
+
+/** Frees a describer; null is allowed. Queries that were created with it stay valid. */
+AGPNET_EXPORT void agpnet_describer_free(agpnet_describer *describer);
+
+/** One descriptor of all views of one object.
+ * @param describer     the describer
+ * @param views         the images; their sizes and types may differ. Each is resized to the model's input, without keeping its ratio of
+ *                      sides
+ * @param count         images, at least 1
+ * @param order         AGPNET_VIEWS_UNORDERED or AGPNET_VIEWS_RING
+ * @param descriptor    receives agpnet_describer_info::width floats, a vector of unit length
+ * @param length        floats that `descriptor` has room for
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_describer_describe(const agpnet_describer *describer, const agpnet_image *views, size_t count, int32_t order,
+                                            float *descriptor, size_t length, char *message, size_t message_size);
+
+/** The backbone's embedding of each image, from which agpnet_describer_aggregate() makes a descriptor: for views that come one by one.
+ * @param describer     the describer
+ * @param images        the images; their sizes and types may differ
+ * @param count         images, at least 1
+ * @param embeddings    receives agpnet_describer_info::width floats for each image, one image after the other
+ * @param length        floats that `embeddings` has room for
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_describer_embed(const agpnet_describer *describer, const agpnet_image *images, size_t count, float *embeddings,
+                                         size_t length, char *message, size_t message_size);
+
+/** agpnet_describer_describe() on embeddings.
+ * @param describer     the describer
+ * @param embeddings    `count` * `width` floats: the views of one object, one after the other
+ * @param count         views, at least 1
+ * @param width         floats of a view, as agpnet_describer_info::width
+ * @param order         AGPNET_VIEWS_UNORDERED or AGPNET_VIEWS_RING
+ * @param descriptor    receives as many floats as a view has
+ * @param length        floats that `descriptor` has room for
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_describer_aggregate(const agpnet_describer *describer, const float *embeddings, size_t count, size_t width,
+                                             int32_t order, float *descriptor, size_t length, char *message, size_t message_size);
+
+/** The properties of a describer.
+ * @param describer     the describer
+ * @param info          is filled; its texts are valid as long as the describer
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_describer_get_info(const agpnet_describer *describer, agpnet_describer_info *info, char *message,
+                                            size_t message_size);
+
+/* ---- Gallery: named descriptors, found by nearness ---- */
+
+/** Named descriptors. Several threads may use it at once; one that changes it waits until the others are done. */
+typedef struct agpnet_gallery agpnet_gallery;
+
+/** Properties of a gallery at this moment. */
+typedef struct agpnet_gallery_info
+{
+    size_t size;        /**< sizeof(agpnet_gallery_info), set by the caller */
+    size_t count;       /**< entries */
+    size_t width;       /**< floats of a descriptor */
+    const char *space;  /**< digest of the space that descriptors are in; valid as long as the gallery */
+    int32_t calibrated; /**< 1 after agpnet_gallery_calibrate(), now or before the gallery was saved; else 0 */
+} agpnet_gallery_info;
+
+/** Texts that a call returned, a copy: what happens to the gallery later does not change them. */
+typedef struct agpnet_texts agpnet_texts;
+
+/** What searches found. It does not change: several threads may read it. */
+typedef struct agpnet_matches agpnet_matches;
+
+/** An entry that a search found. */
+typedef struct agpnet_match
+{
+    size_t size;       /**< sizeof(agpnet_match), set by the caller */
+    const char *name;  /**< name of the entry */
+    double similarity; /**< cosine of the angle between the descriptors, -1 to 1 */
+    double chance;     /**< fraction of pairs of different objects that are at least as close, 0 to 1: small where the match means
+                        *   something. -1: the gallery was not calibrated */
+    const char *note;  /**< the entry's metadata: JSON text, may be empty */
+} agpnet_match;
+
+/** An empty gallery.
+ * @param width         floats of a descriptor, agpnet_describer_info::width; 1 to 65536
+ * @param space         digest of their space, agpnet_describer_info::space
+ * @param gallery       receives the gallery
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_create(size_t width, const char *space, agpnet_gallery **gallery, char *message, size_t message_size);
+
+/** Opens a file. The time does not depend on its size: the file is mapped, and its checksum is compared at the first search or change.
+ * @param path          path of the file
+ * @param space         space that the file must be of; null: any
+ * @param gallery       receives the gallery
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_load(const char *path, const char *space, agpnet_gallery **gallery, char *message, size_t message_size);
+
+/** Frees a gallery; null is allowed. Queries that were created with it stay valid. */
+AGPNET_EXPORT void agpnet_gallery_free(agpnet_gallery *gallery);
+
+/** Adds an entry.
+ * @param gallery       the gallery
+ * @param name          UTF-8 text without control characters, 1 to 1024 bytes; new
+ * @param descriptor    `width` floats; their length as a vector does not matter
+ * @param width         agpnet_gallery_info::width
+ * @param note          metadata of the caller: JSON text; may be null or empty
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_add(agpnet_gallery *gallery, const char *name, const float *descriptor, size_t width, const char *note,
+                                     char *message, size_t message_size);
+
+/** The same in place of the entry of that name if there is one.
+ * @param gallery       the gallery
+ * @param name          as in agpnet_gallery_add(), but it need not be new
+ * @param descriptor    `width` floats
+ * @param width         agpnet_gallery_info::width
+ * @param note          metadata of the caller: JSON text; may be null or empty
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_replace(agpnet_gallery *gallery, const char *name, const float *descriptor, size_t width, const char *note,
+                                         char *message, size_t message_size);
+
+/** Removes an entry.
+ * @param gallery       the gallery
+ * @param name          name of an entry
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_remove(agpnet_gallery *gallery, const char *name, char *message, size_t message_size);
+
+/** Is there an entry of this name?
+ * @param gallery       the gallery
+ * @param name          a name
+ * @param contained     receives 1 if there is, else 0
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_contains(const agpnet_gallery *gallery, const char *name, int32_t *contained, char *message,
+                                          size_t message_size);
+
+/** The properties of a gallery.
+ * @param gallery       the gallery
+ * @param info          is filled
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_get_info(const agpnet_gallery *gallery, agpnet_gallery_info *info, char *message, size_t message_size);
+
+/** The names of all entries, in their order.
+ * @param gallery       the gallery
+ * @param names         receives the names
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_get_names(const agpnet_gallery *gallery, agpnet_texts **names, char *message, size_t message_size);
+
+/** An entry's metadata.
+ * @param gallery       the gallery
+ * @param name          name of an entry
+ * @param note          receives one text: JSON, may be empty
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_get_note(const agpnet_gallery *gallery, const char *name, agpnet_texts **note, char *message,
+                                          size_t message_size);
+
+/** An entry's descriptor.
+ * @param gallery       the gallery
+ * @param name          name of an entry
+ * @param descriptor    receives agpnet_gallery_info::width floats, a vector of unit length
+ * @param length        floats that `descriptor` has room for
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_get_descriptor(const agpnet_gallery *gallery, const char *name, float *descriptor, size_t length,
+                                                char *message, size_t message_size);
+
+/** The closest entries, the closest first; equally close ones by name. Fewer where the gallery has fewer.
+ * @param gallery       the gallery
+ * @param descriptor    `width` floats
+ * @param width         agpnet_gallery_info::width
+ * @param top           number of entries, at least 1
+ * @param leave_out     name of an entry that is no answer, the query's own for instance; may be null
+ * @param matches       receives the matches, of query 0
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_search(const agpnet_gallery *gallery, const float *descriptor, size_t width, int32_t top,
+                                        const char *leave_out, agpnet_matches **matches, char *message, size_t message_size);
+
+/** The same for several queries at once, which is faster.
+ * @param gallery       the gallery
+ * @param descriptors   `count` * `width` floats, one query after the other
+ * @param count         queries, at least 1
+ * @param width         agpnet_gallery_info::width
+ * @param top           number of entries for each query, at least 1
+ * @param leave_out     `count` names, of which each may be null; null: no entry is left out
+ * @param matches       receives the matches of all queries
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_search_batch(const agpnet_gallery *gallery, const float *descriptors, size_t count, size_t width,
+                                              int32_t top, const char *const *leave_out, agpnet_matches **matches, char *message,
+                                              size_t message_size);
+
+/** Learns how close different objects are, from queries for objects that are in the gallery: their similarity to all other entries. Without
+ * it agpnet_match::chance is -1, and agpnet_gallery_get_evidence() and agpnet_gallery_get_threshold() fail. The gallery has at least 3
+ * entries.
+ * @param gallery       the gallery
+ * @param queries       `count` * `width` floats, one query after the other
+ * @param count         queries, at least 1
+ * @param width         agpnet_gallery_info::width
+ * @param names         `count` names: each query's entry
+ * @param views         views that each query was made of; calls with different numbers complement each other
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_calibrate(agpnet_gallery *gallery, const float *queries, size_t count, size_t width,
+                                           const char *const *names, int32_t views, char *message, size_t message_size);
+
+/** How much speaks for the best match being the object itself: its similarity, and a multiple of its lead over the second. An object whose
+ * evidence is not above agpnet_gallery_get_threshold() is not surely in the gallery.
+ * @param gallery       the gallery
+ * @param matches       from a search in it, at least the best two
+ * @param query         number of the query, from 0
+ * @param views         views that the query is made of
+ * @param evidence      receives the evidence
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_get_evidence(const agpnet_gallery *gallery, const agpnet_matches *matches, size_t query, int32_t views,
+                                              double *evidence, char *message, size_t message_size);
+
+/** The evidence that objects which are not in the gallery exceed at this rate.
+ * @param gallery       the gallery
+ * @param rate          above 0 and below 1
+ * @param views         views that the query is made of
+ * @param threshold     receives the evidence
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_get_threshold(const agpnet_gallery *gallery, double rate, int32_t views, double *threshold, char *message,
+                                               size_t message_size);
+
+/** For "show me similar parts": replaces each descriptor by the mean of itself and its nearest ones in the gallery, weighted by their
+ * similarity to the power. Similar things come closer together; the very same one is found a little less often. Cannot be undone.
+ * @param gallery       the gallery
+ * @param neighbours    number of nearest ones, 1 to 1000
+ * @param power         of the similarity, 0 to 100
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_smooth(agpnet_gallery *gallery, int32_t neighbours, double power, char *message, size_t message_size);
+
+/** Writes the file, atomically. AGPNET_E_FILE where the file that the gallery was loaded from has been changed by another program since.
+ * @param gallery       the gallery
+ * @param path          path of the file
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_save(agpnet_gallery *gallery, const char *path, char *message, size_t message_size);
+
+/** Remembers the path of the model that the descriptors are of: a hint for programs that open the gallery.
+ * @param gallery       the gallery
+ * @param path          path of the .agp file
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_set_model(agpnet_gallery *gallery, const char *path, char *message, size_t message_size);
+
+/** What agpnet_gallery_set_model() remembered.
+ * @param gallery       the gallery
+ * @param path          receives one text; empty if there is none
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_gallery_get_model(const agpnet_gallery *gallery, agpnet_texts **path, char *message, size_t message_size);
+
+/** Number of texts. 0 for null. */
+AGPNET_EXPORT size_t agpnet_texts_count(const agpnet_texts *texts);
+
+/** A text, valid as long as `texts`. Null for null, and from agpnet_texts_count() on.
+ * @param texts  the texts
+ * @param index  number of the text, from 0 */
+AGPNET_EXPORT const char *agpnet_texts_get(const agpnet_texts *texts, size_t index);
+
+/** Frees texts; null is allowed. */
+AGPNET_EXPORT void agpnet_texts_free(agpnet_texts *texts);
+
+/** Matches of a query. 0 for null, and for a query that there is not.
+ * @param matches  what searches found
+ * @param query    number of the query, from 0 */
+AGPNET_EXPORT size_t agpnet_matches_count(const agpnet_matches *matches, size_t query);
+
+/** A match. The closest is the first.
+ * @param matches       what searches found
+ * @param query         number of the query, from 0
+ * @param index         number of the match, from 0
+ * @param match         is filled; its texts are valid as long as `matches`
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_matches_get(const agpnet_matches *matches, size_t query, size_t index, agpnet_match *match, char *message,
+                                     size_t message_size);
+
+/** Frees matches; null is allowed. */
+AGPNET_EXPORT void agpnet_matches_free(agpnet_matches *matches);
+
+/* ---- Training of a describer ---- */
+
+/** A training on views of objects. One thread at a time. */
+typedef struct agpnet_describer_trainer agpnet_describer_trainer;
+
+/** State of a training. */
+typedef struct agpnet_describer_trainer_info
+{
+    size_t size;        /**< sizeof(agpnet_describer_trainer_info), set by the caller */
+    const char *config; /**< JSON text with every key; valid until the next agpnet_describer_trainer_get_info() */
+    const char *record; /**< what was compared, chosen and measured so far, notes included: JSON text; valid until the next
+                         *   agpnet_describer_trainer_get_info() */
+} agpnet_describer_trainer_info;
+
+/** An object to learn from. */
+typedef struct agpnet_object
+{
+    size_t size;            /**< sizeof(agpnet_object) */
+    const char *name;       /**< name of the object, for messages */
+    const char *class_name; /**< its class; null for all objects: there are no classes */
+    size_t count;           /**< views, in the order in which they were taken around the object */
+} agpnet_object;
+
+/** Reads a view of an object. Called in the thread that called the training function, one call at a time. The pixels must stay as they are
+ * until the next call, or until the training function returns. It must not throw.
+ * @param context  agpnet_object_set::context
+ * @param object   number of the object, from 0
+ * @param view     number of the view, from 0
+ * @param image    is to be filled; its size is set
+ * @return 0 if there is no image: the training function then fails with AGPNET_E_FAILED */
+typedef int agpnet_read_view_t(void *context, size_t object, size_t view, agpnet_image *image);
+
+/** Objects, whose views a function reads. */
+typedef struct agpnet_object_set
+{
+    size_t size;                  /**< sizeof(agpnet_object_set) */
+    const agpnet_object *objects; /**< `count` objects */
+    size_t count;                 /**< objects */
+    agpnet_read_view_t *read;     /**< reads a view */
+    void *context;                /**< is passed to `read` */
+} agpnet_object_set;
+
+/** Begins a training.
+ * @param options       with a backbone; keys and defaults of the config: `agpnet operators --config dec`
+ * @param trainer       receives the training
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_describer_trainer_create(const agpnet_trainer_options *options, agpnet_describer_trainer **trainer, char *message,
+                                                  size_t message_size);
+
+/** Frees a training; null is allowed. */
+AGPNET_EXPORT void agpnet_describer_trainer_free(agpnet_describer_trainer *trainer);
+
+/** Names with vectors from an image-text space, for virtual features of classes that nobody has seen (config: `virtual_names`).
+ * @param trainer       the training
+ * @param bridge        path of the weights of the image side, a backbone whose class token is in that space
+ * @param names         `count` names; those of the training's classes must be among them
+ * @param count         names
+ * @param vectors       `count` * `width` floats, one name's after the other's
+ * @param width         floats of a vector: as wide as the bridge's class token
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_describer_trainer_set_virtual_names(agpnet_describer_trainer *trainer, const char *bridge,
+                                                             const char *const *names, size_t count, const float *vectors, size_t width,
+                                                             char *message, size_t message_size);
+
+/** Learns from objects. Embeds every view once. Then, with `choose` held_out (the default), compares descriptors on classes that are held
+ * out, keeps the best, and learns that from all objects.
+ * @param trainer       the training
+ * @param objects       the objects
+ * @param progress      is called after the views of each object and after each step; may be null
+ * @param context       is passed to `progress`
+ * @param finished      receives 1 if the model has learned, 0 if `progress` stopped the training; may be null
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_describer_trainer_fit(agpnet_describer_trainer *trainer, const agpnet_object_set *objects,
+                                               agpnet_progress_t *progress, void *context, int32_t *finished, char *message,
+                                               size_t message_size);
+
+/** The state of a training.
+ * @param trainer       the training
+ * @param info          is filled
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_describer_trainer_get_info(agpnet_describer_trainer *trainer, agpnet_describer_trainer_info *info, char *message,
+                                                    size_t message_size);
+
+/** Adds a note to the training record, which becomes part of the model file.
+ * @param trainer       the training
+ * @param key           name of the note
+ * @param json          JSON text
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_describer_trainer_note(agpnet_describer_trainer *trainer, const char *key, const char *json, char *message,
+                                                size_t message_size);
+
+/** Writes a .agp file, atomically. AGPNET_E_STATE before agpnet_describer_trainer_fit().
+ * @param trainer         the training
+ * @param path            path of the file
+ * @param embed_backbone  1: the file contains the backbone; 0: the file is small and names the backbone by its hash
+ * @param message         receives a message
+ * @param message_size    its bytes */
+AGPNET_EXPORT int agpnet_describer_trainer_save(agpnet_describer_trainer *trainer, const char *path, int32_t embed_backbone, char *message,
+                                                size_t message_size);
+
+/** The model as it is now. AGPNET_E_STATE before agpnet_describer_trainer_fit().
+ * @param trainer       the training
+ * @param describer     receives a describer
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_describer_trainer_get_describer(const agpnet_describer_trainer *trainer, agpnet_describer **describer,
+                                                         char *message, size_t message_size);
+
+/* ---- Object query: which object is this? ---- */
+
+/** A query that grows view by view, as an object is turned before a camera. Several threads may use it at once. */
+typedef struct agpnet_object_query agpnet_object_query;
+
+/** How a query is created. Begin with AGPNET_OBJECT_QUERY_OPTIONS_INIT and change members. */
+typedef struct agpnet_object_query_options
+{
+    size_t size;  /**< sizeof(agpnet_object_query_options) */
+    double rate;  /**< rate at which objects that are not in the gallery may count as known. Above 0, below 1 */
+    int32_t top;  /**< matches of an answer, at least 1 */
+    int32_t most; /**< views that are kept, at least 1; the oldest is left out first */
+} agpnet_object_query_options;
+
+/** The defaults. */
+#define AGPNET_OBJECT_QUERY_OPTIONS_INIT {sizeof(agpnet_object_query_options), 0.01, 5, 24}
+
+/** The answer by all views so far. */
+typedef struct agpnet_object_answer
+{
+    size_t size;      /**< sizeof(agpnet_object_answer), set by the caller */
+    int32_t known;    /**< 1 if the evidence is above the threshold: the object is in the gallery; else 0 */
+    int32_t views;    /**< views so far */
+    double evidence;  /**< see agpnet_gallery_get_evidence(); -1 where the threshold is */
+    double threshold; /**< threshold of the evidence; -1: the gallery was not calibrated, and any match makes it known */
+    double lead;      /**< how far the best match is ahead of the second, in similarity; 0 without a second */
+} agpnet_object_answer;
+
+/** Creates a query.
+ * @param describer     the describer; it may be freed while the query exists
+ * @param gallery       a gallery of the describer's space; it may be freed while the query exists. The query sees its changes
+ * @param options       null: the defaults
+ * @param query         receives the query
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_object_query_create(const agpnet_describer *describer, const agpnet_gallery *gallery,
+                                             const agpnet_object_query_options *options, agpnet_object_query **query, char *message,
+                                             size_t message_size);
+
+/** Adds a view.
+ * @param query         the query
+ * @param view          the image
+ * @param answer        is filled with the answer by all views so far; may be null
+ * @param matches       receives the matches, of query 0; may be null
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_object_query_add(agpnet_object_query *query, const agpnet_image *view, agpnet_object_answer *answer,
+                                          agpnet_matches **matches, char *message, size_t message_size);
+
+/** The answer by the views so far; without a view there is no match.
+ * @param query         the query
+ * @param answer        is filled; may be null
+ * @param matches       receives the matches, of query 0; may be null
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_object_query_answer(const agpnet_object_query *query, agpnet_object_answer *answer, agpnet_matches **matches,
+                                             char *message, size_t message_size);
+
+/** Forgets the views: the next object.
+ * @param query         the query
+ * @param message       receives a message
+ * @param message_size  its bytes */
+AGPNET_EXPORT int agpnet_object_query_clear(agpnet_object_query *query, char *message, size_t message_size);
+
+/** Frees a query; null is allowed. */
+AGPNET_EXPORT void agpnet_object_query_free(agpnet_object_query *query);
 
 #ifdef __cplusplus
 }

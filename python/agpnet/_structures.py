@@ -186,7 +186,63 @@ class CalibrationOptions(Structure):
     ]
 
 
+class DescriberOptions(Structure):
+    _fields_ = [("size", c_size_t), ("precision", c_char_p), ("device", c_char_p)]
+
+
+class DescriberInfo(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("header", c_char_p),
+        ("space", c_char_p),
+        ("precision", c_char_p),
+        ("device", c_char_p),
+        ("width", c_size_t),
+        ("input_height", c_int32),
+        ("input_width", c_int32),
+    ]
+
+
+class GalleryInfo(Structure):
+    _fields_ = [("size", c_size_t), ("count", c_size_t), ("width", c_size_t), ("space", c_char_p), ("calibrated", c_int32)]
+
+
+class Match(Structure):
+    _fields_ = [("size", c_size_t), ("name", c_char_p), ("similarity", c_double), ("chance", c_double), ("note", c_char_p)]
+
+
+class DescriberTrainerInfo(Structure):
+    _fields_ = [("size", c_size_t), ("config", c_char_p), ("record", c_char_p)]
+
+
+class Object(Structure):
+    _fields_ = [("size", c_size_t), ("name", c_char_p), ("class_name", c_char_p), ("count", c_size_t)]
+
+
+ReadView = ctypes.CFUNCTYPE(c_int, c_void_p, c_size_t, c_size_t, POINTER(Image))
+
+
+class ObjectSet(Structure):
+    _fields_ = [("size", c_size_t), ("objects", POINTER(Object)), ("count", c_size_t), ("read", ReadView), ("context", c_void_p)]
+
+
+class ObjectQueryOptions(Structure):
+    _fields_ = [("size", c_size_t), ("rate", c_double), ("top", c_int32), ("most", c_int32)]
+
+
+class ObjectAnswer(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("known", c_int32),
+        ("views", c_int32),
+        ("evidence", c_double),
+        ("threshold", c_double),
+        ("lead", c_double),
+    ]
+
+
 _HANDLE, _TO = c_void_p, POINTER(c_void_p)
+_FLOATS, _TEXTS = POINTER(c_float), POINTER(c_char_p)
 _TRAINER_OPTIONS, _DETECT_OPTIONS = POINTER(TrainerOptions), POINTER(DetectOptions)
 #: functions that return a code and end with (message, message_size)
 _CALLS: dict[str, list[Any]] = {
@@ -221,6 +277,42 @@ _CALLS: dict[str, list[Any]] = {
     "agpnet_trainer_save_state": [_HANDLE, c_char_p],
     "agpnet_trainer_get_detector": [_HANDLE, _TO],
     "agpnet_calibrate": [c_char_p, POINTER(CalibrationSet), c_size_t, POINTER(CalibrationOptions), c_char_p, POINTER(c_int32)],
+    "agpnet_describer_create": [c_char_p, POINTER(DescriberOptions), _TO],
+    "agpnet_describer_describe": [_HANDLE, POINTER(Image), c_size_t, c_int32, _FLOATS, c_size_t],
+    "agpnet_describer_embed": [_HANDLE, POINTER(Image), c_size_t, _FLOATS, c_size_t],
+    "agpnet_describer_aggregate": [_HANDLE, _FLOATS, c_size_t, c_size_t, c_int32, _FLOATS, c_size_t],
+    "agpnet_describer_get_info": [_HANDLE, POINTER(DescriberInfo)],
+    "agpnet_gallery_create": [c_size_t, c_char_p, _TO],
+    "agpnet_gallery_load": [c_char_p, c_char_p, _TO],
+    "agpnet_gallery_add": [_HANDLE, c_char_p, _FLOATS, c_size_t, c_char_p],
+    "agpnet_gallery_replace": [_HANDLE, c_char_p, _FLOATS, c_size_t, c_char_p],
+    "agpnet_gallery_remove": [_HANDLE, c_char_p],
+    "agpnet_gallery_contains": [_HANDLE, c_char_p, POINTER(c_int32)],
+    "agpnet_gallery_get_info": [_HANDLE, POINTER(GalleryInfo)],
+    "agpnet_gallery_get_names": [_HANDLE, _TO],
+    "agpnet_gallery_get_note": [_HANDLE, c_char_p, _TO],
+    "agpnet_gallery_get_descriptor": [_HANDLE, c_char_p, _FLOATS, c_size_t],
+    "agpnet_gallery_search": [_HANDLE, _FLOATS, c_size_t, c_int32, c_char_p, _TO],
+    "agpnet_gallery_search_batch": [_HANDLE, _FLOATS, c_size_t, c_size_t, c_int32, _TEXTS, _TO],
+    "agpnet_gallery_calibrate": [_HANDLE, _FLOATS, c_size_t, c_size_t, _TEXTS, c_int32],
+    "agpnet_gallery_get_evidence": [_HANDLE, _HANDLE, c_size_t, c_int32, POINTER(c_double)],
+    "agpnet_gallery_get_threshold": [_HANDLE, c_double, c_int32, POINTER(c_double)],
+    "agpnet_gallery_smooth": [_HANDLE, c_int32, c_double],
+    "agpnet_gallery_save": [_HANDLE, c_char_p],
+    "agpnet_gallery_set_model": [_HANDLE, c_char_p],
+    "agpnet_gallery_get_model": [_HANDLE, _TO],
+    "agpnet_matches_get": [_HANDLE, c_size_t, c_size_t, POINTER(Match)],
+    "agpnet_describer_trainer_create": [_TRAINER_OPTIONS, _TO],
+    "agpnet_describer_trainer_set_virtual_names": [_HANDLE, c_char_p, _TEXTS, c_size_t, _FLOATS, c_size_t],
+    "agpnet_describer_trainer_fit": [_HANDLE, POINTER(ObjectSet), Progress, c_void_p, POINTER(c_int32)],
+    "agpnet_describer_trainer_get_info": [_HANDLE, POINTER(DescriberTrainerInfo)],
+    "agpnet_describer_trainer_note": [_HANDLE, c_char_p, c_char_p],
+    "agpnet_describer_trainer_save": [_HANDLE, c_char_p, c_int32],
+    "agpnet_describer_trainer_get_describer": [_HANDLE, _TO],
+    "agpnet_object_query_create": [_HANDLE, _HANDLE, POINTER(ObjectQueryOptions), _TO],
+    "agpnet_object_query_add": [_HANDLE, POINTER(Image), POINTER(ObjectAnswer), _TO],
+    "agpnet_object_query_answer": [_HANDLE, POINTER(ObjectAnswer), _TO],
+    "agpnet_object_query_clear": [_HANDLE],
 }
 #: name: (result, arguments)
 SIGNATURES: dict[str, tuple[Any, list[Any]]] = {name: (c_int, [*arguments, c_char_p, c_size_t]) for name, arguments in _CALLS.items()}
@@ -232,4 +324,13 @@ SIGNATURES.update({
     "agpnet_detector_free": (None, [_HANDLE]),
     "agpnet_stream_free": (None, [_HANDLE]),
     "agpnet_trainer_free": (None, [_HANDLE]),
+    "agpnet_describer_free": (None, [_HANDLE]),
+    "agpnet_gallery_free": (None, [_HANDLE]),
+    "agpnet_texts_count": (c_size_t, [_HANDLE]),
+    "agpnet_texts_get": (c_char_p, [_HANDLE, c_size_t]),
+    "agpnet_texts_free": (None, [_HANDLE]),
+    "agpnet_matches_count": (c_size_t, [_HANDLE, c_size_t]),
+    "agpnet_matches_free": (None, [_HANDLE]),
+    "agpnet_describer_trainer_free": (None, [_HANDLE]),
+    "agpnet_object_query_free": (None, [_HANDLE]),
 })

@@ -47,7 +47,7 @@ class AnomalyTrainer(Uncopied):
         device:    "cpu", "cuda" or "cuda:N"
         """
         handle = TrainerHandle()
-        given = _structures.TrainerOptions(os.fsencode(backbone), _config(config), device.encode())
+        given = _structures.TrainerOptions(os.fsencode(backbone), config_text(config), device.encode())
         call("agpnet_trainer_create", ctypes.byref(given), ctypes.byref(handle))
         self._handle = handle
 
@@ -59,7 +59,7 @@ class AnomalyTrainer(Uncopied):
         lists
         what differs; more "steps" are no difference: the training then continues up to these."""
         handle = TrainerHandle()
-        given = _structures.TrainerOptions(None if backbone is None else os.fsencode(backbone), _config(config), device.encode())
+        given = _structures.TrainerOptions(None if backbone is None else os.fsencode(backbone), config_text(config), device.encode())
         call("agpnet_trainer_resume", os.fsencode(state), ctypes.byref(given), ctypes.byref(handle))
         trainer = cls.__new__(cls)
         trainer._handle = handle
@@ -172,7 +172,7 @@ def _image_set(callbacks: Callbacks, name: str, images: Images) -> _structures.I
     return _structures.ImageSet(name.encode(), len(images), None, callbacks.read(_structures.ReadImage, read), None)
 
 
-def _config(config: Union[Mapping[str, Any], Path, None]) -> Optional[bytes]:
+def config_text(config: Union[Mapping[str, Any], Path, None]) -> Optional[bytes]:
     if config is None:
         return None
     return json.dumps(dict(config)).encode() if isinstance(config, Mapping) else os.fsencode(config)

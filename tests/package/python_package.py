@@ -2,6 +2,7 @@
 import concurrent.futures
 import copy
 import dataclasses
+import functools
 import gc
 import json
 import os
@@ -479,6 +480,318 @@ class Trainer(unittest.TestCase):
             agpnet.AnomalyTrainer(FOLDER / "none.safetensors")
         with self.assertRaisesRegex(agpnet.AgpnetArgumentError, "stepps"):
             agpnet.AnomalyTrainer(BACKBONE, {"stepps": 1})
+
+
+DEC_CONFIG = {"height": 32, "width": 24, "choose": "config", "whitening": "objects", "adapter": "mean"}
+OBJECTS = {name: IMAGES[2 * number : 2 * number + 2] for number, name in enumerate(["a", "b", "c"])}
+
+
+@functools.lru_cache(maxsize=None)
+def parts_model():
+    trainer = agpnet.DescriberTrainer(BACKBONE, DEC_CONFIG)
+    assert trainer.fit([agpnet.ObjectViews(name, views) for name, views in OBJECTS.items()])
+    trainer.save(FOLDER / "parts.agp")
+    return FOLDER / "parts.agp"
+
+
+def parts_gallery(describer):
+    gallery = agpnet.Gallery(describer.width, describer.space)
+    for number, (name, views) in enumerate(OBJECTS.items()):
+        gallery.add(name, describer.describe(views), {"shelf": number} if number else None)
+    return gallery
+
+
+class Describer(unittest.TestCase):
+    def test_describes(self):
+        describer = agpnet.Describer(parts_model())
+        descriptor = describer.describe(IMAGES[:3])
+        self.assertEqual((descriptor.shape, descriptor.dtype), ((describer.width,), np.float32))
+        self.assertAlmostEqual(float(np.linalg.norm(descriptor)), 1, delta=1e-6)
+        embeddings = describer.embed(IMAGES[:3])
+        self.assertEqual((embeddings.shape, embeddings.dtype), ((3, describer.width), np.float32))
+        np.testing.assert_array_equal(describer.aggregate(embeddings), descriptor)
+        np.testing.assert_array_equal(describer.describe(np.stack(IMAGES[:3])), descriptor)
+        np.testing.assert_array_equal(describer.describe(IMAGE), describer.describe([IMAGE]))
+        np.testing.assert_array_equal(describer.aggregate(embeddings[0]), describer.describe(IMAGE))
+        np.testing.assert_array_equal(describer.embed(IMAGE), embeddings[:1])
+        np.testing.assert_array_equal(describer.aggregate(embeddings.astype(np.float64)), descriptor)
+        np.testing.assert_array_equal(describer.aggregate(np.asfortranarray(embeddings)), descriptor)
+        self.assertTrue(np.isfinite(describer.describe([IMAGE, IMAGES[1][:30, :20], IMAGES[2][:, :, 0]], order="ring")).all())
+
+    def test_properties(self):
+        describer = agpnet.Describer(str(parts_model()), "fp32", "cpu")
+        self.assertEqual((describer.width, describer.precision, describer.device, describer.input_size), (64, "fp32", "cpu", (32, 24)))
+        self.assertEqual(describer.header["method"], "dec")
+        self.assertEqual(describer.space, agpnet.Describer(parts_model(), "bf16").space)
+
+    def test_refuses_with_a_message(self):
+        describer = agpnet.Describer(parts_model())
+        row = np.ones(describer.width, np.float32)
+        for call, part in [
+            (lambda: describer.describe([]), "no view given"),
+            (lambda: describer.describe([IMAGE, IMAGE.astype(np.float64)]), "views[1] is float64"),
+            (lambda: describer.describe([IMAGE], order="line"), "order is 'line', expected 'unordered' or 'ring'"),
+            (lambda: describer.embed([IMAGE[:, :, :2]]), "images[0].channels is 2"),
+            (lambda: describer.aggregate(row[:3]), "embeddings has the shape (3,), expected [rows, 64], or [64] for one row"),
+            (lambda: describer.aggregate(row[np.newaxis, np.newaxis]), "embeddings has the shape (1, 1, 64)"),
+            (lambda: describer.aggregate(7), "embeddings has the shape ()"),
+            (lambda: describer.aggregate(row[np.newaxis][:0]), "embeddings is empty"),
+            (lambda: describer.aggregate(["a"]), "embeddings is list, expected an array of numbers"),
+            (lambda: describer.aggregate(row * np.nan), "not finite"),
+        ]:
+            with self.assertRaises(agpnet.AgpnetArgumentError) as raised:
+                call()
+            self.assertIn(part, str(raised.exception))
+        with self.assertRaisesRegex(agpnet.AgpnetFileError, "none.agp"):
+            agpnet.Describer(FOLDER / "none.agp")
+        with self.assertRaisesRegex(agpnet.AgpnetDeviceError, "device is 'tpu'"):
+            agpnet.Describer(parts_model(), device="tpu")
+
+    def test_threads(self):
+        describer = agpnet.Describer(parts_model())
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda _: describer.describe(IMAGES[:2]).tobytes(), range(24)))
+        self.assertEqual(len(set(found)), 1)
+
+
+class Gallery(unittest.TestCase):
+    def test_search(self):
+        describer = agpnet.Describer(parts_model())
+        gallery = parts_gallery(describer)
+        query = describer.describe(OBJECTS["b"])
+        matches = gallery.search(query)
+        self.assertEqual(matches[0].name, "b")
+        self.assertEqual((matches[0].note, matches[0].chance), ({"shelf": 1}, None))
+        self.assertAlmostEqual(matches[0].similarity, 1, delta=1e-5)
+        similarities = {name: float(gallery.descriptor(name) @ query) for name in gallery.names}
+        self.assertEqual([match.name for match in matches], sorted(similarities, key=similarities.get, reverse=True))
+        for match in matches:
+            self.assertAlmostEqual(match.similarity, similarities[match.name], delta=1e-5)
+        self.assertEqual(gallery.search(query, 1), matches[:1])
+        self.assertEqual(gallery.search(query, leave_out="b"), matches[1:])
+        self.assertIs(next(match for match in matches if match.name == "a").note, None)
+        self.assertEqual(gallery.search(query.astype(np.float64) * 5, 1)[0].name, "b")
+        queries = np.stack([query, describer.describe(OBJECTS["c"])])
+        self.assertEqual(gallery.search_batch(queries, 2)[0], matches[:2])
+        self.assertEqual([found[0].name for found in gallery.search_batch(queries, leave_out=["", "c"])][0], "b")
+        self.assertNotIn("c", [match.name for match in gallery.search_batch(queries, leave_out=["", "c"])[1]])
+        self.assertEqual(agpnet.Gallery(64, "s").search(query), [])
+
+    def test_changes_and_files(self):
+        describer = agpnet.Describer(parts_model())
+        gallery = parts_gallery(describer)
+        self.assertEqual((len(gallery), gallery.width, gallery.space, gallery.model), (3, 64, describer.space, ""))
+        gallery.replace("c", describer.describe(IMAGE))
+        gallery.replace("\u540d\u524d \u00e9", describer.describe(IMAGE), ["x", None])
+        gallery.remove("a")
+        gallery.model = parts_model()
+        path = FOLDER / "own.agpx"
+        gallery.save(path)
+        for each in gallery, agpnet.Gallery.load(path), agpnet.Gallery.load(str(path), describer.space):
+            self.assertEqual(sorted(each.names), ["b", "c", "\u540d\u524d \u00e9"])
+            self.assertEqual((len(each), "a" in each, "b" in each), (3, False, True))
+            self.assertEqual((each.note("\u540d\u524d \u00e9"), each.note("b"), each.note("c")), (["x", None], {"shelf": 1}, None))
+            self.assertEqual(each.model, str(parts_model()))
+            np.testing.assert_array_equal(each.descriptor("c"), gallery.descriptor("c"))
+            np.testing.assert_allclose(each.descriptor("c"), describer.describe(IMAGE), atol=1e-6)
+        self.assertTrue(agpnet.Gallery(8, "s"))
+        self.assertEqual(agpnet.Gallery(8, "s").names, [])
+
+    def test_calibrates(self):
+        describer = agpnet.Describer(parts_model())
+        gallery = parts_gallery(describer)
+        query = describer.describe(OBJECTS["b"])
+        self.assertFalse(gallery.calibrated)
+        for early in gallery.threshold, lambda: gallery.evidence(query):
+            with self.assertRaisesRegex(agpnet.AgpnetError, "calibrated"):
+                early()
+        queries = np.stack([describer.describe(views[:1]) for views in OBJECTS.values()])
+        gallery.calibrate(queries, list(OBJECTS))
+        self.assertTrue(gallery.calibrated)
+        for name, own in zip(OBJECTS, queries):  # one that is left out is not surely in the gallery
+            self.assertLessEqual(gallery.evidence(own, leave_out=name), gallery.threshold(0.01) + 1e-6)
+        self.assertLessEqual(gallery.threshold(0.5), gallery.threshold(0.01))
+        self.assertGreaterEqual(gallery.evidence(query), gallery.search(query, 1)[0].similarity)
+        self.assertTrue(all(0 <= match.chance <= 1 for match in gallery.search(query)))
+        before = gallery.search(query, 3)[1].similarity
+        gallery.smooth(2, 0)
+        self.assertGreater(gallery.search(gallery.descriptor("b"), 3)[1].similarity, before)
+
+    def test_refuses_with_a_message(self):
+        describer = agpnet.Describer(parts_model())
+        gallery = parts_gallery(describer)
+        row = np.ones(64, np.float32)
+        for call, part in [
+            (lambda: agpnet.Gallery(0, "s"), "width is 0, expected 1 to 65536"),
+            (lambda: agpnet.Gallery(-1, "s"), "width is -1, expected 1 to 65536"),
+            (lambda: gallery.add("b", row), "has an entry 'b' already"),
+            (lambda: gallery.add("", row), "0 bytes"),
+            (lambda: gallery.add("a\nb", row), "control characters"),
+            (lambda: gallery.add("x\0y", row), "name is 'x\\x00y', expected a text without a zero character"),
+            (lambda: gallery.add("\ud800", row), "expected a text that UTF-8 can hold"),
+            (lambda: gallery.add(7, row), "name is 7"),
+            (lambda: gallery.add("x", row[:5]), "descriptor has the shape (5,)"),
+            (lambda: gallery.add("x", np.stack([row, row])), "descriptor has the shape (2, 64), expected [64]"),
+            (lambda: gallery.add("x", row * 0), "is zero"),
+            (lambda: gallery.replace("x", row * np.inf), "not finite"),
+            (lambda: gallery.remove("x"), "no entry 'x'"),
+            (lambda: gallery.note("x"), "no entry 'x'"),
+            (lambda: gallery.descriptor("x"), "no entry 'x'"),
+            (lambda: gallery.search(row, 0), "top is 0"),
+            (lambda: gallery.search(row, 2**40), "top is 1099511627776, expected an integer of 32 bits"),
+            (lambda: gallery.search_batch(row, leave_out=["a", "b"]), "leave_out has 2 names for 1 descriptors"),
+            (lambda: gallery.search_batch(row, leave_out="a"), "leave_out is the text 'a', expected a list of texts"),
+            (lambda: gallery.calibrate(row, ["a", "b"]), "2 names are given for 1 queries"),
+            (lambda: gallery.calibrate(row, ["x"]), "no entry 'x'"),
+            (lambda: gallery.smooth(0), "neighbours is 0"),
+        ]:
+            with self.assertRaises(agpnet.AgpnetArgumentError) as raised:
+                call()
+            self.assertIn(part, str(raised.exception))
+        self.assertEqual(gallery.names, list(OBJECTS))
+        (FOLDER / "damaged.agpx").write_bytes(b"no gallery")
+        for path in "none.agpx", "damaged.agpx":
+            with self.assertRaisesRegex(agpnet.AgpnetFileError, path):
+                agpnet.Gallery.load(FOLDER / path)
+        gallery.save(FOLDER / "shared.agpx")
+        with self.assertRaisesRegex(agpnet.AgpnetFileError, "of another model"):
+            agpnet.Gallery.load(FOLDER / "shared.agpx", "other")
+        late = agpnet.Gallery.load(FOLDER / "shared.agpx")
+        gallery.remove("a")
+        gallery.save(FOLDER / "shared.agpx")
+        with self.assertRaisesRegex(agpnet.AgpnetFileError, "was changed by another program"):
+            late.save(FOLDER / "shared.agpx")
+
+    def test_threads(self):
+        describer = agpnet.Describer(parts_model())
+        gallery = parts_gallery(describer)
+        row = describer.describe(OBJECTS["b"])
+
+        def use(number):
+            gallery.replace(f"new {number % 5}", -row)
+            return gallery.search(row, 1)[0].name
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            self.assertEqual(set(pool.map(use, range(60))), {"b"})
+        self.assertEqual(len(gallery), 8)
+
+
+class DescriberTrainer(unittest.TestCase):
+    def test_fit(self):
+        seen, read = [], []
+        trainer = agpnet.DescriberTrainer(str(BACKBONE), json.dumps(DEC_CONFIG))
+        lazy = [agpnet.ObjectViews(name, agpnet.LazyImages(2, lambda i, own=own: read.append(i) or own[i].copy()))
+                for name, own in OBJECTS.items()]
+        self.assertTrue(trainer.fit(lazy, seen.append))
+        self.assertEqual([now.step for now in seen], [2, 4, 6])
+        self.assertEqual(read, [0, 1] * 3)
+        self.assertEqual(trainer.config["adapter"], "mean")
+        trainer.note("line", {"number": 7})
+        self.assertEqual(trainer.record["line"], {"number": 7})
+        trainer.save(FOLDER / "small-parts.agp", embed_backbone=False)
+        self.assertLess((FOLDER / "small-parts.agp").stat().st_size, parts_model().stat().st_size)
+        expected = agpnet.Describer(parts_model())
+        self.assertEqual(trainer.describer().space, expected.space)
+        np.testing.assert_array_equal(trainer.describer().describe(IMAGES), expected.describe(IMAGES))
+
+    def test_classes_and_virtual_names(self):
+        config = {**DEC_CONFIG, "whitening": "classes", "adapter": "cam_from_mean", "epochs": 2, "classes_per_batch": 2,
+                  "objects_per_class": 2, "virtual_names": 2}
+        spaces = set()
+        for names in [], ["bolt", "nut", "gear", "spring"]:
+            trainer = agpnet.DescriberTrainer(BACKBONE, config)
+            if names:
+                trainer.set_virtual_names(BACKBONE, names, np.random.default_rng(1).normal(size=(4, 64)))
+            objects = [agpnet.ObjectViews(str(number), IMAGES[number : number + 2], ["bolt", "nut"][number % 2]) for number in range(4)]
+            self.assertTrue(trainer.fit(objects))
+            self.assertEqual(trainer.record["classes"], 2)
+            spaces.add(trainer.describer().space)
+        self.assertEqual(len(spaces), 2, "virtual features change what is learned")
+        with self.assertRaisesRegex(agpnet.AgpnetArgumentError, "'other' has no vector among the 4 virtual names"):
+            trainer.fit([agpnet.ObjectViews("x", IMAGES, "other")])
+        with self.assertRaisesRegex(agpnet.AgpnetArgumentError, "1 names have 2 vectors"):
+            trainer.set_virtual_names(BACKBONE, ["x"], np.ones((2, 64)))
+
+    def test_exceptions_come_through(self):
+        class Mine(Exception):
+            pass
+
+        def fail(error):
+            raise error
+
+        objects = [agpnet.ObjectViews(name, views) for name, views in OBJECTS.items()]
+        for given, progress, expected in [
+            ([agpnet.ObjectViews("a", agpnet.LazyImages(2, lambda i: fail(Mine())))], None, Mine),
+            ([agpnet.ObjectViews("a", agpnet.LazyImages(2, lambda i: IMAGE.astype(np.float64)))], None, agpnet.AgpnetArgumentError),
+            (objects, lambda now: fail(Mine()), Mine),
+            (objects, lambda now: os.kill(os.getpid(), signal.SIGINT), KeyboardInterrupt),
+            ([IMAGE], None, agpnet.AgpnetArgumentError),
+            ([], None, agpnet.AgpnetArgumentError),
+            ([objects[0], objects[0]], None, agpnet.AgpnetArgumentError),
+        ]:
+            trainer = agpnet.DescriberTrainer(BACKBONE, DEC_CONFIG)
+            with self.assertRaises(expected):
+                trainer.fit(given, progress)
+            with self.assertRaisesRegex(agpnet.AgpnetStateError, "has not learned yet"):
+                trainer.save(FOLDER / "none.agp")
+            self.assertFalse(trainer.fit(objects, lambda now: now.step < 4))
+            self.assertTrue(trainer.fit(objects))  # and works on
+        with self.assertRaisesRegex(agpnet.AgpnetFileError, "none.safetensors"):
+            agpnet.DescriberTrainer(FOLDER / "none.safetensors")
+        with self.assertRaisesRegex(agpnet.AgpnetArgumentError, "adaptor"):
+            agpnet.DescriberTrainer(BACKBONE, {"adaptor": "mean"})
+
+
+class ObjectQuery(unittest.TestCase):
+    def test_grows(self):
+        describer = agpnet.Describer(parts_model())
+        gallery = parts_gallery(describer)
+        query = agpnet.ObjectQuery(describer, gallery, top=2)
+        self.assertEqual(query.answer(), agpnet.ObjectAnswer([], False, None, None, 0.0, 0))
+        for number, view in enumerate(OBJECTS["b"]):
+            answer = query.add(view)
+            self.assertEqual((answer.views, answer.known, answer.evidence, answer.threshold, len(answer.matches)),
+                             (number + 1, True, None, None, 2))
+            self.assertEqual(answer.lead, answer.matches[0].similarity - answer.matches[1].similarity)
+        self.assertEqual(answer.matches, gallery.search(describer.describe(OBJECTS["b"]), 2))
+        self.assertEqual(query.answer(), answer)
+        query.clear()
+        self.assertEqual(query.answer().views, 0)
+        gallery.calibrate(np.stack([describer.describe(views) for views in OBJECTS.values()]), list(OBJECTS), views=2)
+        for view in OBJECTS["b"]:
+            answer = query.add(view)
+        self.assertEqual((answer.matches[0].name, answer.known), ("b", True))
+        self.assertEqual((answer.evidence, answer.threshold),
+                         (gallery.evidence(describer.describe(OBJECTS["b"]), views=2), gallery.threshold(views=2)))
+        few = agpnet.ObjectQuery(describer, gallery, most=1)
+        for view in IMAGES[:3]:
+            answer = few.add(view)
+        self.assertEqual(answer.views, 1)
+
+    def test_keeps_what_it_needs(self):
+        def make():
+            describer = agpnet.Describer(parts_model())
+            return agpnet.ObjectQuery(describer, parts_gallery(describer))
+
+        query = make()
+        gc.collect()
+        self.assertEqual(query.add(OBJECTS["c"][0]).views, 1)
+
+    def test_refuses_with_a_message(self):
+        describer = agpnet.Describer(parts_model())
+        gallery = parts_gallery(describer)
+        for call, part in [
+            (lambda: agpnet.ObjectQuery(describer, agpnet.Gallery(64, "other")), "of another model"),
+            (lambda: agpnet.ObjectQuery(describer, gallery, rate=0.0), "rate is 0"),
+            (lambda: agpnet.ObjectQuery(describer, gallery, top=0), "top is 0"),
+            (lambda: agpnet.ObjectQuery(describer, gallery, most=0), "most is 0"),
+            (lambda: agpnet.ObjectQuery(describer, gallery).add(IMAGE[:, :, :2]), "view.channels is 2"),
+        ]:
+            with self.assertRaises(agpnet.AgpnetArgumentError) as raised:
+                call()
+            self.assertIn(part, str(raised.exception))
+        for one in describer, gallery, agpnet.ObjectQuery(describer, gallery), agpnet.DescriberTrainer(BACKBONE, DEC_CONFIG):
+            self.assertRaisesRegex(TypeError, "cannot be copied or pickled", copy.copy, one)
 
 
 if __name__ == "__main__":

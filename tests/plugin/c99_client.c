@@ -1,4 +1,5 @@
-/* A program in C99 that uses every function of agpnet/c_api.h: it trains, saves, inspects and streams.   c99_client BACKBONE CONFIG FOLDER
+/* A program in C99 that uses every function of agpnet/c_api.h: it trains, saves, inspects, streams, describes and finds.
+ *     c99_client BACKBONE CONFIG FOLDER
  * It prints nothing and returns 0, or prints what was not as expected and returns 1. */
 #include <agpnet/c_api.h>
 #include <stdio.h>
@@ -233,10 +234,171 @@ static void stream_frames(agpnet_detector *detector)
     agpnet_stream_free(stream);
 }
 
+enum
+{
+    OBJECTS = 3,
+    VIEWS = COUNT / OBJECTS,
+    FLOATS = 64 /* of a descriptor */
+};
+
+/* Reads into one buffer, again and again. */
+static int read_view(void *context, size_t object, size_t view, agpnet_image *image)
+{
+    return read_image(context, object * VIEWS + view, image);
+}
+
+static int stop_after_one_object(void *context, const agpnet_progress *progress)
+{
+    *(int32_t *)context = progress->step;
+    return 0;
+}
+
+static agpnet_describer *train_describer(const char *backbone, const char *model)
+{
+    static unsigned char buffer[BYTES];
+    static const float vectors[2 * FLOATS] = {1};
+    static const char *const words[2] = {"part", "other"};
+    const char *const config = "{\"height\":32,\"width\":24,\"choose\":\"config\",\"whitening\":\"objects\",\"adapter\":\"mean\"}";
+    const agpnet_trainer_options options = {sizeof options, backbone, config, NULL};
+    const agpnet_object objects[OBJECTS] = {
+        {sizeof *objects, "a", NULL, VIEWS}, {sizeof *objects, "b", NULL, VIEWS}, {sizeof *objects, "c", NULL, VIEWS}};
+    const agpnet_object_set set = {sizeof set, objects, OBJECTS, read_view, buffer};
+    agpnet_describer_trainer_info info = {.size = sizeof info};
+    agpnet_describer_trainer *trainer = NULL;
+    agpnet_describer *describer = NULL;
+    int32_t steps = 0, finished = -1;
+
+    OK(agpnet_describer_trainer_create(&options, &trainer, message, sizeof message));
+    OK(agpnet_describer_trainer_set_virtual_names(trainer, backbone, words, 2, vectors, FLOATS, message, sizeof message));
+    agpnet_describer_trainer_free(trainer);
+    OK(agpnet_describer_trainer_create(&options, &trainer, message, sizeof message));
+    OK(agpnet_describer_trainer_fit(trainer, &set, stop_after_one_object, &steps, &finished, message, sizeof message));
+    EXPECT(finished == 0 && steps == VIEWS);
+    EXPECT(agpnet_describer_trainer_save(trainer, model, 1, message, sizeof message) == AGPNET_E_STATE);
+    OK(agpnet_describer_trainer_fit(trainer, &set, NULL, NULL, &finished, message, sizeof message));
+    EXPECT(finished == 1);
+    OK(agpnet_describer_trainer_note(trainer, "line", "{\"number\": 7}", message, sizeof message));
+    OK(agpnet_describer_trainer_get_info(trainer, &info, message, sizeof message));
+    EXPECT(strstr(info.config, "\"adapter\":\"mean\"") && strstr(info.record, "\"number\":7"));
+    OK(agpnet_describer_trainer_get_describer(trainer, &describer, message, sizeof message));
+    agpnet_describer_free(describer);
+    OK(agpnet_describer_trainer_save(trainer, model, 1, message, sizeof message));
+    agpnet_describer_trainer_free(trainer);
+    OK(agpnet_describer_create(model, NULL, &describer, message, sizeof message));
+    return describer;
+}
+
+/* A gallery with one entry for each object. */
+static agpnet_gallery *index_objects(const agpnet_describer *describer, const char *path)
+{
+    static const char *const names[OBJECTS] = {"a", "b", "c"};
+    static float embeddings[VIEWS * FLOATS], descriptors[OBJECTS * FLOATS], same[FLOATS];
+    agpnet_describer_info info = {.size = sizeof info};
+    agpnet_gallery_info state = {.size = sizeof state};
+    agpnet_gallery *gallery = NULL;
+    agpnet_texts *texts = NULL;
+    agpnet_image images[VIEWS];
+    int32_t contained = -1;
+    size_t i, view;
+
+    OK(agpnet_describer_get_info(describer, &info, message, sizeof message));
+    EXPECT(info.width == FLOATS && info.input_height == 32 && info.input_width == 24 && strcmp(info.device, "cpu") == 0);
+    EXPECT(strstr(info.header, "\"dec\"") && strcmp(info.precision, "fp32") == 0);
+    OK(agpnet_gallery_create(info.width, info.space, &gallery, message, sizeof message));
+    for (i = 0; i < OBJECTS; i++)
+    {
+        for (view = 0; view < VIEWS; view++)
+            images[view] = image_at(i * VIEWS + view);
+        OK(agpnet_describer_describe(describer, images, VIEWS, AGPNET_VIEWS_UNORDERED, descriptors + i * FLOATS, FLOATS, message,
+                                     sizeof message));
+        OK(agpnet_gallery_add(gallery, names[i], descriptors + i * FLOATS, FLOATS, NULL, message, sizeof message));
+    }
+    OK(agpnet_describer_embed(describer, images, VIEWS, embeddings, VIEWS * FLOATS, message, sizeof message));
+    OK(agpnet_describer_aggregate(describer, embeddings, VIEWS, FLOATS, AGPNET_VIEWS_RING, same, FLOATS, message, sizeof message));
+    OK(agpnet_gallery_replace(gallery, "c", same, FLOATS, "{\"shelf\": 3}", message, sizeof message));
+    OK(agpnet_gallery_add(gallery, "d", same, FLOATS, NULL, message, sizeof message));
+    OK(agpnet_gallery_remove(gallery, "d", message, sizeof message));
+    OK(agpnet_gallery_contains(gallery, "d", &contained, message, sizeof message));
+    EXPECT(contained == 0);
+    OK(agpnet_gallery_get_descriptor(gallery, "b", same, FLOATS, message, sizeof message));
+    EXPECT(same[0] - descriptors[FLOATS] < 1e-6f && descriptors[FLOATS] - same[0] < 1e-6f);
+    OK(agpnet_gallery_calibrate(gallery, descriptors, OBJECTS, FLOATS, names, VIEWS, message, sizeof message));
+    OK(agpnet_gallery_set_model(gallery, "c99.agp", message, sizeof message));
+    OK(agpnet_gallery_save(gallery, path, message, sizeof message));
+    agpnet_gallery_free(gallery);
+
+    OK(agpnet_gallery_load(path, info.space, &gallery, message, sizeof message));
+    OK(agpnet_gallery_get_info(gallery, &state, message, sizeof message));
+    EXPECT(state.count == OBJECTS && state.width == FLOATS && state.calibrated == 1 && strcmp(state.space, info.space) == 0);
+    OK(agpnet_gallery_get_names(gallery, &texts, message, sizeof message));
+    EXPECT(agpnet_texts_count(texts) == OBJECTS && strcmp(agpnet_texts_get(texts, 1), "b") == 0);
+    agpnet_texts_free(texts);
+    OK(agpnet_gallery_get_note(gallery, "c", &texts, message, sizeof message));
+    EXPECT(strcmp(agpnet_texts_get(texts, 0), "{\"shelf\": 3}") == 0);
+    agpnet_texts_free(texts);
+    OK(agpnet_gallery_get_model(gallery, &texts, message, sizeof message));
+    EXPECT(strcmp(agpnet_texts_get(texts, 0), "c99.agp") == 0);
+    agpnet_texts_free(texts);
+    return gallery;
+}
+
+static void find(const agpnet_describer *describer, agpnet_gallery *gallery)
+{
+    static const char *const leave_out[2] = {"b", NULL};
+    static float queries[2 * FLOATS];
+    const agpnet_image views[2] = {image_at(VIEWS), image_at(2 * VIEWS)}; /* of b, of c */
+    agpnet_match match = {.size = sizeof match};
+    agpnet_matches *matches = NULL;
+    double threshold = -2, evidence = -2;
+
+    OK(agpnet_describer_describe(describer, &views[0], 1, AGPNET_VIEWS_UNORDERED, queries, FLOATS, message, sizeof message));
+    OK(agpnet_describer_describe(describer, &views[1], 1, AGPNET_VIEWS_UNORDERED, queries + FLOATS, FLOATS, message, sizeof message));
+    OK(agpnet_gallery_search(gallery, queries, FLOATS, 2, NULL, &matches, message, sizeof message));
+    EXPECT(agpnet_matches_count(matches, 0) == 2);
+    OK(agpnet_matches_get(matches, 0, 0, &match, message, sizeof message));
+    EXPECT(strcmp(match.name, "b") == 0 && match.similarity > 0 && match.chance >= 0 && match.note[0] == 0);
+    OK(agpnet_gallery_get_evidence(gallery, matches, 0, 1, &evidence, message, sizeof message));
+    EXPECT(evidence >= match.similarity);
+    agpnet_matches_free(matches);
+    OK(agpnet_gallery_search_batch(gallery, queries, 2, FLOATS, 1, leave_out, &matches, message, sizeof message));
+    OK(agpnet_matches_get(matches, 0, 0, &match, message, sizeof message));
+    EXPECT(strcmp(match.name, "b") != 0);
+    OK(agpnet_matches_get(matches, 1, 0, &match, message, sizeof message));
+    EXPECT(strcmp(match.name, "c") == 0 && strcmp(match.note, "{\"shelf\": 3}") == 0);
+    agpnet_matches_free(matches);
+    OK(agpnet_gallery_get_threshold(gallery, 0.1, 1, &threshold, message, sizeof message));
+    EXPECT(threshold > -1);
+    OK(agpnet_gallery_smooth(gallery, 1, 3, message, sizeof message));
+}
+
+static void query_views(agpnet_describer *describer, agpnet_gallery *gallery)
+{
+    agpnet_object_query_options options = AGPNET_OBJECT_QUERY_OPTIONS_INIT;
+    agpnet_object_answer answer = {.size = sizeof answer};
+    agpnet_object_query *query = NULL;
+    agpnet_matches *matches = NULL;
+    const agpnet_image view = image_at(0);
+
+    options.top = 1;
+    OK(agpnet_object_query_create(describer, gallery, &options, &query, message, sizeof message));
+    agpnet_describer_free(describer); /* the query keeps both */
+    agpnet_gallery_free(gallery);
+    OK(agpnet_object_query_add(query, &view, NULL, NULL, message, sizeof message));
+    OK(agpnet_object_query_answer(query, &answer, &matches, message, sizeof message));
+    EXPECT(answer.views == 1 && answer.threshold > -1 && answer.evidence > -1 && answer.lead >= 0 && agpnet_matches_count(matches, 0) == 1);
+    agpnet_matches_free(matches);
+    OK(agpnet_object_query_clear(query, message, sizeof message));
+    OK(agpnet_object_query_answer(query, &answer, NULL, message, sizeof message));
+    EXPECT(answer.views == 0 && answer.known == 0);
+    agpnet_object_query_free(query);
+}
+
 int main(int argc, char **argv)
 {
-    char state[1024], model[1024];
+    char state[1024], model[1024], parts[1024], catalogue[1024];
     agpnet_detector *detector;
+    agpnet_describer *describer;
+    agpnet_gallery *gallery;
     size_t i, byte;
     unsigned value = 1;
 
@@ -250,5 +412,12 @@ int main(int argc, char **argv)
     detector = train(argv[1], argv[2], state, model);
     inspect(detector);
     stream_frames(detector);
+
+    snprintf(parts, sizeof parts, "%s/c99-parts.agp", argv[3]);
+    snprintf(catalogue, sizeof catalogue, "%s/c99.agpx", argv[3]);
+    describer = train_describer(argv[1], parts);
+    gallery = index_objects(describer, catalogue);
+    find(describer, gallery);
+    query_views(describer, gallery);
     return 0;
 }

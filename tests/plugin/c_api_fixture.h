@@ -5,7 +5,10 @@
 #include "agpnet/c_api.h"
 #include "tests/support/tiny_backbone.h"
 
+#include <array>
+#include <functional>
 #include <opencv2/core.hpp>
+#include <string>
 #include <utility>
 
 namespace agpnet::test
@@ -47,6 +50,44 @@ using Results = Owner<agpnet_results, agpnet_results_free>;
 using Detector = Owner<agpnet_detector, agpnet_detector_free>;
 using Stream = Owner<agpnet_stream, agpnet_stream_free>;
 using Trainer = Owner<agpnet_trainer, agpnet_trainer_free>;
+
+template <typename Structure>
+Structure sized()
+{
+    Structure structure{};
+    structure.size = sizeof structure;
+    return structure;
+}
+
+/// Calls with the structure as the first version had it, as no version had it, and as a later version may have it.
+template <typename Structure>
+void checkSizes(const char* name, Structure structure, const std::function<Answer(Structure*)>& call)
+{
+    structure.size = sizeof(size_t);
+    const Answer tooSmall = call(&structure);
+    EXPECT_EQ(tooSmall.first, AGPNET_E_ARGUMENT) << name;
+    EXPECT_THAT(tooSmall.second, ::testing::StartsWith(std::string(name) + ".size is 8, expected at least "));
+    const size_t first = std::stoul(tooSmall.second.substr(tooSmall.second.rfind(' ')));
+    EXPECT_LE(first, sizeof structure);
+
+    structure.size = first;
+    const Answer firstVersion = call(&structure);
+    EXPECT_EQ(firstVersion.first, AGPNET_OK) << name << ": " << firstVersion.second;
+    EXPECT_EQ(structure.size, first);
+
+    struct Later
+    {
+        Structure known;
+        std::array<char, 16> unknown;
+    } later{structure, {}};
+    later.known.size = sizeof later;
+    later.unknown.fill('x');
+    const Answer laterVersion = call(&later.known);
+    EXPECT_EQ(laterVersion.first, AGPNET_OK) << name << ": " << laterVersion.second;
+    EXPECT_EQ(later.known.size, sizeof later);
+    for (char c : later.unknown)
+        EXPECT_EQ(c, 'x') << name;
+}
 
 inline cv::Mat noiseImage(size_t seed, cv::Size size = {48, 40})
 {

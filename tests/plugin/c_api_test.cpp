@@ -20,16 +20,8 @@ namespace
 using test::Answer;
 using test::answerOf;
 using test::CApi;
-using ::testing::HasSubstr;
-using ::testing::StartsWith;
-
-template <typename Structure>
-Structure sized()
-{
-    Structure structure{};
-    structure.size = sizeof structure;
-    return structure;
-}
+using test::checkSizes;
+using test::sized;
 
 TEST(CApiCodes, TellWhatWasWrong)
 {
@@ -170,36 +162,6 @@ TEST_F(CApi, NamesTheNullPointer)
     agpnet_detector_free(nullptr);
     agpnet_stream_free(nullptr);
     agpnet_trainer_free(nullptr);
-}
-
-/// Calls with the structure as the first version had it, as no version had it, and as a later version may have it.
-template <typename Structure>
-void checkSizes(const char* name, Structure structure, const std::function<Answer(Structure*)>& call)
-{
-    structure.size = sizeof(size_t);
-    const Answer tooSmall = call(&structure);
-    EXPECT_EQ(tooSmall.first, AGPNET_E_ARGUMENT) << name;
-    EXPECT_THAT(tooSmall.second, StartsWith(std::string(name) + ".size is 8, expected at least "));
-    const size_t first = std::stoul(tooSmall.second.substr(tooSmall.second.rfind(' ')));
-    EXPECT_LE(first, sizeof structure);
-
-    structure.size = first;
-    const Answer firstVersion = call(&structure);
-    EXPECT_EQ(firstVersion.first, AGPNET_OK) << name << ": " << firstVersion.second;
-    EXPECT_EQ(structure.size, first);
-
-    struct Later
-    {
-        Structure known;
-        std::array<char, 16> unknown;
-    } later{structure, {}};
-    later.known.size = sizeof later;
-    later.unknown.fill('x');
-    const Answer laterVersion = call(&later.known);
-    EXPECT_EQ(laterVersion.first, AGPNET_OK) << name << ": " << laterVersion.second;
-    EXPECT_EQ(later.known.size, sizeof later);
-    for (char c : later.unknown)
-        EXPECT_EQ(c, 'x') << name;
 }
 
 TEST_F(CApi, TakesStructuresOfOtherVersions)

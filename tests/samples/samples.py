@@ -1,7 +1,9 @@
 """Runs the samples on a tiny model:  samples.py AGPNET PLUGIN MAKE_TINY_SET NAME=PROGRAM..."""
 import json
 import os
+import pathlib
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import tempfile
 
 agpnet, plugin, make_tiny_set, *built = sys.argv[1:]
 programs = dict(each.split("=", 1) for each in built)
+source = pathlib.Path(__file__).resolve().parents[2]
 os.environ.update(AGPNET_PLUGIN=plugin, OMP_NUM_THREADS="1")
 
 
@@ -65,6 +68,22 @@ with tempfile.TemporaryDirectory() as folder:
     check((frames, width, height) == (6, 48, 40), frames, width, height)
     check("none/out.avi cannot be written" in run(programs["watch_camera"], "tiny.agp", "good/%d.png", "none/out.avi", code=1), "says so")
     check("none.avi: cannot be opened" in run(programs["watch_camera"], "tiny.agp", "none.avi", "out.avi", code=1), "says so")
+
+    for number, part in enumerate(["bolt", "gear", "nut"]):  # of two views each
+        os.makedirs(f"objects/parts/{part}")
+        for view in range(2):
+            shutil.copy(f"good/{2 * number + view}.png", f"objects/parts/{part}")
+    with open("dec.json", "w", encoding="utf-8") as file:
+        json.dump({"height": 32, "width": 24, "choose": "config", "whitening": "objects"}, file)
+    run(agpnet, "train", "--method", "dec", "--data", "objects", "--out", "parts.agp", "--backbone", "tiny.safetensors", "--config", "dec.json")
+    views = ["good/2.png", "good/3.png"]  # of the gear
+    found = run(programs["find_part"], "parts.agp", "objects/parts", *views)
+    check(found.startswith("view 1: ") and "view 2: gear\n  gear, similarity 1.0000, chance 0.0000\n" in found, found)
+    check("dec.json: not an image" in run(programs["find_part"], "parts.agp", "objects/parts", "dec.json", code=1), "says so")
+    os.environ["PYTHONPATH"] = str(source / "python")
+    script = str(source / "samples" / "python" / "find_part.py")
+    check(run("/usr/bin/python3", script, "parts.agp", "objects/parts", *views) == found, "Python says the same", found)
+    check("dec.json: not an image" in run("/usr/bin/python3", script, "parts.agp", "objects/parts", "dec.json", code=1), "says so")
 
     if "gapi_kernel" in programs:
         lines = run(programs["gapi_kernel"], "tiny.agp", "out.avi").splitlines()
