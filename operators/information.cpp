@@ -5,6 +5,7 @@
 #include "halide_generators/runtime/choices.h"
 #include "models/attention/attention_bf16.h"
 #include "models/agpnet/config.h"
+#include "models/dec/config.h"
 #include "models/layers/precision.h"
 #include "operators/core/opencv_exceptions.h"
 #include "operators/registry.h"
@@ -63,7 +64,15 @@ std::string describeOperators()
 
 std::string defaultConfig()
 {
-    return guarded([] { return nlohmann::json(Config()).dump(); });
+    return defaultConfig("agpnet");
+}
+
+std::string defaultConfig(const std::string& method)
+{
+    return guarded([&] {
+        require(method == "agpnet" || method == "dec", "method is '{}', expected agpnet or dec", method);
+        return (method == "dec" ? nlohmann::json(dec::Config()) : nlohmann::json(Config())).dump();
+    });
 }
 
 std::string buildInformation()

@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "operators/agpnet/operators/operators.h"
+#include "operators/dec/operators/operators.h"
 #include "operators/stages/operators.h"
 
 namespace agpnet
@@ -11,7 +12,7 @@ const std::vector<OperatorEntry>& operatorList()
 {
     static const std::vector<OperatorEntry> list = [] {
         std::vector<OperatorEntry> all;
-        for (const std::vector<OperatorEntry>& some : {stageOperators(), agpnetOperators()}) // one line a family
+        for (const std::vector<OperatorEntry>& some : {stageOperators(), agpnetOperators(), dec::operators()}) // one line a family
             all.insert(all.end(), some.begin(), some.end());
         return all;
     }();

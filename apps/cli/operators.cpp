@@ -44,13 +44,14 @@ void printOperators(const json& list)
 
 struct Options
 {
-    bool asJson = false, config = false;
+    bool asJson = false;
+    std::string config;
 };
 
 int operators(const Options& options)
 {
-    if (options.config)
-        std::printf("%s\n", json::parse(defaultConfig()).dump(2).c_str());
+    if (!options.config.empty())
+        std::printf("%s\n", json::parse(defaultConfig(options.config)).dump(2).c_str());
     else if (options.asJson)
         std::printf("%s\n", describeOperators().c_str());
     else
@@ -65,7 +66,12 @@ void addOperators(CLI::App& app, Run& run)
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("operators", "List the operators, their attributes and ranges");
     command->add_flag("--json", options->asJson, "As JSON");
-    command->add_flag("--config", options->config, "Print the keys and defaults of a training configuration instead");
+    command
+        ->add_option("--config", options->config,
+                     "Print the keys and defaults of the training configuration of a method instead; without a value: agpnet")
+        ->expected(0, 1)
+        ->default_str("agpnet")
+        ->check(CLI::IsMember({"agpnet", "dec"}));
     command->callback([options, &run] { run = [options] { return operators(*options); }; });
 }
 

@@ -1,5 +1,5 @@
 /// @file
-/// Descriptions of the operators and of the training configuration.
+/// Descriptions of the operators and of the training configurations.
 #pragma once
 
 #include "agpnet/api.hpp"
@@ -14,5 +14,8 @@ AGPNET_EXPORT std::string describeOperators();
 
 /// Returns the keys of the training configuration with their defaults, as JSON text.
 AGPNET_EXPORT std::string defaultConfig();
+
+/// The same of one method: "agpnet" (inspection) or "dec" (retrieval).
+AGPNET_EXPORT std::string defaultConfig(const std::string& method);
 
 } // namespace agpnet

@@ -84,26 +84,26 @@ namespace agpnet::dec
 
 struct EmbeddingConfig
 {
-    Embedding embedding = Embedding::ClassToken;
+    Embedding embedding = Embedding::ClassToken; ///< what an image becomes: the class token, the mean of the patch tokens, or both
     int height = 0; ///< input size of the backbone; 0: the multiple of its stride nearest to 224
-    int width = 0;
+    int width = 0;  ///< likewise
 };
 
 struct DescriptorConfig
 {
-    WhiteningKind whitening = WhiteningKind::Classes;
+    WhiteningKind whitening = WhiteningKind::Classes; ///< whose views lie close together: those of a class, or of an object
     double shrink = 0.3; ///< what is added to the covariance, in units of its mean eigenvalue. Where classes are held out, they choose it
-    AdapterKind adapter = AdapterKind::Mean;
+    AdapterKind adapter = AdapterKind::Mean; ///< what makes one descriptor of the views; all but mean are trained
     double lambda = 0.4; ///< weight of the mean beside the adapter's result; published: 0.4
-    Choice choose = Choice::HeldOut;
+    Choice choose = Choice::HeldOut; ///< held_out: whitening and adapter are the best on classes held out; config: as given
 };
 
 struct TrainingConfig
 {
     int epochs = 70;            ///< the rate drops tenfold after 2/7 and 4/7 of them; published: 70, 20 and 40
     double learningRate = 3e-3; ///< of SGD; published: 1e-3
-    double momentum = 0.9;
-    double weightDecay = 5e-4;
+    double momentum = 0.9;      ///< of SGD
+    double weightDecay = 5e-4;  ///< of SGD
     int classesPerBatch = 6;    ///< P; published: 2
     int objectsPerClass = 4;    ///< K
     double lossAlpha = 2;       ///< multi-similarity loss: weight of positive pairs

@@ -3,6 +3,7 @@
 #include "common/error.h"
 #include "models/device/team.h"
 #include "models/model_file/file_identity.h"
+#include "models/model_file/header_cache.h"
 
 #include <ATen/ATen.h>
 #include <algorithm>
@@ -60,6 +61,19 @@ std::shared_ptr<const Inference> sharedInference(const std::string& path, const 
     auto model = std::make_shared<const Inference>(readModel(path), precision, device);
     known[key] = model;
     return model;
+}
+
+std::shared_ptr<const nlohmann::json> sharedHeader(const std::string& path)
+{
+    static HeaderCache headers(readModelHeader);
+    return headers(path);
+}
+
+int widthOf(const std::string& path, const nlohmann::json& header)
+{
+    const auto config = headerMember<Config>(path, header, "config");
+    const auto backbone = headerMember<nlohmann::json>(path, header, "backbone");
+    return static_cast<int>(headerMember<BackboneConfig>(path, backbone, "config").embeddingWidth(config.embedding));
 }
 
 } // namespace agpnet::dec

@@ -35,6 +35,12 @@ ComputeType computeTypeOf(const std::string& precision, at::Device device);
 /// Reads a model, or gives the one that is in use already if the file has not changed since.
 std::shared_ptr<const Inference> sharedInference(const std::string& path, const std::string& precision, at::Device device = at::kCPU);
 
+/// The header of the file, remembered until the file changes: cheap enough for shape inference.
+std::shared_ptr<const nlohmann::json> sharedHeader(const std::string& path);
+
+/// Width of a model's embeddings and descriptors, by its header.
+int widthOf(const std::string& path, const nlohmann::json& header);
+
 /// Images one after the other through `network`, as embed().
 at::Tensor embedded(const Network& network, const std::vector<Frame>& images);
 

@@ -3,6 +3,7 @@
 
 #include "tests/support/error_text.h"
 #include "tests/support/temp_folder.h"
+#include "tests/support/tiny_describer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -28,7 +29,7 @@ TEST(Operators, AreThoseOfTheStagesAndOfTheFamilies)
     std::vector<std::string> names;
     for (const OperatorEntry& entry : operatorList())
         names.push_back(entry.schema.name);
-    EXPECT_THAT(names, ::testing::ElementsAre("Perturb", "Residual", "Heatmap", "Nearest", "Reconstruct", "Detect", "Train"));
+    EXPECT_THAT(names, ::testing::ElementsAre("Perturb", "Residual", "Heatmap", "Nearest", "Reconstruct", "Detect", "Train", "Describe", "Aggregate"));
 }
 
 TEST(Operators, DescribeEveryPortAndAttribute)
@@ -83,6 +84,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadAttribute{"Perturb", {{"seed", int64_t{-1}}}, {"'seed' is -1"}}, BadAttribute{"Detect", {}, {"'model' is required"}},
         BadAttribute{"Detect", {{"model", word}, {"sensitivity", 0.0}}, {"'sensitivity' is 0"}},
         BadAttribute{"Reconstruct", {{"model", word}, {"precision", std::string("fp16")}}, {"'precision' is 'fp16'", "auto, fp32, bf16"}},
+        BadAttribute{"Describe", {}, {"'model' is required"}}, BadAttribute{"Aggregate", {}, {"'model' is required"}},
+        BadAttribute{"Describe", {{"model", word}, {"order", std::string("circle")}}, {"'order' is 'circle'", "unordered, ring"}},
+        BadAttribute{"Describe", {{"model", word}, {"precision", std::string("int8")}}, {"'precision' is 'int8'", "auto, fp32, bf16"}},
+        BadAttribute{"Aggregate", {{"model", word}, {"device", word}}, {"unknown attribute 'device'", "known are model, order"}},
         BadAttribute{"Train", {{"model", word}}, {"'backbone' is required"}},
         BadAttribute{"Train", {{"model", word}, {"backbone", word}, {"config", std::string("{\"stepz\":1}")}}, {"unknown key 'stepz'"}},
         BadAttribute{"Train", {{"model", word}, {"backbone", word}, {"config", std::string("{\"steps\":-1}")}}, {"'steps' is -1"}},
@@ -143,6 +148,24 @@ TEST(Shapes, NearestWantsAsManyRowsAsItFinds)
 {
     EXPECT_THAT(errorOf([] { make("Nearest", {{"k", int64_t{6}}})->outputShapes({{1, 8}, {5, 8}}); }),
                 HasSubstr("'k' is 6, expected at most the 5 rows of the gallery"));
+}
+
+TEST(Shapes, OfDescriptorsFollowFromTheModel)
+{
+    const test::TempFolder folder;
+    const std::string model = test::writeTinyDescriber(folder, test::writeTinyBackbone(folder));
+    const std::map<std::string, AttributeValue> of = {{"model", model}};
+    EXPECT_EQ(make("Describe", of)->outputShapes({{5, 3, 40, 50}}), (std::vector<Shape>{{1, 64}}));
+    EXPECT_EQ(make("Aggregate", of)->outputShapes({{5, 64, 1, 1}}), (std::vector<Shape>{{1, 64}}));
+    EXPECT_THAT(errorOf([&] { make("Describe", of)->outputShapes({{5, 6, 40, 50}}); }),
+                HasSubstr("Describe: views have shape [5, 6, 40, 50], expected [M, 3, H, W]"));
+    for (const Shape& shape : {Shape{5, 65, 1, 1}, Shape{5, 64, 2, 1}, Shape{5, 64, 1, 2}})
+        EXPECT_THAT(errorOf([&] { make("Aggregate", of)->outputShapes({shape}); }),
+                    HasSubstr("Aggregate: embeddings have shape " + toText(shape) + ", expected [M, 64, 1, 1] for this model"));
+    EXPECT_THAT(errorOf([&] { make("Reconstruct", of)->outputShapes({{1, 3, 40, 50}}); }),
+                HasSubstr("describer.agp: is of the method 'dec', expected 'agpnet'"));
+    EXPECT_THAT(errorOf([&] { make("Describe", {{"model", (folder / "none.agp").string()}})->outputShapes({{1, 3, 40, 50}}); }),
+                HasSubstr("none.agp"));
 }
 
 } // namespace

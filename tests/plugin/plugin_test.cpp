@@ -4,6 +4,7 @@
 #include "agpnet/loader.hpp"
 #include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
+#include "tests/support/tiny_describer.h"
 
 #include <ATen/autocast_mode.h>
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -367,6 +368,54 @@ TEST_F(Doors, DetectLooksWhereAndHowItIsTold)
                 HasSubstr("tiled.agp: the model uses tiles"));
 }
 
+TEST_F(Doors, DescribeAndAggregateGiveTheDescribersDescriptor)
+{
+    const std::string describing = test::writeTinyDescriber(*folder, backbone, R"("adapter":"cam","whitening":"objects")");
+    const cv::Ptr<Describer> describer = Describer::create(describing, "fp32");
+    std::vector<cv::Mat> views;
+    for (int i = 0; i < 5; i++)
+        views.push_back(test::viewOf(20, i, {48, 40}));
+    cv::Mat input, embeddings;
+    cv::dnn::blobFromImages(views, input, 1 / 255., {}, {}, true);
+    describer->embed(views, embeddings);
+    const cv::Mat rows = embeddings.reshape(1, {5, describer->getWidth(), 1, 1});
+    std::vector<cv::Mat> descriptors;
+    for (const auto& [order, name] : {std::pair{VIEWS_UNORDERED, "unordered"}, {VIEWS_RING, "ring"}})
+    {
+        cv::Mat expected, aggregated;
+        describer->describe(views, expected, order);
+        describer->aggregate(embeddings, aggregated, order);
+        descriptors.push_back(expected);
+        cv::dnn::LayerParams params;
+        params.set("model", cv::String(describing));
+        params.set("order", cv::String(name));
+        const std::map<std::string, c10::IValue> attributes = {{"model", describing}, {"order", name}};
+        for (const cv::Mat& found : {throughNet("Aggregate", params, {rows}, 1)[0], throughFactory("Aggregate", params, {rows}, 1)[0]})
+            EXPECT_LT(difference(aggregated, found), 1e-6) << name;
+        EXPECT_LT(difference(aggregated, throughTorch("Aggregate", {tensorOf(rows)}, attributes)[0].toTensor()), 1e-6) << name;
+        params.set("precision", cv::String("fp32"));
+        for (const cv::Mat& found : {throughNet("Describe", params, {input}, 1)[0], throughFactory("Describe", params, {input}, 1)[0]})
+            EXPECT_LT(difference(expected, found), 1e-4) << name;
+        EXPECT_LT(difference(expected, throughTorch("Describe", {tensorOf(input)}, attributes)[0].toTensor()), 1e-4) << name;
+    }
+    EXPECT_GT(difference(descriptors[0], descriptors[1]), 1e-3) << "the order of views means nothing to this model, which proves nothing";
+
+    cv::dnn::LayerParams params;
+    params.set("model", cv::String(describing));
+    const auto refused = [&](const char* op, const cv::Mat& given, const char* part)
+    { EXPECT_THAT(errorOf<cv::Exception>([&] { throughFactory(op, params, {given}, 1); }), HasSubstr(part)) << op; };
+    refused("Describe", input * 255, "Describe: views");
+    refused("Describe", rows, "Describe: views have shape [5, 64, 1, 1], expected [M, 3, H, W]");
+    refused("Aggregate", input, "Aggregate: embeddings have shape [5, 3, 40, 48], expected [M, 64, 1, 1] for this model");
+    cv::Mat bad = rows.clone();
+    bad.at<float>(77) = std::numeric_limits<float>::quiet_NaN();
+    refused("Aggregate", bad, "Aggregate: embeddings hold values that are not finite");
+    params.set("model", cv::String(model));
+    refused("Describe", input, "m.agp: is of the method 'agpnet', expected 'dec'");
+    EXPECT_THAT(errorOf<c10::Error>([&] { throughTorch("Describe", {tensorOf(input)}, {{"model", describing}, {"device", "gpu"}}); }),
+                HasSubstr("device is 'gpu', expected cpu, cuda or cuda:N"));
+}
+
 TEST_F(Doors, TrainTakesTheSameStepsThroughEveryDoor)
 {
     const cv::Mat batch = cv::dnn::blobFromImages(std::vector<cv::Mat>{picture(1), picture(2)}, 1 / 255., {}, {}, true);
@@ -438,7 +487,7 @@ TEST_F(Doors, TorchTakesHalfPrecisionUnderAutocast)
 
 TEST_F(Doors, TorchDispatchesEveryOperatorOnCuda)
 {
-    for (const char* name : {"Perturb", "Residual", "Heatmap", "Nearest", "Reconstruct", "Detect", "Train"})
+    for (const char* name : {"Perturb", "Residual", "Heatmap", "Nearest", "Reconstruct", "Detect", "Train", "Describe", "Aggregate"})
     {
         const auto handle = c10::Dispatcher::singleton().findSchemaOrThrow((std::string("agpnet::") + name).c_str(), "");
         EXPECT_TRUE(handle.hasKernelForDispatchKey(c10::DispatchKey::CUDA)) << name;

@@ -3,6 +3,7 @@
 #include "common/error.h"
 #include "models/device/team.h"
 #include "models/model_file/file_identity.h"
+#include "models/model_file/header_cache.h"
 #include "operators/image/opencl_image.h"
 
 #include <ATen/ATen.h>
@@ -160,16 +161,8 @@ std::shared_ptr<const Inference> sharedInference(const std::string& path, const 
 
 std::shared_ptr<const nlohmann::json> sharedHeader(const std::string& path)
 {
-    static std::mutex mutex;
-    static std::map<std::string, std::shared_ptr<const nlohmann::json>> known;
-    const std::string key = fileIdentity(path);
-    const std::lock_guard lock(mutex);
-    if (known.size() > 64)
-        known.clear();
-    auto& header = known[key];
-    if (!header)
-        header = std::make_shared<const nlohmann::json>(readModelHeader(path));
-    return header;
+    static HeaderCache headers(readModelHeader);
+    return headers(path);
 }
 
 } // namespace agpnet
