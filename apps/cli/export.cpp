@@ -17,13 +17,29 @@ struct Options
     double sensitivity = 1;
 };
 
+std::string onnxPrecision(const Options& options)
+{
+    return options.precision == "auto" ? "fp32" : options.precision;
+}
+
+int exportDescriber(const Options& options)
+{
+    const cv::Ptr<Describer> describer = Describer::create(options.model);
+    writeOnnxModel(options.onnx, options.model, onnxPrecision(options));
+    const cv::Size size = describer->getInputSize();
+    std::printf("%s: takes one view of %dx%d and gives its embedding and descriptor of %d values, needs neither the model nor AGPNet\n",
+                options.onnx.c_str(), size.height, size.width, describer->getWidth());
+    return exitOk;
+}
+
 int exportGraph(const Options& options)
 {
+    if (options.graph.empty() && modelMethod(options.model) == "dec")
+        return exportDescriber(options);
     cv::Size size = AnomalyDetector::create(options.model)->getInputSize(); // also refuses a file that is no model
     if (options.graph.empty())
     {
-        const std::string precision = options.precision == "auto" ? "fp32" : options.precision;
-        writeOnnxModel(options.onnx, options.model, precision);
+        writeOnnxModel(options.onnx, options.model, onnxPrecision(options));
         std::printf("%s: takes images of %dx%d, needs neither the model nor AGPNet\n", options.onnx.c_str(), size.height, size.width);
         return exitOk;
     }
@@ -52,7 +68,7 @@ void addExport(CLI::App& app, Run& run)
     command->add_flag("--stages", options->stages, "Reconstruct, Residual and Heatmap as nodes instead of one Detect")->needs(graph);
     command->add_option("--size", options->size, "Input HEIGHTxWIDTH of the graph (default: the model's)")->needs(graph);
     command->add_option("--sensitivity", options->sensitivity, "Attribute sensitivity of Detect")->check(positiveNumber())->needs(graph);
-    command->add_option("--precision", options->precision, "With --onnx: fp32 (default) or int8; with --onnx-graph: attribute of its nodes")
+    command->add_option("--precision", options->precision, "With --onnx: fp32 (default) or, for inspection, int8; with --onnx-graph: attribute of its nodes")
         ->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}));
     command->callback([options, &run] { run = [options] { return exportGraph(*options); }; });
 }

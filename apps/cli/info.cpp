@@ -1,4 +1,4 @@
-// agpnet info: this build and machine, or one model.
+// agpnet info: this build and machine, or one model or gallery.
 #include "agpnet/agpnet.hpp"
 #include "apps/cli/commands.h"
 #include "apps/cli/threshold_notes.h"
@@ -69,14 +69,19 @@ int verify(const Options& options)
     const std::string sum = verifyModel(options.model);
     require(!sum.empty(), "{}: holds no checksum, because the AGPNet that wrote it knew none; training or saving it again adds one",
             options.model);
-    const json header = json::parse(AnomalyDetector::create(options.model)->getHeader());
-    const json record = header.at("training");
-    const json provenance = {{"sha256", sum},
-                             {"backbone", header.at("backbone").at("hash")},
-                             {"data", record.value("data", json())},
-                             {"seed", header.at("config").at("seed")},
-                             {"finished", record.value("finished", json())},
-                             {"versions", record.value("versions", json())}};
+    const json header = json::parse(fileInformation(options.model));
+    json provenance = {{"sha256", sum}};
+    if (header.at("kind") == "gallery")
+        for (const char* key : {"model", "space"})
+            provenance[key] = header.at(key);
+    else
+    {
+        const json record = header.at("training");
+        provenance["backbone"] = header.at("backbone").at("hash");
+        provenance["seed"] = header.at("config").at("seed");
+        for (const char* key : {"data", "finished", "versions"})
+            provenance[key] = record.value(key, json());
+    }
     if (options.asJson)
         std::printf("%s\n", provenance.dump().c_str());
     else
@@ -84,30 +89,36 @@ int verify(const Options& options)
     return exitOk;
 }
 
+/// What the file holds; of a model also how it computes on this machine, and notes.
+json toldOf(const std::string& path, const json& cpu)
+{
+    json told = json::parse(fileInformation(path));
+    if (told.at("kind") == "gallery")
+        return told;
+    const bool describes = told.value("method", "agpnet") == "dec";
+    const std::string precision =
+        describes ? Describer::create(path)->getPrecision() : AnomalyDetector::create(path)->getPrecision();
+    told["here"] = {{"cpu", cpu.at("level")}, {"precision", precision}}; // which the file does not hold
+    told["notes"] = describes ? std::vector<std::string>() : thresholdNotes(told.at("scores"));
+    return told;
+}
+
 int info(const Options& options)
 {
     if (options.verify)
         return verify(options);
     json told = json::parse(buildInformation());
-    std::vector<std::string> notes; // which the file does not hold
     if (!options.model.empty())
-    {
-        const cv::Ptr<AnomalyDetector> detector = AnomalyDetector::create(options.model);
-        const json cpu = std::move(told["cpu"]);
-        told = json::parse(detector->getHeader());
-        told["here"] = {{"cpu", cpu["level"]}, {"precision", detector->getPrecision()}}; // of this machine, not in the file
-        notes = thresholdNotes(told.at("scores"));
-        told["notes"] = notes;
-    }
+        told = toldOf(options.model, told.at("cpu"));
     if (options.asJson)
         std::printf("%s\n", told.dump().c_str());
     else if (options.model.empty())
         printBuild(told);
     else
         std::printf("%s\n", told.dump(2).c_str());
-    for (const std::string& note : notes)
+    for (const json& note : told.value("notes", json::array()))
         if (!options.asJson)
-            std::fprintf(stderr, "agpnet: note: %s\n", note.c_str());
+            std::fprintf(stderr, "agpnet: note: %s\n", note.get<std::string>().c_str());
     return exitOk;
 }
 
@@ -116,8 +127,8 @@ int info(const Options& options)
 void addInfo(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
-    CLI::App* command = app.add_subcommand("info", "Show this build and machine, or a model");
-    CLI::Option* model = command->add_option("model", options->model, "A .agp file; without one: versions, devices, schedules");
+    CLI::App* command = app.add_subcommand("info", "Show this build and machine, or a model or gallery");
+    CLI::Option* model = command->add_option("model", options->model, "A .agp or .agpx file; without one: versions, devices, schedules");
     command->add_flag("--json", options->asJson, "As JSON");
     command->add_flag("--verify", options->verify, "Check the whole file against its SHA-256, and show where the model comes from")
         ->needs(model);

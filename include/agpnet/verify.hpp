@@ -1,5 +1,5 @@
 /// @file
-/// Checks of model files: checksum and signature.
+/// What model and gallery files say of themselves, and checks of them: checksum and signature.
 #pragma once
 
 #include "agpnet/api.hpp"
@@ -12,6 +12,12 @@ namespace agpnet
 /// Method of a model file, from its header: "agpnet" (AnomalyDetector) or "dec" (Describer).
 /// @throws cv::Exception if the file is not a model
 AGPNET_EXPORT std::string modelMethod(const std::string& path);
+
+/// What a file says of itself, as JSON text: the header of a model of any method (docs/model-file.md), of `dec` with the `width` of its
+/// descriptors; or the header of a gallery, with `width` and `calibration`: the number of `pairs` and the numbers of `views` that it was
+/// calibrated with, null if it was not. Nothing is compared with the checksum.
+/// @throws cv::Exception if the file is neither
+AGPNET_EXPORT std::string fileInformation(const std::string& path);
 
 /// Reads a whole model file and compares it with the SHA-256 that the file holds. AnomalyDetector::create() does the same, unless the
 /// environment variable AGPNET_SKIP_CHECKSUM is set. The checksum detects damage. To detect changes by others, compare the returned value

@@ -6,6 +6,7 @@
 #include "operators/agpnet/inspection/inference.h"
 #include "tests/support/error_text.h"
 #include "tests/support/tiny_backbone.h"
+#include "tests/support/tiny_describer.h"
 
 #include <ATen/ATen.h>
 #include <opencv2/dnn.hpp>
@@ -136,6 +137,85 @@ INSTANTIATE_TEST_SUITE_P(Families, OnnxOfTransformer,
                                            "timm_clip", "hf_dinov2"),
                          [](const auto& parameter) { return parameter.param; });
 
+TEST_P(OnnxOfTransformer, GivesEmbeddingsInOpenCvAlone)
+{
+    const test::TempFolder folder;
+    VitOverrides overrides;
+    overrides.heads = 2;
+    const Vit vit = vitFromStateDict(fixture(GetParam()), overrides, {.compute = ComputeType::Float32, .prepack = false});
+    const int side = 3 * static_cast<int>(vit.config().patch);
+    cv::Mat blob(std::vector<int>{1, 3, side, 2 * side}, CV_32F);
+    cv::RNG(2).fill(blob, cv::RNG::UNIFORM, -2, 2);
+    for (const Embedding kind : {Embedding::ClassToken, Embedding::Patches, Embedding::Both})
+    {
+        OnnxWriter onnx;
+        onnx.output("embedding", vit.describeEmbedding(onnx, onnx.input("image", {1, 3, side, 2 * side}), kind));
+        onnx.write(folder / "embedding.onnx");
+        cv::dnn::Net net = cv::dnn::readNetFromONNX(folder / "embedding.onnx");
+        net.setInput(blob);
+        const cv::Mat out = net.forward("embedding");
+        const at::Tensor expected = vit.embed(at::from_blob(blob.data, {1, 3, side, 2 * side}, at::kFloat), kind);
+        ASSERT_EQ(static_cast<int64_t>(out.total()), expected.numel());
+        const at::Tensor found = at::from_blob(out.data, expected.sizes(), at::kFloat);
+        EXPECT_LT((found - expected).norm().item<double>(), 1e-5 * expected.norm().item<double>()) << static_cast<int>(kind);
+    }
+}
+
+/// Of one view, against the describer: the embedding, and the descriptor that it makes of this view alone.
+void expectDescriberParity(const test::TempFolder& folder, const std::string& model)
+{
+    const std::string onnx = folder / "describer.onnx";
+    writeOnnxModel(onnx, model);
+    cv::dnn::Net net = cv::dnn::readNetFromONNX(onnx);
+    const cv::Ptr<Describer> describer = Describer::create(model, "fp32");
+    cv::Mat descriptors;
+    for (const int object : {0, 4, 20})
+    {
+        const cv::Mat view = test::viewOf(object, 7, describer->getInputSize());
+        cv::Mat embedding, descriptor;
+        describer->embed(view, embedding);
+        describer->describe(view, descriptor);
+        net.setInput(cv::dnn::blobFromImage(view, 1 / 255., cv::Size(), cv::Scalar(), true));
+        std::vector<cv::Mat> out;
+        net.forward(out, std::vector<cv::String>{"embedding", "descriptor"});
+        ASSERT_EQ(out[0].size(), embedding.size());
+        ASSERT_EQ(out[1].size(), descriptor.size());
+        EXPECT_LT(cv::norm(out[0], embedding), 1e-4 * cv::norm(embedding));
+        EXPECT_LT(cv::norm(out[1], descriptor), 1e-4);
+        EXPECT_NEAR(cv::norm(out[1]), 1, 1e-5);
+        descriptors.push_back(descriptor);
+    }
+    EXPECT_GT(cv::norm(descriptors.row(0), descriptors.row(2)), 0.01) << "descriptors that are all the same prove nothing";
+    EXPECT_THAT(test::readBytes(onnx), HasSubstr(describer->getSpace()));
+}
+
+class OnnxOfDescriber : public ::testing::TestWithParam<std::pair<const char*, const char*>>
+{
+};
+
+TEST_P(OnnxOfDescriber, RunsInOpenCvAlone)
+{
+    const test::TempFolder folder;
+    expectDescriberParity(folder, test::writeTinyDescriber(folder, test::writeTinyBackbone(folder), GetParam().second));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Configs, OnnxOfDescriber,
+    ::testing::Values(std::pair("MeanAsItIs", R"("whitening":"none")"), std::pair("Whitened", R"("whitening":"classes")"),
+                      std::pair("Mlp", R"("adapter":"mlp","learning_rate":0.01)"), std::pair("Cam", R"("adapter":"cam","learning_rate":0.01)"),
+                      std::pair("CamFromMean", R"("adapter":"cam_from_mean","learning_rate":0.1,"epochs":10)"),
+                      std::pair("Patches", R"("embedding":"patches")"), std::pair("Both", R"("embedding":"both","adapter":"cam")")),
+    [](const auto& parameter) { return parameter.param.first; });
+
+TEST(OnnxOfDescribers, TakesConvolutionalBackbones)
+{
+    const test::TempFolder folder;
+    TensorFile weights;
+    weights.tensors = fixture("resnet_basic");
+    writeSafetensors(folder / "resnet_basic.safetensors", weights);
+    expectDescriberParity(folder, test::writeTinyDescriber(folder, folder / "resnet_basic.safetensors", R"("embedding":"patches","width":32)"));
+}
+
 struct Case
 {
     const char* name;
@@ -235,6 +315,11 @@ TEST(OnnxModel, SaysWhatItCannot)
                 HasSubstr("before.agp: the model does not know the ranges"));
     EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(folder.path() / "no" / "x.onnx", model); }),
                 HasSubstr("x.onnx: cannot be written"));
+    const std::string describing = test::writeTinyDescriber(folder, backbone);
+    EXPECT_THAT(errorOf<cv::Exception>([&] { writeOnnxModel(onnx, describing, "int8"); }),
+                HasSubstr("precision is 'int8', expected fp32 for a model of the method 'dec'"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { writeDetectGraph(onnx, describing, 32, 24); }),
+                HasSubstr("describer.agp: is of the method 'dec', expected 'agpnet'"));
     EXPECT_FALSE(std::filesystem::exists(onnx));
 }
 

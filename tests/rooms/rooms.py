@@ -18,7 +18,7 @@ ROOMS = [
     "models/text/tokenizers", "models/text", "models/model_file",
     "models/thresholds", "models/training", "models/index", "models/agpnet/decoder", "models/agpnet", "models/dec", "models/dec/training",
     "operators/core", "operators/image", "operators/stages", "operators/training", "operators/index",
-    "operators/dec", "operators/dec/operators", "operators/agpnet/inspection",
+    "operators/dec", "operators/dec/export", "operators/dec/operators", "operators/agpnet/inspection",
     "operators/agpnet/training",
     "operators/agpnet/export", "operators/agpnet", "operators/agpnet/operators",
     "operators",  # the registry: all families put together

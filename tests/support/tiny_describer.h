@@ -42,6 +42,7 @@ inline std::vector<ObjectViews> tinyObjects()
 inline std::string writeTinyDescriber(const TempFolder& folder, const std::string& backbone, const std::string& more = "",
                                       const std::string& name = "describer.agp")
 {
+    // of a key that comes twice, the last counts
     const cv::Ptr<DescriberTrainer> trainer = DescriberTrainer::create(
         backbone, R"({"height":32,"width":24,"choose":"config","epochs":2,"classes_per_batch":2,"objects_per_class":2)" +
                       (more.empty() ? "" : "," + more) + "}");

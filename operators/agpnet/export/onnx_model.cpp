@@ -1,7 +1,8 @@
 // The whole inference in standard ONNX operators, with the weights in the file: for engines that know nothing of AGPNet.
-#include "agpnet/onnx.hpp"
+#include "operators/agpnet/export/onnx_model.h"
+
 #include "models/agpnet/file.h"
-#include "operators/core/opencv_exceptions.h"
+#include "models/backbones/onnx_normalised.h"
 #include "operators/agpnet/inspection/inference.h"
 
 #include <ATen/ATen.h>
@@ -18,18 +19,13 @@ constexpr double tiny = 1e-12;
 /// image [1, 3 or 6, H, W], 0 to 1 → [1, L, C]: extractFeatures().
 OnnxValue describeFeatures(OnnxWriter& onnx, const Config& config, const Extractor& extractor, const OnnxValue& image)
 {
-    const auto perChannel = [&](const std::array<double, 3>& values) {
-        return at::tensor(at::ArrayRef<double>(values)).view({1, 3, 1, 1});
-    };
-    const at::Tensor deviation = perChannel(extractor.properties().std);
     const std::vector<int> layers = allLayers(config.layers);
     std::vector<OnnxValue> groups;
     for (int64_t channel = 0; channel < image.shape[1]; channel += 3) // the backbone sees geometry as one more image
     {
         onnx.part("normalise");
-        const OnnxValue scaled = onnx.multiplyConstant(onnx.slice(image, 1, channel, channel + 3), 1 / deviation);
-        std::vector<OnnxValue> tokens =
-            extractor.describe(onnx, onnx.addConstant(scaled, -perChannel(extractor.properties().mean) / deviation), layers);
+        std::vector<OnnxValue> tokens = extractor.describe(
+            onnx, describeNormalised(onnx, extractor.properties(), onnx.slice(image, 1, channel, channel + 3)), layers);
         onnx.part("features");
         if (config.target == Target::LayerNorm)
             for (OnnxValue& layer : tokens)
@@ -114,73 +110,66 @@ OnnxValue describeTopMean(OnnxWriter& onnx, const OnnxValue& map, int64_t top)
 
 } // namespace
 
-void writeOnnxModel(const std::string& onnxPath, const std::string& model, const std::string& precision)
+void writeAnomalyOnnx(const std::string& onnxPath, const std::string& model, const std::string& precision)
 {
-    guarded(
-        [&]
-        {
-            require(precision == "fp32" || precision == "int8", "precision is '{}', expected fp32 or int8", precision);
-            const ModelFile file = readModel(model);
-            NetRanges ranges;
-            if (precision == "int8")
-            {
-                require(!file.fewerBits.backbone.empty(),
-                        "{}: the model does not know the ranges of its layers' inputs, which int8 needs: its backbone is no transformer, "
-                        "or it was "
-                        "trained before there were such; expected a model trained by this version",
-                        model);
-                ranges = file.fewerBits.ranges();
-            }
-            const Config& config = file.config;
-            require(config.tile == 0,
-                    "{}: the model uses tiles, which a graph of standard operators does not; expected a model of whole "
-                    "images, or "
-                    "a graph of one Detect",
-                    model);
-            const DecoderShape shape = decoderShape(config, file.backbone.config);
-            const auto extractor = makeExtractor(file.backbone.config, file.backbone.weights,
-                                                 {.compute = ComputeType::Float32, .prepack = false, .ranges = ranges.backbone});
+    const ModelFile file = readModel(model);
+    NetRanges ranges;
+    if (precision == "int8")
+    {
+        require(!file.fewerBits.backbone.empty(),
+                "{}: the model does not know the ranges of its layers' inputs, which int8 needs: its backbone is no transformer, or it was "
+                "trained before there were such; expected a model trained by this version",
+                model);
+        ranges = file.fewerBits.ranges();
+    }
+    const Config& config = file.config;
+    require(config.tile == 0,
+            "{}: the model uses tiles, which a graph of standard operators does not; expected a model of whole images, or a graph of one "
+            "Detect",
+            model);
+    const DecoderShape shape = decoderShape(config, file.backbone.config);
+    const auto extractor = makeExtractor(file.backbone.config, file.backbone.weights,
+                                         {.compute = ComputeType::Float32, .prepack = false, .ranges = ranges.backbone});
 
-            OnnxWriter onnx;
-            const OnnxValue image = onnx.input("image", {1, inputChannels(config), config.height, config.width});
-            const OnnxValue clean = file.scale.describe(onnx, describeFeatures(onnx, config, *extractor, image));
-            const OnnxValue reconstructed = Decoder(shape, file.decoder).describe(onnx, clean, ranges.decoder.known.get());
+    OnnxWriter onnx;
+    const OnnxValue image = onnx.input("image", {1, inputChannels(config), config.height, config.width});
+    const OnnxValue clean = file.scale.describe(onnx, describeFeatures(onnx, config, *extractor, image));
+    const OnnxValue reconstructed = Decoder(shape, file.decoder).describe(onnx, clean, ranges.decoder.known.get());
 
-            at::Tensor inside;
-            int64_t pixels = int64_t{config.height} * config.width;
-            if (!config.roi.empty())
-            {
-                const cv::Mat region = RegionOfInterest{config.roi, {}}.at({config.width, config.height});
-                inside = at::from_blob(region.data, {1, 1, config.height, config.width}, at::kByte).ne(0).to(at::kFloat);
-                pixels = cv::countNonZero(region);
-            }
-            const at::Tensor vertical = smoothing(shape.rows, config.height, config.sigma),
-                             horizontal = smoothing(shape.columns, config.width, config.sigma);
-            const auto mapBy = [&](stages::Metric metric)
-            {
-                const OnnxValue residual =
-                    onnx.reshape(describeResidual(onnx, metric, clean, reconstructed), {1, 1, shape.rows, shape.columns});
-                onnx.part(std::string("map/") + stages::nameOf(metric));
-                const OnnxValue map = onnx.resized(residual, vertical, horizontal);
-                return inside.defined() ? onnx.multiplyConstant(map, inside) : map;
-            };
-            const OnnxValue map = mapBy(config.metric);
-            const OnnxValue scored = config.scoreMetric == config.metric ? map : mapBy(config.scoreMetric);
-            onnx.part("score");
-            const OnnxValue score = config.score == ImageScore::Top1 ? describeTopMean(onnx, scored, std::max<int64_t>(1, pixels / 100))
-                                                           : onnx.reduce("ReduceMax", scored, {2, 3});
-            onnx.output("map", map);
-            onnx.output("score", onnx.reshape(score, {1, 1}));
-            onnx.note("agpnet.version", AGPNET_VERSION);
-            onnx.note("agpnet.threshold", fmt::format("{}", file.scores.threshold.value));
-            onnx.note("agpnet.pixel_threshold", fmt::format("{}", file.scores.pixelThreshold.value));
-            for (const ProductScores& product : file.products)
-            {
-                onnx.note("agpnet.threshold." + product.name, fmt::format("{}", product.scores.threshold.value));
-                onnx.note("agpnet.pixel_threshold." + product.name, fmt::format("{}", product.scores.pixelThreshold.value));
-            }
-            onnx.write(onnxPath);
-        });
+    at::Tensor inside;
+    int64_t pixels = int64_t{config.height} * config.width;
+    if (!config.roi.empty())
+    {
+        const cv::Mat region = RegionOfInterest{config.roi, {}}.at({config.width, config.height});
+        inside = at::from_blob(region.data, {1, 1, config.height, config.width}, at::kByte).ne(0).to(at::kFloat);
+        pixels = cv::countNonZero(region);
+    }
+    const at::Tensor vertical = smoothing(shape.rows, config.height, config.sigma),
+                     horizontal = smoothing(shape.columns, config.width, config.sigma);
+    const auto mapBy = [&](stages::Metric metric)
+    {
+        const OnnxValue residual =
+            onnx.reshape(describeResidual(onnx, metric, clean, reconstructed), {1, 1, shape.rows, shape.columns});
+        onnx.part(std::string("map/") + stages::nameOf(metric));
+        const OnnxValue map = onnx.resized(residual, vertical, horizontal);
+        return inside.defined() ? onnx.multiplyConstant(map, inside) : map;
+    };
+    const OnnxValue map = mapBy(config.metric);
+    const OnnxValue scored = config.scoreMetric == config.metric ? map : mapBy(config.scoreMetric);
+    onnx.part("score");
+    const OnnxValue score = config.score == ImageScore::Top1 ? describeTopMean(onnx, scored, std::max<int64_t>(1, pixels / 100))
+                                                   : onnx.reduce("ReduceMax", scored, {2, 3});
+    onnx.output("map", map);
+    onnx.output("score", onnx.reshape(score, {1, 1}));
+    onnx.note("agpnet.version", AGPNET_VERSION);
+    onnx.note("agpnet.threshold", fmt::format("{}", file.scores.threshold.value));
+    onnx.note("agpnet.pixel_threshold", fmt::format("{}", file.scores.pixelThreshold.value));
+    for (const ProductScores& product : file.products)
+    {
+        onnx.note("agpnet.threshold." + product.name, fmt::format("{}", product.scores.threshold.value));
+        onnx.note("agpnet.pixel_threshold." + product.name, fmt::format("{}", product.scores.pixelThreshold.value));
+    }
+    onnx.write(onnxPath);
 }
 
 } // namespace agpnet
