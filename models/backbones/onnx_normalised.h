@@ -3,6 +3,7 @@
 
 #include "models/backbones/backbone.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/tensor.h>
 
 namespace agpnet

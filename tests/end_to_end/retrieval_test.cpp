@@ -188,6 +188,59 @@ TEST_F(RetrievalProgram, UpdatesDescribeWhatHasChanged)
     EXPECT_EQ(agpnet(index + " --smooth 3").code, 0);
 }
 
+TEST_F(RetrievalProgram, InfoAndExportKnowModelsAndGalleries)
+{
+    const std::string model = trained();
+    ASSERT_EQ(agpnet("index --data " + at("known") + " --model " + model + " --out " + at("k.agpx")).code, 0);
+    const Outcome ofModel = agpnet("info --json " + model);
+    ASSERT_EQ(ofModel.code, 0) << ofModel.text;
+    const json told = firstLine(ofModel.text);
+    EXPECT_EQ(told.at("method"), "dec");
+    EXPECT_EQ(told.at("width"), 64);
+    EXPECT_EQ(told.at("config").at("epochs"), 1);
+    EXPECT_TRUE(told.at("training").at("choice").contains("chosen"));
+    EXPECT_EQ(told.at("here").at("precision"), "fp32");
+    EXPECT_EQ(json::parse(agpnet("info " + model).text), told);
+
+    const Outcome ofGallery = agpnet("info --json " + at("k.agpx"));
+    ASSERT_EQ(ofGallery.code, 0) << ofGallery.text;
+    const json gallery = firstLine(ofGallery.text);
+    EXPECT_EQ(gallery.at("kind"), "gallery");
+    EXPECT_EQ(gallery.at("entries"), 24);
+    EXPECT_EQ(gallery.at("width"), 64);
+    EXPECT_EQ(gallery.at("space"), told.at("digest"));
+    EXPECT_EQ(gallery.at("model"), fs::absolute(folder / "parts.agp").string());
+    EXPECT_GT(gallery.at("calibration").at("pairs"), 0);
+    for (const auto& [file, key] : {std::pair{"parts.agp", "backbone"}, {"k.agpx", "space"}})
+    {
+        const Outcome verified = agpnet("info --verify --json " + at(file));
+        ASSERT_EQ(verified.code, 0) << verified.text;
+        EXPECT_EQ(firstLine(verified.text).at("sha256").get<std::string>().size(), 64U);
+        EXPECT_TRUE(firstLine(verified.text).contains(key));
+    }
+
+    const Outcome exported = agpnet("export " + model + " --onnx " + at("parts.onnx"));
+    EXPECT_EQ(exported.code, 0) << exported.text;
+    EXPECT_THAT(exported.text, HasSubstr("takes one view of 16x16 and gives its embedding and descriptor of 64 values"));
+    EXPECT_THAT(readBytes(folder / "parts.onnx"), HasSubstr(told.at("digest").get<std::string>()));
+    const Outcome eight = agpnet("export " + model + " --onnx " + at("eight.onnx") + " --precision int8");
+    EXPECT_EQ(eight.code, 1);
+    EXPECT_THAT(eight.text, HasSubstr("agpnet: precision is 'int8', expected fp32 for a model of the method 'dec'"));
+    const Outcome graph = agpnet("export " + model + " --onnx-graph " + at("graph.onnx"));
+    EXPECT_EQ(graph.code, 1);
+    EXPECT_THAT(graph.text, HasSubstr("is of the method 'dec', expected 'agpnet'"));
+    const Outcome ofGalleryExported = agpnet("export " + at("k.agpx") + " --onnx " + at("gallery.onnx"));
+    EXPECT_EQ(ofGalleryExported.code, 1);
+    EXPECT_THAT(ofGalleryExported.text, HasSubstr("k.agpx: holds a gallery, expected a model"));
+    for (const char* file : {"eight.onnx", "graph.onnx", "gallery.onnx"})
+        EXPECT_FALSE(fs::exists(folder / file)) << file;
+
+    EXPECT_EQ(json::parse(agpnet("operators --config dec").text).at("whitening"), "classes");
+    EXPECT_TRUE(json::parse(agpnet("operators --config").text).contains("decoder_depth"));
+    EXPECT_EQ(agpnet("operators --config").text, agpnet("operators --config agpnet").text);
+    EXPECT_EQ(agpnet("operators --config cnn").code, 2);
+}
+
 TEST_F(RetrievalProgram, WhatIsWrongIsNamed)
 {
     const std::string model = trained();
