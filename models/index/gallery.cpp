@@ -2,6 +2,8 @@
 
 #include "common/error.h"
 #include "common/json_text.h"
+#include "halide_generators/runtime/stages.h"
+#include "models/device/tensor_view.h"
 
 #include <ATen/ATen.h>
 #include <algorithm>
@@ -209,24 +211,68 @@ std::vector<std::vector<GalleryRows::Found>> GalleryRows::search(const at::Tenso
     const at::Tensor length = queries.norm(2, 1, true);
     require(at::isfinite(length).all().item<bool>() && (length > 1e-12).all().item<bool>(),
             "a query is zero or has values that are not finite, expected descriptors");
-    const at::Tensor all = at::matmul(queries / length, rows().t()).contiguous();
+    const at::Tensor unit = (queries / length).contiguous();
+    std::vector<std::vector<Found>> candidates = nearestRows(unit, k);
     for (size_t q = 0; q < answers.size(); q++)
     {
-        const float* similarity = all[static_cast<int64_t>(q)].const_data_ptr<float>();
         const int64_t own = leaveOut.empty() ? -1 : leaveOut[q];
-        std::vector<int64_t> order;
-        order.reserve(static_cast<size_t>(size()));
-        for (int64_t row = 0; row < size(); row++)
-            if (row != own)
-                order.push_back(row);
-        const auto closer = [&](int64_t a, int64_t b)
-        { return similarity[a] != similarity[b] ? similarity[a] > similarity[b] : name(a) < name(b); };
-        const auto wanted = order.begin() + std::min(k, static_cast<int64_t>(order.size()));
-        std::partial_sort(order.begin(), wanted, order.end(), closer);
-        for (auto it = order.begin(); it != wanted; ++it)
-            answers[q].push_back({*it, similarity[*it]});
+        std::vector<Found>& found = candidates[q];
+        const bool all = static_cast<int64_t>(found.size()) == size();
+        std::erase_if(found, [own](const Found& each) { return each.row == own; });
+        // others that are as close as the last one wanted may lie behind what was found, and come before it by name
+        const auto wanted = static_cast<size_t>(k);
+        if (!all && found.size() > 0 && (found.size() <= wanted || found.back().similarity == found[wanted - 1].similarity))
+        {
+            found = allRows(unit[static_cast<int64_t>(q)]);
+            std::erase_if(found, [own](const Found& each) { return each.row == own; });
+        }
+        const auto closer = [this](const Found& x, const Found& y)
+        { return x.similarity != y.similarity ? x.similarity > y.similarity : name(x.row) < name(y.row); };
+        const auto end = found.begin() + static_cast<std::ptrdiff_t>(std::min(wanted, found.size()));
+        std::partial_sort(found.begin(), end, found.end(), closer);
+        found.erase(end, found.end());
+        answers[q] = std::move(found);
     }
     return answers;
+}
+
+std::vector<std::vector<GalleryRows::Found>> GalleryRows::nearestRows(const at::Tensor& units, int64_t k) const
+{
+    constexpr int64_t spare = 8;         // one that is left out, and some that are as close as the last
+    constexpr int64_t mostRows = 1 << 24; // numbers of rows that a float has
+    const int64_t wanted = std::min(size(), k + spare), count = units.size(0);
+    std::vector<std::vector<Found>> found(static_cast<size_t>(count));
+    if (wanted > stages::mostNearest || size() > mostRows)
+    {
+        for (int64_t q = 0; q < count; q++)
+            found[static_cast<size_t>(q)] = allRows(units[q]);
+        return found;
+    }
+    const at::Tensor gallery = rows();
+    stages::Rows view;
+    view.data = gallery.const_data_ptr();
+    view.count = static_cast<int>(gallery.size(0));
+    view.length = static_cast<int>(width_);
+    view.step = gallery.stride(0);
+    const at::Tensor similarities = at::empty({count, wanted, 1, 1}, at::kFloat), numbers = at::empty_like(similarities);
+    stages::nearest({}, viewOf(units.view({count, width_, 1, 1})), view, {}, viewOf(similarities), viewOf(numbers), stages::Numbers::Float32);
+    for (int64_t q = 0; q < count; q++)
+    {
+        const float* similarity = similarities[q].const_data_ptr<float>();
+        const float* number = numbers[q].const_data_ptr<float>();
+        for (int64_t i = 0; i < wanted; i++)
+            found[static_cast<size_t>(q)].push_back({static_cast<int64_t>(number[i]), similarity[i]});
+    }
+    return found;
+}
+
+std::vector<GalleryRows::Found> GalleryRows::allRows(const at::Tensor& unit) const
+{
+    const at::Tensor similarities = at::mv(rows(), unit).contiguous();
+    std::vector<Found> found;
+    for (int64_t row = 0; row < size(); row++)
+        found.push_back({row, similarities.const_data_ptr<float>()[row]});
+    return found;
 }
 
 void GalleryRows::smooth(int64_t neighbours, double power)

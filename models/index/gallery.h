@@ -86,6 +86,9 @@ public:
     Packed packed() const;
 
 private:
+    /// A few more than the k closest of each query of unit length, or all; by the stage nearest, where it has so many.
+    std::vector<std::vector<Found>> nearestRows(const at::Tensor& units, int64_t k) const;
+    std::vector<Found> allRows(const at::Tensor& unit) const; ///< in the order of rows
     void own(); ///< copies what lies in a file, before a change
     void checked() const;
     at::Tensor accepted(const at::Tensor& descriptor) const;
