@@ -138,11 +138,13 @@ int main(int argc, char** argv)
     {
         const Backbone backbone = readBackbone(path);
         const Config config = completed({}, backbone.config);
-        const Network network(config, backbone, {{}, Adapter(AdapterKind::Mean, backbone.config.embeddingWidth(config.embedding), config.lambda, 0)},
+        const Network network(config, backbone,
+                              {{}, Adapter(AdapterKind::Mean, backbone.config.embeddingWidth(config.embedding), config.lambda, 0)},
                               ComputeType::Float32);
         const Data all = embed(network, known);
         const Data learn = evenOdd ? some(all, 0) : all, test = evenOdd ? some(all, 1) : embed(network, unknown);
-        std::printf("%s: learned from %zu objects, measured on %zu; float32\n", backbone.name.c_str(), learn.labels.size(), test.labels.size());
+        std::printf("%s: learned from %zu objects, measured on %zu; float32\n", backbone.name.c_str(), learn.labels.size(),
+                    test.labels.size());
         std::printf("%-40s %-15s%-15s%-15s%-15s%-15s%s\n", "descriptor", "mAP interp.", "mAP", "NN", "NDCG", "ANMRR", "s a training");
         for (const Row& row : rows)
         {

@@ -65,7 +65,8 @@ private:
         const nlohmann::json json = parseJson(note, fmt::format("the note of '{}'", name));
         if (!json.is_object() || !json.contains(modelKey))
             return "";
-        require(json[modelKey].is_string(), "the note of '{}': '{}' is {}, expected the path of a model", name, modelKey, json[modelKey].dump());
+        require(json[modelKey].is_string(), "the note of '{}': '{}' is {}, expected the path of a model", name, modelKey,
+                json[modelKey].dump());
         return (folder_ / json[modelKey].get<std::string>()).string(); // an absolute path stays as it is
     }
 

@@ -400,11 +400,12 @@ private:
 int evaluateObjects(const Options& options)
 {
     require(options.data.size() == 1, "{}: is a model of objects, which is measured on one --data", options.model);
-    require(options.categories.empty() && options.maps.empty() && options.saveMaps.empty() && options.share.empty() &&
-                options.report.empty() && options.good.empty() && options.threshold == 0 && options.sensitivity == 1,
-            "{}: is a model of objects: --category, --maps, --save-maps, --share, --report, --good, --threshold and --sensitivity belong to "
-            "anomaly detection",
-            options.model);
+    require(
+        options.categories.empty() && options.maps.empty() && options.saveMaps.empty() && options.share.empty() && options.report.empty() &&
+            options.good.empty() && options.threshold == 0 && options.sensitivity == 1,
+        "{}: is a model of objects: --category, --maps, --save-maps, --share, --report, --good, --threshold and --sensitivity belong to "
+        "anomaly detection",
+        options.model);
     ObjectEvaluation objects;
     objects.model = options.model;
     objects.data = options.data[0];
@@ -492,9 +493,10 @@ void addEvaluate(CLI::App& app, Run& run)
     command->add_option("--out", options->out, "Write the metrics as JSON");
     command->add_option("--report", options->report, "Write one self-contained HTML page");
     command
-        ->add_option("--protocol", options->protocol,
-                     "Of a model of objects: leave-one-out (default), split (queries and targets by --split), or instance (is the very same "
-                     "object found by 1, 3 or 6 other views?)")
+        ->add_option(
+            "--protocol", options->protocol,
+            "Of a model of objects: leave-one-out (default), split (queries and targets by --split), or instance (is the very same "
+            "object found by 1, 3 or 6 other views?)")
         ->check(CLI::IsMember({"leave-one-out", "split", "instance"}));
     command->add_option("--threshold", options->threshold, "Threshold of the image score, instead of the model's")->check(positiveNumber());
     command->add_option("--sensitivity", options->sensitivity, "Divides the thresholds (default 1)")->check(positiveNumber());

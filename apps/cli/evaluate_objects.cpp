@@ -241,7 +241,8 @@ void print(const json& result)
 {
     if (result.contains("instance"))
     {
-        std::printf("views  right first  right in the first five  accepted  strangers accepted (stated: %.3g %%)  queries\n", 100 * statedRate);
+        std::printf("views  right first  right in the first five  accepted  strangers accepted (stated: %.3g %%)  queries\n",
+                    100 * statedRate);
         for (const auto& [views, found] : result["instance"].items())
             std::printf("%5s  %9.2f %%  %21.2f %%  %6.2f %%  %32.2f %%  %7zu\n", views.c_str(), 100 * found["right_first"].get<double>(),
                         100 * found["right_in_first_five"].get<double>(), 100 * found.value("accepted", 0.0),

@@ -68,7 +68,9 @@ void addExport(CLI::App& app, Run& run)
     command->add_flag("--stages", options->stages, "Reconstruct, Residual and Heatmap as nodes instead of one Detect")->needs(graph);
     command->add_option("--size", options->size, "Input HEIGHTxWIDTH of the graph (default: the model's)")->needs(graph);
     command->add_option("--sensitivity", options->sensitivity, "Attribute sensitivity of Detect")->check(positiveNumber())->needs(graph);
-    command->add_option("--precision", options->precision, "With --onnx: fp32 (default) or, for inspection, int8; with --onnx-graph: attribute of its nodes")
+    command
+        ->add_option("--precision", options->precision,
+                     "With --onnx: fp32 (default) or, for inspection, int8; with --onnx-graph: attribute of its nodes")
         ->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}));
     command->callback([options, &run] { run = [options] { return exportGraph(*options); }; });
 }

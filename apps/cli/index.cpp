@@ -46,7 +46,8 @@ std::string modelBeside(const std::string& gallery)
 std::string modelFromCatalogue(const Options& options, const std::vector<tools::Object>& objects)
 {
     const std::string path = modelBeside(options.out);
-    require(path != options.out, "--out is {}, where the model would be written; expected another extension, .agpx for instance", options.out);
+    require(path != options.out, "--out is {}, where the model would be written; expected another extension, .agpx for instance",
+            options.out);
     requireWritable(path);
     const auto trainer =
         DescriberTrainer::create(options.model.empty() ? findBackbone("") : options.model, R"({"choose": "config", "whitening": "objects"})",
@@ -189,7 +190,8 @@ private:
             [&](size_t i, const cv::Mat& embeddings) {
                 const tools::Object& object = objects[i];
                 (gallery_->contains(object.name) ? changes_.replaced : changes_.added)++;
-                gallery_->replace(object.name, descriptorOf(*describer_, embeddings), noteOf(object, hashes_.at(object.name), options_.inspectors));
+                gallery_->replace(object.name, descriptorOf(*describer_, embeddings),
+                                  noteOf(object, hashes_.at(object.name), options_.inspectors));
                 if (calibrated_.size() < mostCalibrated)
                     calibrated_.emplace_back(object.name, embeddings);
             },
@@ -237,8 +239,8 @@ private:
                                     .c_str());
             return;
         }
-        std::printf("%s: %d objects (%zu added, %zu replaced, %zu removed, %zu as before)\nmodel: %s\n", options_.out.c_str(), gallery_->size(),
-                    changes_.added, changes_.replaced, changes_.removed, changes_.kept, model_.c_str());
+        std::printf("%s: %d objects (%zu added, %zu replaced, %zu removed, %zu as before)\nmodel: %s\n", options_.out.c_str(),
+                    gallery_->size(), changes_.added, changes_.replaced, changes_.removed, changes_.kept, model_.c_str());
     }
 
     const Options& options_;
@@ -266,19 +268,25 @@ void addIndex(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("index", "Make a gallery of objects from images of them, to be searched by 'query'");
-    command->add_option("--data", options->data,
-                        "Folder of objects: OBJECT/*.png, CLASS/OBJECT/*.png or OBJECT.png; or a CSV table with the columns file and object")
+    command
+        ->add_option("--data", options->data,
+                     "Folder of objects: OBJECT/*.png, CLASS/OBJECT/*.png or OBJECT.png; or a CSV table with the columns file and object")
         ->required();
     command->add_option("--out", options->out, "The gallery to write, .agpx")->required();
-    command->add_option("--model", options->model,
-                        "A .agp file of 'train --method dec', or a backbone: then what views of one object have in common is learned from these "
-                        "images, and the model is written beside the gallery (default: the fetched backbone)");
-    command->add_option("--inspect", options->inspectors,
-                        "Folder of models of 'train': NAME.agp inspects the object NAME (query --inspect); or a column inspect of the table");
+    command->add_option(
+        "--model", options->model,
+        "A .agp file of 'train --method dec', or a backbone: then what views of one object have in common is learned from these "
+        "images, and the model is written beside the gallery (default: the fetched backbone)");
+    command->add_option(
+        "--inspect", options->inspectors,
+        "Folder of models of 'train': NAME.agp inspects the object NAME (query --inspect); or a column inspect of the table");
     command->add_flag("--update", options->update, "Keep the gallery, and describe only objects that are new or whose images have changed");
-    command->add_option("--remove", options->removed, "With --update: name of an entry to remove; again for another")->allow_extra_args(false);
-    command->add_option("--smooth", options->smooth,
-                        "Average each descriptor with so many of its nearest: finds more similar parts, and the very same one a little less often")
+    command->add_option("--remove", options->removed, "With --update: name of an entry to remove; again for another")
+        ->allow_extra_args(false);
+    command
+        ->add_option(
+            "--smooth", options->smooth,
+            "Average each descriptor with so many of its nearest: finds more similar parts, and the very same one a little less often")
         ->check(CLI::Range(1, 100));
     command->add_option("--precision", options->precision, "auto, fp32 or bf16")->check(CLI::IsMember({"auto", "fp32", "bf16"}));
     command->add_option("--device", options->device, "Where the networks compute: cpu, cuda or cuda:N (default cpu)");

@@ -34,8 +34,8 @@ OpenGallery openGallery(const std::string& path, const std::string& model, const
         chosen = fs::exists(beside, ignored) ? beside.string() : recorded.string();
     }
     open.describer = openDescriber(chosen, precision, device);
-    require(open.describer->getSpace() == open.gallery->getSpace(), "{}: is of another model than {}; index its objects again with this model",
-            path, chosen);
+    require(open.describer->getSpace() == open.gallery->getSpace(),
+            "{}: is of another model than {}; index its objects again with this model", path, chosen);
     return open;
 }
 

@@ -141,10 +141,12 @@ void print(const Query& query, const Answer& answer)
 int query(const Options& options)
 {
     const auto [gallery, describer] = openGallery(options.gallery, options.model, options.precision, options.device);
-    require(options.leaveOut.empty() || gallery->contains(options.leaveOut), "--leave-out: the gallery has no entry '{}'", options.leaveOut);
+    require(options.leaveOut.empty() || gallery->contains(options.leaveOut), "--leave-out: the gallery has no entry '{}'",
+            options.leaveOut);
     const std::vector<Query> queries = queriesOf(options);
-    const cv::Ptr<PartInspector> inspector =
-        options.inspect ? PartInspector::create(describer, options.gallery, options.reject, "auto", options.device) : cv::Ptr<PartInspector>();
+    const cv::Ptr<PartInspector> inspector = options.inspect
+                                                 ? PartInspector::create(describer, options.gallery, options.reject, "auto", options.device)
+                                                 : cv::Ptr<PartInspector>();
     if (!options.asJson)
         std::printf("rank  cosine  as close by chance  name\n");
     for (const Query& each : queries)

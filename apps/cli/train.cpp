@@ -35,7 +35,8 @@ namespace fs = std::filesystem;
 struct Options
 {
     std::vector<std::string> data, augment, good;
-    std::string out, backbone, config, size, noise, precision, region, category, split, input, preset, device = "cpu", method = "agpnet", names, bridge, textEncoder;
+    std::string out, backbone, config, size, noise, precision, region, category, split, input, preset, device = "cpu", method = "agpnet",
+                                                                                                       names, bridge, textEncoder;
     int steps = 0, batch = 0, tile = -1, shots = 0, bits = 0;
     double learningRate = 0, tileOverlap = -1, checkpoint = 60, falseAlarms = 0;
     std::optional<uint64_t> seed;

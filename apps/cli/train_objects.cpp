@@ -36,8 +36,8 @@ std::string configText(const ObjectTraining& options)
 void sayTrained(const ObjectTraining& options, const json& record)
 {
     const json& choice = record.at("choice");
-    std::printf("%s: %d objects of %d classes in %s\n", options.out.c_str(), record.at("objects").get<int>(), record.at("classes").get<int>(),
-                durationText(record.value("seconds", 0.0)).c_str());
+    std::printf("%s: %d objects of %d classes in %s\n", options.out.c_str(), record.at("objects").get<int>(),
+                record.at("classes").get<int>(), durationText(record.value("seconds", 0.0)).c_str());
     if (choice.contains("candidates"))
     {
         std::printf("%-44s mAP on held-out classes\n", "descriptor");
@@ -71,7 +71,8 @@ int trainObjects(const ObjectTraining& options)
 
     std::vector<ObjectViews> objects;
     for (const tools::Object& object : data.objects)
-        objects.push_back({object.name, object.className, object.views.size(), [&](size_t i) { return tools::readImage(object.views[i]); }});
+        objects.push_back(
+            {object.name, object.className, object.views.size(), [&](size_t i) { return tools::readImage(object.views[i]); }});
     if (!options.asJson)
         std::fprintf(stderr, "%zu objects of %zu classes, %zu images\n", objects.size(), data.classes().size(), data.views());
     bool complete = false;

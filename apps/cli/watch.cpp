@@ -335,8 +335,8 @@ Counts watchFrames(Watcher& watcher, View& view, std::optional<Window>& window, 
 int watch(const Options& options)
 {
     if (std::filesystem::path(options.model).extension() == ".agpx")
-        return watchObjects({options.model, options.source, options.out, options.objectModel, options.precision, options.device, options.fps,
-                             options.reject, options.frames, options.patience});
+        return watchObjects({options.model, options.source, options.out, options.objectModel, options.precision, options.device,
+                             options.fps, options.reject, options.frames, options.patience});
     if (options.out.empty())
         screen(); // an Error says why not
     require(!options.out.empty() || displayIsThere(windowName),
@@ -399,7 +399,8 @@ void addWatch(CLI::App& app, Run& run)
 {
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand("watch", "Inspect and show a camera, a folder of images or a video");
-    command->add_option("model", options->model, "The .agp file; or a gallery, .agpx: then the best matches are shown as an object is turned")
+    command
+        ->add_option("model", options->model, "The .agp file; or a gallery, .agpx: then the best matches are shown as an object is turned")
         ->required();
     command
         ->add_option("source", options->source,
@@ -424,10 +425,12 @@ void addWatch(CLI::App& app, Run& run)
     command->add_option("--product", options->product, "Use the thresholds of one of the model's products");
     command->add_option("--model", options->objectModel, "Of a gallery: its model, where it is not beside it");
     command
-        ->add_option("--reject", options->reject, "Of a gallery: rate at which objects that are not in it may count as known (default 0.01)")
+        ->add_option("--reject", options->reject,
+                     "Of a gallery: rate at which objects that are not in it may count as known (default 0.01)")
         ->check(CLI::Range(1e-4, 0.5));
     addCompute(*command, options->precision, options->device);
-    command->footer("Keys in the window: q ends, space pauses, + and - raise and lower the threshold; with a gallery, n begins the next object.");
+    command->footer(
+        "Keys in the window: q ends, space pauses, + and - raise and lower the threshold; with a gallery, n begins the next object.");
     command->callback([options, &run] { run = [options] { return watch(*options); }; });
 }
 

@@ -130,7 +130,8 @@ cv::Mat drawn(const cv::Mat& frame, const ObjectAnswer& answer, double rate, cv:
     if (canvas.empty()) // the first frame decides, as a video has one size
         canvas = cv::Size((image.cols & ~1) + panelWidth, std::max(360, image.rows & ~1));
     cv::Mat view(canvas, CV_8UC3, cv::Scalar::all(28));
-    const double fit = std::min({1.0, static_cast<double>(canvas.width - panelWidth) / image.cols, static_cast<double>(canvas.height) / image.rows});
+    const double fit =
+        std::min({1.0, static_cast<double>(canvas.width - panelWidth) / image.cols, static_cast<double>(canvas.height) / image.rows});
     if (fit < 1)
         cv::resize(image, image, {}, fit, fit, cv::INTER_AREA);
     image.copyTo(view(cv::Rect({(canvas.width - panelWidth - image.cols) / 2, (canvas.height - image.rows) / 2}, image.size())));
@@ -242,8 +243,9 @@ int watchObjects(const ObjectWatch& options)
     if (video)
         video->finish();
     std::printf("%d frames; last: %s (%d views)\n", count,
-                answer.matches.empty() ? "the gallery is empty"
-                                       : fmt::format("{}{}", answer.matches[0].name, answer.known ? "" : ", not surely in the gallery").c_str(),
+                answer.matches.empty()
+                    ? "the gallery is empty"
+                    : fmt::format("{}{}", answer.matches[0].name, answer.known ? "" : ", not surely in the gallery").c_str(),
                 answer.views);
     if (video)
         std::printf("video: %s\n", options.out.c_str());

@@ -38,7 +38,8 @@ public:
     static cv::Ptr<Describer> create(const std::string& model, const std::string& precision = "auto", const std::string& device = "cpu");
 
     /// One descriptor of all views of one object.
-    /// @param views       vector of cv::Mat or cv::UMat, or one image: as in AnomalyDetector::detect(); sizes may differ. Each is resized to
+    /// @param views       vector of cv::Mat or cv::UMat, or one image: as in AnomalyDetector::detect(); sizes may differ. Each is resized
+    /// to
     ///                    the model's input, without keeping its ratio of sides
     /// @param descriptor  1 x D, CV_32FC1, of unit length; D = getWidth()
     /// @param order       what the order of the views means; of use to models with an adapter over views

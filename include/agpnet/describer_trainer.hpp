@@ -45,15 +45,17 @@ public:
     virtual void setVirtualNames(const std::string& bridge, const std::vector<std::string>& names, cv::InputArray vectors) = 0;
 
     /// The same from files.
-    /// @param names        with an encoder, a text file with one name a line. Otherwise names with their vectors: NAME.txt beside NAME.npy, or
+    /// @param names        with an encoder, a text file with one name a line. Otherwise names with their vectors: NAME.txt beside NAME.npy,
+    /// or
     ///                     a safetensors file (docs/retrieval.md)
     /// @param textEncoder  the text side of the bridge: a CLIP's weights with their vocabulary beside them, or a folder with both. It makes
     ///                     vectors of "a photo of a NAME" for the names and for the training's classes. "": none
     virtual void setVirtualNames(const std::string& bridge, const std::string& names, const std::string& textEncoder) = 0;
 
     /// Learns from objects. Embeds every view once. Then, with `choose` held_out (the default), compares descriptors on a fifth of the
-    /// classes at a time that is held out: the plain mean of the views, whitened means, and an adapter behind the best of them; keeps the best, which is never one
-    /// that ends below the whitened mean; and learns that from all objects. Without classes, or with few of them, it whitens by objects.
+    /// classes at a time that is held out: the plain mean of the views, whitened means, and an adapter behind the best of them; keeps the
+    /// best, which is never one that ends below the whitened mean; and learns that from all objects. Without classes, or with few of them,
+    /// it whitens by objects.
     /// @param keepGoing  called after each batch of views and each step; false ends the training, and fit() returns false
     virtual bool fit(const std::vector<ObjectViews>& objects,
                      const std::function<bool(const TrainProgress&)>& keepGoing = std::function<bool(const TrainProgress&)>()) = 0;

@@ -72,8 +72,8 @@ public:
     /// The same for several queries at once, which is faster.
     /// @param descriptors  N x D, CV_32FC1
     /// @param leaveOut     a name for each query, or none at all
-    virtual std::vector<std::vector<GalleryMatch>> searchBatch(cv::InputArray descriptors, int top = 5,
-                                                               const std::vector<std::string>& leaveOut = std::vector<std::string>()) const = 0;
+    virtual std::vector<std::vector<GalleryMatch>>
+    searchBatch(cv::InputArray descriptors, int top = 5, const std::vector<std::string>& leaveOut = std::vector<std::string>()) const = 0;
 
     /// For "show me similar parts": replaces each descriptor by the mean of itself and its nearest ones in the gallery, weighted by their
     /// similarity to the power. Similar things come closer together; the very same one is found a little less often. Cannot be undone.
@@ -103,8 +103,8 @@ public:
     /// @throws cv::Exception where the file that this gallery was loaded from has been changed by another program since
     virtual void save(const std::string& path) = 0;
 
-    /// Writes the descriptors for other programs: NAME.npy, an array of size() x getWidth() in float32, and NAME.txt, one name a line in the
-    /// same order. For an engine that searches on several machines.
+    /// Writes the descriptors for other programs: NAME.npy, an array of size() x getWidth() in float32, and NAME.txt, one name a line in
+    /// the same order. For an engine that searches on several machines.
     /// @param path  either of the two
     virtual void exportVectors(const std::string& path) const = 0;
 

@@ -38,8 +38,8 @@ public:
     /// @param top   matches of an answer, at least 1
     /// @param most  views that are kept, at least 1; the oldest is left out first
     /// @throws cv::Exception where describer and gallery are of different spaces
-    static cv::Ptr<ObjectQuery> create(const cv::Ptr<Describer>& describer, const cv::Ptr<Gallery>& gallery, double rate = 0.01, int top = 5,
-                                       int most = 24);
+    static cv::Ptr<ObjectQuery> create(const cv::Ptr<Describer>& describer, const cv::Ptr<Gallery>& gallery, double rate = 0.01,
+                                       int top = 5, int most = 24);
 
     virtual ObjectAnswer add(cv::InputArray view) = 0; ///< adds a view, an image as in Describer::describe()
     virtual ObjectAnswer answer() const = 0;           ///< by the views so far; no match without a view

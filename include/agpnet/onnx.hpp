@@ -28,10 +28,11 @@ AGPNET_EXPORT void writeStageGraph(const std::string& onnxPath, const std::strin
 /// metadata of the file has `agpnet.threshold` and `agpnet.pixel_threshold`; for each product it also has both keys with a dot and the name
 /// of the product appended.
 ///
-/// Outputs of a model of the method `dec`: `embedding` [1, D], of one view, and `descriptor` [1, D], of an object of which there is no other
-/// view. Describer::aggregate() makes one descriptor of several embeddings. The metadata has `agpnet.space`, the digest of the descriptors'
-/// space.
-/// @param precision  `fp32` or `int8`, the latter not for `dec`. With `int8`, the linear layers of the transformers lie between QuantizeLinear and DequantizeLinear;
+/// Outputs of a model of the method `dec`: `embedding` [1, D], of one view, and `descriptor` [1, D], of an object of which there is no
+/// other view. Describer::aggregate() makes one descriptor of several embeddings. The metadata has `agpnet.space`, the digest of the
+/// descriptors' space.
+/// @param precision  `fp32` or `int8`, the latter not for `dec`. With `int8`, the linear layers of the transformers lie between
+/// QuantizeLinear and DequantizeLinear;
 ///                   engines compute them with 8-bit products (OpenCV's importer does not). The file has 0.3 of the size. The model must
 ///                   know the quantization ranges of its layers
 /// @throws cv::Exception for a model with tiles, for a backbone that cannot be exported, and for a file above 2 GB

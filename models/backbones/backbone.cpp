@@ -157,9 +157,10 @@ std::unique_ptr<Extractor> makeExtractor(const BackboneConfig& config, const Sta
 
 int64_t BackboneProperties::embeddingWidth(Embedding kind) const
 {
-    require(kind == Embedding::Patches || classWidth > 0,
-            "the backbone's weights have no class token with its final norm, expected those of a whole vision transformer, or the embedding "
-            "'patches'");
+    require(
+        kind == Embedding::Patches || classWidth > 0,
+        "the backbone's weights have no class token with its final norm, expected those of a whole vision transformer, or the embedding "
+        "'patches'");
     return (kind == Embedding::Patches ? 0 : classWidth) + (kind == Embedding::ClassToken ? 0 : channels.back());
 }
 

@@ -351,7 +351,8 @@ void Vit::describeBlocks(OnnxWriter& onnx, const OnnxValue& image, int last, con
 
 std::vector<OnnxValue> Vit::describe(OnnxWriter& onnx, const OnnxValue& image, const std::vector<int>& layers) const
 {
-    const int64_t skip = impl_->prefix.size(1), tokens = skip + image.shape[2] / impl_->config.patch * (image.shape[3] / impl_->config.patch);
+    const int64_t skip = impl_->prefix.size(1),
+                  tokens = skip + image.shape[2] / impl_->config.patch * (image.shape[3] / impl_->config.patch);
     std::vector<OnnxValue> kept;
     describeBlocks(onnx, image, layers.back(), [&](const OnnxValue& x, int blocks) {
         if (blocks == layers[kept.size()])

@@ -209,8 +209,8 @@ void takeBlock(NamedWeights& source, const Names& names, const VitConfig& config
     }
 }
 
-/// What stands behind the last block, where the file has it. CLIP's projection lies beside the image half in some names, and in timm's it is
-/// the classifier: a matrix whose bias is zero.
+/// What stands behind the last block, where the file has it. CLIP's projection lies beside the image half in some names, and in timm's it
+/// is the classifier: a matrix whose bias is zero.
 void takeEmbedding(NamedWeights& source, const StateDict& weights, const Names& names, VitConfig& config, StateDict& ours)
 {
     const int64_t width = config.width;
@@ -228,7 +228,8 @@ void takeEmbedding(NamedWeights& source, const StateDict& weights, const Names& 
         const auto found = weights.find(source.prefix().substr(0, source.prefix().size() - hugging.size()) + "visual_projection.weight");
         if (found != weights.end())
         {
-            require(found->second.dim() == 2, "{}: has shape {}, expected [width of texts, {}]", found->first, shapeText(found->second), width);
+            require(found->second.dim() == 2, "{}: has shape {}, expected [width of texts, {}]", found->first, shapeText(found->second),
+                    width);
             projection = found->second.t();
         }
     }

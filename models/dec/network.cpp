@@ -31,8 +31,8 @@ Network::Network(const Config& config, const Backbone& backbone, Space space, Co
     : config_(config), compute_(compute), device_(device), space_(std::move(space))
 {
     const int64_t width = backbone.config.embeddingWidth(config.embedding);
-    require(space_.adapter.width() == width, "the model's descriptors are {} wide, but the backbone's embeddings {}", space_.adapter.width(),
-            width);
+    require(space_.adapter.width() == width, "the model's descriptors are {} wide, but the backbone's embeddings {}",
+            space_.adapter.width(), width);
     ExtractorOptions options;
     options.compute = compute;
     options.device = device;

@@ -21,8 +21,8 @@ Whitening Whitening::checked(const at::Tensor& mean, const at::Tensor& matrix, i
     const auto good = [](const at::Tensor& tensor, std::vector<int64_t> shape)
     { return tensor.scalar_type() == at::kFloat && tensor.sizes() == at::IntArrayRef(shape) && at::isfinite(tensor).all().item<bool>(); };
     require(!mean.defined() || good(mean, {width}), "the whitening's mean is not {} finite values", width);
-    require(!matrix.defined() || (mean.defined() && good(matrix, {width, width})), "the whitening's matrix is not {} x {} finite values", width,
-            width);
+    require(!matrix.defined() || (mean.defined() && good(matrix, {width, width})), "the whitening's matrix is not {} x {} finite values",
+            width, width);
     return {mean, matrix};
 }
 

@@ -1,5 +1,5 @@
-// How close is close? Similarities that are known to be of different things, from which a similarity becomes a fraction, and a stated rate a
-// threshold.
+// How close is close? Similarities that are known to be of different things, from which a similarity becomes a fraction, and a stated rate
+// a threshold.
 //
 // Whether the best match is the object itself shows in two numbers: how close it is, and how far it is ahead of the second. The evidence is
 //     evidence = s_1 + weight (s_1 - s_2)

@@ -27,7 +27,8 @@ void checkName(const std::string& name)
 PackedTexts packedTexts(const std::vector<std::string>& texts)
 {
     PackedTexts packed;
-    const size_t all = std::accumulate(texts.begin(), texts.end(), size_t{0}, [](size_t sum, const std::string& text) { return sum + text.size(); });
+    const size_t all =
+        std::accumulate(texts.begin(), texts.end(), size_t{0}, [](size_t sum, const std::string& text) { return sum + text.size(); });
     packed.bytes = at::empty({static_cast<int64_t>(all)}, at::kByte);
     packed.ends = at::empty({static_cast<int64_t>(texts.size())}, at::kLong);
     auto* to = packed.bytes.data_ptr<uint8_t>();
@@ -255,7 +256,8 @@ std::vector<std::vector<GalleryRows::Found>> GalleryRows::nearestRows(const at::
     view.length = static_cast<int>(width_);
     view.step = gallery.stride(0);
     const at::Tensor similarities = at::empty({count, wanted, 1, 1}, at::kFloat), numbers = at::empty_like(similarities);
-    stages::nearest({}, viewOf(units.view({count, width_, 1, 1})), view, {}, viewOf(similarities), viewOf(numbers), stages::Numbers::Float32);
+    stages::nearest({}, viewOf(units.view({count, width_, 1, 1})), view, {}, viewOf(similarities), viewOf(numbers),
+                    stages::Numbers::Float32);
     for (int64_t q = 0; q < count; q++)
     {
         const float* similarity = similarities[q].const_data_ptr<float>();
@@ -307,7 +309,8 @@ GalleryRows::Packed GalleryRows::packed() const
         return {fileNames_, fileNotes_, byName_};
     std::vector<int64_t> order(names_.size());
     std::iota(order.begin(), order.end(), int64_t{0});
-    std::sort(order.begin(), order.end(), [this](int64_t a, int64_t b) { return names_[static_cast<size_t>(a)] < names_[static_cast<size_t>(b)]; });
+    std::sort(order.begin(), order.end(),
+              [this](int64_t a, int64_t b) { return names_[static_cast<size_t>(a)] < names_[static_cast<size_t>(b)]; });
     return {packedTexts(names_), packedTexts(notes_), at::tensor(order, at::kLong)};
 }
 

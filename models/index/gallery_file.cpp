@@ -26,7 +26,8 @@ namespace fs = std::filesystem;
 
 const char kind[] = "gallery";
 const char rowsName[] = "rows", nameBytes[] = "names.bytes", nameEnds[] = "names.ends", noteBytes[] = "notes.bytes",
-           noteEnds[] = "notes.ends", byNameName[] = "by_name", pairsName[] = "closeness.pairs", strangersName[] = "closeness.strangers.", weightName[] = "closeness.weight.";
+           noteEnds[] = "notes.ends", byNameName[] = "by_name", pairsName[] = "closeness.pairs", strangersName[] = "closeness.strangers.",
+           weightName[] = "closeness.weight.";
 
 /// What tells one state of a file from another. Files are replaced by renaming, so the inode changes with each.
 std::string identityOf(const std::string& path)
@@ -61,8 +62,8 @@ private:
 at::Tensor typed(const std::string& path, const TensorFile& file, const char* name, at::ScalarType type, int64_t dims)
 {
     const at::Tensor tensor = requiredTensor(path, file, name);
-    require(tensor.scalar_type() == type && tensor.dim() == dims, "{}: tensor '{}' is {} of shape [{}], expected {} with {} dimensions", path,
-            name, toString(tensor.scalar_type()), fmt::join(tensor.sizes(), ", "), toString(type), dims);
+    require(tensor.scalar_type() == type && tensor.dim() == dims, "{}: tensor '{}' is {} of shape [{}], expected {} with {} dimensions",
+            path, name, toString(tensor.scalar_type()), fmt::join(tensor.sizes(), ", "), toString(type), dims);
     return tensor;
 }
 
@@ -166,8 +167,8 @@ GalleryFile readGallery(const std::string& path)
             });
         };
         GalleryFile gallery{GalleryRows(headerMember<std::string>(path, header, "space"), rows,
-                                        textsIn(path, file, nameBytes, nameEnds, count), textsIn(path, file, noteBytes, noteEnds, count), byName,
-                                        check),
+                                        textsIn(path, file, nameBytes, nameEnds, count), textsIn(path, file, noteBytes, noteEnds, count),
+                                        byName, check),
                             headerMember<std::string>(path, header, "model"), headerMember<json>(path, header, "settings"), path, identity};
         gallery.rows.setCloseness(closenessIn(path, file));
         return gallery;

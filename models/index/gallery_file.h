@@ -19,12 +19,12 @@ struct GalleryFile
     std::string identity; ///< of that file's content then
 };
 
-/// Atomically. One that was read from `path` is refused if the file has been changed since: somebody else's entries would be lost. Afterwards
-/// `gallery` counts as read from there.
+/// Atomically. One that was read from `path` is refused if the file has been changed since: somebody else's entries would be lost.
+/// Afterwards `gallery` counts as read from there.
 void writeGallery(const std::string& path, GalleryFile& gallery);
 
-/// Opens it; the time does not depend on its size. Sizes are checked now, all values (the checksum, and that they are finite) once, when they
-/// are used first.
+/// Opens it; the time does not depend on its size. Sizes are checked now, all values (the checksum, and that they are finite) once, when
+/// they are used first.
 GalleryFile readGallery(const std::string& path);
 
 /// The header alone.

@@ -81,7 +81,8 @@ at::Tensor ringsOf(const std::vector<at::Tensor>& views)
     std::map<int64_t, size_t> counts;
     for (const at::Tensor& own : views)
         counts[own.size(0)]++;
-    const int64_t usual = std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
+    const int64_t usual =
+        std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
     std::vector<at::Tensor> rings;
     for (const at::Tensor& own : views)
     {

@@ -67,8 +67,8 @@ struct Fold
 };
 std::vector<Fold> foldsOf(const EmbeddedObjects& objects, uint64_t seed);
 
-/// All candidates with their quality, and the number of the best one. An adapter is chosen only where it beats every closed form by more than
-/// chance would move it, so that the result never ends below the whitened mean.
+/// All candidates with their quality, and the number of the best one. An adapter is chosen only where it beats every closed form by more
+/// than chance would move it, so that the result never ends below the whitened mean.
 struct Comparison
 {
     std::vector<Candidate> candidates;

@@ -23,7 +23,8 @@ std::vector<Frame> framesOf(cv::InputArrayOfArrays views)
 
 at::Tensor described(const Inference& inference, const at::Tensor& embeddings, ViewOrder order)
 {
-    require(order == VIEWS_UNORDERED || order == VIEWS_RING, "order is {}, expected VIEWS_UNORDERED or VIEWS_RING", static_cast<int>(order));
+    require(order == VIEWS_UNORDERED || order == VIEWS_RING, "order is {}, expected VIEWS_UNORDERED or VIEWS_RING",
+            static_cast<int>(order));
     const c10::InferenceMode mode;
     return inference.network().space().describe(embeddings, order == VIEWS_RING);
 }

@@ -78,7 +78,8 @@ private:
 
 } // namespace
 
-cv::Ptr<ObjectQuery> ObjectQuery::create(const cv::Ptr<Describer>& describer, const cv::Ptr<Gallery>& gallery, double rate, int top, int most)
+cv::Ptr<ObjectQuery> ObjectQuery::create(const cv::Ptr<Describer>& describer, const cv::Ptr<Gallery>& gallery, double rate, int top,
+                                         int most)
 {
     return guarded([&]() -> cv::Ptr<ObjectQuery> {
         require(describer && gallery, "{} is empty, expected one", describer ? "gallery" : "describer");

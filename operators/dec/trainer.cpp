@@ -236,7 +236,8 @@ private:
                 classes.push_back(vocabulary_->encoder->encode(prompts({name}))[0]);
                 continue;
             }
-            require(found != rows.end(), "the class '{}' has no vector among the {} virtual names, expected one", printable(name), rows.size());
+            require(found != rows.end(), "the class '{}' has no vector among the {} virtual names, expected one", printable(name),
+                    rows.size());
             classes.push_back(vocabulary_->vectors[found->second]);
         }
         for (const auto& [name, row] : rows)
@@ -249,7 +250,8 @@ private:
     Network networkOf(const Config& config, const Backbone& backbone) const
     {
         const int64_t width = backbone.config.embeddingWidth(config.embedding);
-        return Network(config, backbone, Space{{}, Adapter(AdapterKind::Mean, width, config.lambda, 0)}, computeTypeOf("auto", device_), device_);
+        return Network(config, backbone, Space{{}, Adapter(AdapterKind::Mean, width, config.lambda, 0)}, computeTypeOf("auto", device_),
+                       device_);
     }
 
     bool learn(const EmbeddedObjects& embedded, Progress& progress)

@@ -108,10 +108,13 @@ std::vector<std::vector<GalleryMatch>> GalleryImpl::searchBatch(cv::InputArray d
 
 std::vector<GalleryMatch> GalleryImpl::search(cv::InputArray descriptor, int top, const std::string& leaveOut) const
 {
-    guarded([&] {
-        require(!descriptor.empty() && (descriptor.rows() == 1 || descriptor.cols() == 1),
-                "descriptor is {} x {} (rows x columns), expected one row; searchBatch() takes several", descriptor.rows(), descriptor.cols());
-    });
+    guarded(
+        [&]
+        {
+            require(!descriptor.empty() && (descriptor.rows() == 1 || descriptor.cols() == 1),
+                    "descriptor is {} x {} (rows x columns), expected one row; searchBatch() takes several", descriptor.rows(),
+                    descriptor.cols());
+        });
     return searchBatch(descriptor, top, {leaveOut})[0];
 }
 
@@ -124,8 +127,8 @@ void GalleryImpl::calibrate(cv::InputArray queries, const std::vector<std::strin
 {
     locked<std::unique_lock>(mutex_, [&] {
         const at::Tensor rows = rowsOf(queries, "queries", getWidth());
-        require(static_cast<int64_t>(names.size()) == rows.size(0), "{} names are given for {} queries, expected one for each", names.size(),
-                rows.size(0));
+        require(static_cast<int64_t>(names.size()) == rows.size(0), "{} names are given for {} queries, expected one for each",
+                names.size(), rows.size(0));
         require(views >= 1, "views is {}, expected at least 1", views);
         require(file_.rows.size() >= 3, "the gallery has {} entries, expected at least 3 to tell how close different ones are",
                 file_.rows.size());

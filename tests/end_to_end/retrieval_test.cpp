@@ -1,4 +1,5 @@
-// The commands of retrieval around a tiny backbone: train, evaluate, index, query; what is refused, and what a killed or repeated run leaves.
+// The commands of retrieval around a tiny backbone: train, evaluate, index, query; what is refused, and what a killed or repeated run
+// leaves.
 #include "tests/end_to_end/program.h"
 #include "tests/support/tiny_backbone.h"
 
@@ -33,7 +34,8 @@ protected:
                     const int number = firstClass + c;
                     cv::RNG random(static_cast<uint64_t>(number * 50 + o + 1));
                     const cv::Scalar colour(random.uniform(0, 160), random.uniform(0, 160), random.uniform(0, 160));
-                    const cv::RotatedRect shape({32, 32}, {12.F + 4.F * static_cast<float>(number % 5), 40.F - 5.F * static_cast<float>(number / 5)},
+                    const cv::RotatedRect shape({32, 32},
+                                                {12.F + 4.F * static_cast<float>(number % 5), 40.F - 5.F * static_cast<float>(number / 5)},
                                                 30.F * static_cast<float>(v));
                     cv::Point2f corners[4];
                     shape.points(corners);
@@ -67,7 +69,8 @@ TEST_F(RetrievalProgram, TrainsIndexesAndFinds)
 {
     const std::string model = trained();
     draw("others", 4, 3, 6, 6);
-    const Outcome evaluated = agpnet("evaluate " + model + " --data " + at("others") + " --json --bootstrap 50 --out " + at("metrics.json"));
+    const Outcome evaluated =
+        agpnet("evaluate " + model + " --data " + at("others") + " --json --bootstrap 50 --out " + at("metrics.json"));
     ASSERT_EQ(evaluated.code, 0) << evaluated.text;
     const json metrics = firstLine(evaluated.text);
     EXPECT_EQ(metrics, json::parse(std::ifstream(folder / "metrics.json")));
@@ -95,7 +98,8 @@ TEST_F(RetrievalProgram, TrainsIndexesAndFinds)
     EXPECT_EQ(answer.at("views"), 6);
     EXPECT_EQ(answer.at("matches").at(0).at("note").at("class"), "class 7");
     EXPECT_GE(answer.at("matches").at(0).at("chance"), 0);
-    const Outcome others = agpnet("query --index " + at("parts.agpx") + " " + at("others/class 7/part 7-1") + " --json --leave-out 'part 7-1'");
+    const Outcome others =
+        agpnet("query --index " + at("parts.agpx") + " " + at("others/class 7/part 7-1") + " --json --leave-out 'part 7-1'");
     EXPECT_NE(firstLine(others.text).at("matches").at(0).at("name"), "part 7-1");
     const Outcome each = agpnet("query --index " + at("parts.agpx") + " " + at("others/class 7/part 7-1") + " --each");
     EXPECT_THAT(each.text, HasSubstr("5.png"));
@@ -116,7 +120,8 @@ TEST_F(RetrievalProgram, ABackboneAloneIndexes)
 {
     backbone = writeTinyBackbone(folder);
     draw("catalogue", 4, 3, 4);
-    const Outcome indexed = agpnet("index --data " + at("catalogue") + " --model " + shellQuoted(backbone) + " --out " + at("c.agpx") + " --json");
+    const Outcome indexed =
+        agpnet("index --data " + at("catalogue") + " --model " + shellQuoted(backbone) + " --out " + at("c.agpx") + " --json");
     ASSERT_EQ(indexed.code, 0) << indexed.text;
     EXPECT_TRUE(fs::exists(folder / "c.agp"));
     const Outcome found = agpnet("query --index " + at("c.agpx") + " " + at("catalogue/class 2/part 2-2") + " --json");
@@ -131,7 +136,8 @@ TEST_F(RetrievalProgram, FindsAndInspects)
     const Outcome inspector = agpnet("train --data " + at("known/class 1/part 1-1") + " --backbone " + shellQuoted(backbone) + " --out " +
                                      at("inspectors/part 1-1.agp") + " --steps 2 --size 16 --batch 2");
     ASSERT_EQ(inspector.code, 0) << inspector.text;
-    ASSERT_EQ(agpnet("index --data " + at("known") + " --model " + model + " --inspect " + at("inspectors") + " --out " + at("k.agpx")).code, 0);
+    ASSERT_EQ(
+        agpnet("index --data " + at("known") + " --model " + model + " --inspect " + at("inspectors") + " --out " + at("k.agpx")).code, 0);
     const auto found = [&](const std::string& part) {
         const Outcome outcome = agpnet("query --index " + at("k.agpx") + " --inspect --reject 0.5 --json " + at("known/" + part));
         EXPECT_EQ(outcome.code, 0) << outcome.text;
@@ -264,7 +270,8 @@ TEST_F(RetrievalProgram, WhatIsWrongIsNamed)
                 HasSubstr("expected another extension"));
     ASSERT_EQ(agpnet("index --data " + at("known") + " --model " + model + " --out " + at("k.agpx")).code, 0);
     EXPECT_THAT(refused("query --index " + at("k.agpx") + " " + at("none.png")), HasSubstr("none.png"));
-    EXPECT_THAT(refused("query --index " + at("k.agpx") + " --leave-out zz " + at("known/class 1/part 1-1/0.png")), HasSubstr("no entry 'zz'"));
+    EXPECT_THAT(refused("query --index " + at("k.agpx") + " --leave-out zz " + at("known/class 1/part 1-1/0.png")),
+                HasSubstr("no entry 'zz'"));
     const Outcome rate = agpnet("query --index " + at("k.agpx") + " --reject 2 x.png");
     EXPECT_EQ(rate.code, 2);
     for (const auto& entry : fs::directory_iterator(folder.path()))

@@ -46,7 +46,8 @@ TEST(Whitening, MakesWhatVariesWithinGroupsEvenlySmall)
     const at::Tensor rows = (centres.unsqueeze(1) + normal({10, 40, 4}, 2) * stretch).flatten(0, 1);
     const std::vector<int64_t> groups = repeated(10, 40);
     const Whitening whitening = whiteningOf(rows, groups, 1e-6);
-    EXPECT_TRUE(whitening.matrix.equal(whitening.matrix.t().contiguous()) || at::allclose(whitening.matrix, whitening.matrix.t(), 1e-5, 1e-6));
+    EXPECT_TRUE(whitening.matrix.equal(whitening.matrix.t().contiguous()) ||
+                at::allclose(whitening.matrix, whitening.matrix.t(), 1e-5, 1e-6));
     const at::Tensor white = whitening(rows).view({10, 40, 4});
     const at::Tensor around = (white - white.mean(1, true)).flatten(0, 1).to(at::kDouble);
     const at::Tensor covariance = at::matmul(around.t(), around) / 400.0;
@@ -123,7 +124,8 @@ std::vector<double> plainCam(const Adapter& adapter, const at::Tensor& views)
                 double sum = bias[o].item<double>();
                 for (size_t tap = 0; tap < 3; tap++)
                     for (int64_t c = 0; c < width; c++)
-                        sum += weight[o][static_cast<int64_t>(tap) * width + c].item<double>() * x[(first + tap) % count][static_cast<size_t>(c)];
+                        sum += weight[o][static_cast<int64_t>(tap) * width + c].item<double>() *
+                               x[(first + tap) % count][static_cast<size_t>(c)];
                 sum = (sum - average[o].item<double>()) / std::sqrt(variance[o].item<double>() + 1e-5) * gain[o].item<double>() +
                       offset[o].item<double>();
                 out[static_cast<size_t>(o)] = std::max(0.0, sum);
@@ -249,8 +251,8 @@ TEST(MultiSimilarity, IsAsDefined)
         const at::Tensor rows = normal({12, 6}, seed);
         const std::vector<int64_t> classes = repeated(3, 4);
         EXPECT_NEAR(multiSimilarityLoss(rows, classes, config).item<double>(), plainLoss(rows, classes, config), 1e-5);
-        EXPECT_NEAR(multiSimilarityLoss(rows, classes, config, std::vector<float>(12, 2.F)).item<double>(), plainLoss(rows, classes, config),
-                    1e-5);
+        EXPECT_NEAR(multiSimilarityLoss(rows, classes, config, std::vector<float>(12, 2.F)).item<double>(),
+                    plainLoss(rows, classes, config), 1e-5);
     }
 }
 
@@ -301,8 +303,8 @@ LabelledViews clusters(int64_t classes, int64_t objects, int64_t views, int64_t 
     // a class is told by the first half of the channels, and drowned by the other
     const at::Tensor centres = at::cat({normal({classes, width / 2}, seed), at::zeros({classes, width / 2})}, 1);
     const at::Tensor loud = at::cat({at::full({width / 2}, 0.3F), at::full({width / 2}, 3.F)});
-    const at::Tensor all =
-        centres.view({classes, 1, 1, width}) + normal({classes, objects, 1, width}, seed + 1) * loud + 0.1 * normal({classes, objects, views, width}, seed + 2);
+    const at::Tensor all = centres.view({classes, 1, 1, width}) + normal({classes, objects, 1, width}, seed + 1) * loud +
+                           0.1 * normal({classes, objects, views, width}, seed + 2);
     return {all.reshape({classes * objects, views, width}), repeated(classes, objects)};
 }
 
@@ -472,7 +474,8 @@ TEST(DecConfig, ReadsWhatItWrites)
     EXPECT_EQ(completed({}, backbone.config).height, 224);
     Config odd;
     odd.width = 30;
-    EXPECT_THAT(errorOf([&] { completed(odd, backbone.config); }), HasSubstr("'width' is 30, expected a multiple of the backbone's stride, 4"));
+    EXPECT_THAT(errorOf([&] { completed(odd, backbone.config); }),
+                HasSubstr("'width' is 30, expected a multiple of the backbone's stride, 4"));
     const Backbone resnet = backboneOf(load("resnet_basic").weights);
     EXPECT_THAT(errorOf([&] { completed({}, resnet.config); }), HasSubstr("no class token"));
     Config patches;

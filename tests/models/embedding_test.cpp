@@ -117,8 +117,9 @@ TEST_P(EmbeddingsOfCnns, AreTheMeanOfTheLastLayer)
     }
     EXPECT_EQ(config.embeddingWidth(Embedding::Patches), config.channels.back());
     for (const Embedding kind : {Embedding::ClassToken, Embedding::Both})
-        EXPECT_THAT(errorOf([&] { network->embed(data.expected.at("small/image").to(at::kFloat), kind); }),
-                    HasSubstr("no class token with its final norm, expected those of a whole vision transformer, or the embedding 'patches'"));
+        EXPECT_THAT(
+            errorOf([&] { network->embed(data.expected.at("small/image").to(at::kFloat), kind); }),
+            HasSubstr("no class token with its final norm, expected those of a whole vision transformer, or the embedding 'patches'"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, EmbeddingsOfCnns,

@@ -50,8 +50,9 @@ TEST(Gallery, FindsTheClosest)
     {
         std::vector<std::pair<double, std::string>> all;
         for (int64_t row = 0; row < 300; row++)
-            all.emplace_back(-at::cosine_similarity(queries[q].to(at::kDouble), file.rows.descriptor(row).to(at::kDouble), 0, 0).item<double>(),
-                             file.rows.name(row));
+            all.emplace_back(
+                -at::cosine_similarity(queries[q].to(at::kDouble), file.rows.descriptor(row).to(at::kDouble), 0, 0).item<double>(),
+                file.rows.name(row));
         std::sort(all.begin(), all.end());
         ASSERT_EQ(found[static_cast<size_t>(q)].size(), 7U);
         for (size_t i = 0; i < 7; i++)
@@ -135,7 +136,8 @@ TEST(Gallery, SmoothingMovesNeighboursTogether)
     for (const auto& [name, degrees] : {std::pair{"a", 0}, {"b", 10}, {"far", 180}})
         rows.add(name, at::tensor({std::cos(degrees * M_PI / 180), std::sin(degrees * M_PI / 180)}).to(at::kFloat));
     rows.smooth(1, 0);
-    const auto angle = [&](int64_t row) { return std::atan2(rows.descriptor(row)[1].item<double>(), rows.descriptor(row)[0].item<double>()) * 180 / M_PI; };
+    const auto angle = [&](int64_t row)
+    { return std::atan2(rows.descriptor(row)[1].item<double>(), rows.descriptor(row)[0].item<double>()) * 180 / M_PI; };
     EXPECT_NEAR(angle(0), 5, 0.01); // with its neighbour, at equal weights
     EXPECT_NEAR(angle(1), 5, 0.01);
 }
@@ -254,10 +256,15 @@ TEST_F(GalleryFiles, LyingFilesAreRefused)
     EXPECT_THAT(refused([](TensorFile& f) { f.tensors["by_name"] = at::zeros({6}, at::kLong); }), HasSubstr("6 entries, expected 5"));
     EXPECT_THAT(refused([](TensorFile& f) { f.tensors["closeness.strangers.x"] = at::zeros({3}); }), HasSubstr("no number of views"));
     EXPECT_THAT(refused([](TensorFile& f) { f.tensors["closeness.strangers.2"] = at::zeros({3}); }), HasSubstr("closeness.weight.2"));
-    EXPECT_THAT(refused([](TensorFile& f) { f.tensors["closeness.pairs"] = at::tensor({0.5F, 0.1F}); }), HasSubstr("no list of rising numbers"));
+    EXPECT_THAT(refused(
+                    [](TensorFile& f) {
+                        f.tensors["closeness.pairs"] = at::tensor({0.5F, 0.1F});
+                    }),
+                HasSubstr("no list of rising numbers"));
     EXPECT_THAT(refused([](TensorFile& f) { f.tensors.erase("notes.ends"); }), HasSubstr("notes.ends"));
-    EXPECT_THAT(refused([](TensorFile& f) { f.tensors["names.bytes"].copy_(f.tensors["names.bytes"][0].expand_as(f.tensors["names.bytes"])); }),
-                HasSubstr("twice"));
+    EXPECT_THAT(
+        refused([](TensorFile& f) { f.tensors["names.bytes"].copy_(f.tensors["names.bytes"][0].expand_as(f.tensors["names.bytes"])); }),
+        HasSubstr("twice"));
 }
 
 TEST_F(GalleryFiles, TheSecondOfTwoWritersIsRefused)

@@ -52,7 +52,8 @@ TEST_F(FileInformation, OfAModelThatInspects)
     EXPECT_EQ(told.at("config").at("steps"), 1);
     EXPECT_EQ(told, json::parse(AnomalyDetector::create(folder / "m.agp")->getHeader()));
     trainer->saveState(folder / "m.state");
-    EXPECT_THAT(errorOf<cv::Exception>([&] { of(folder / "m.state"); }), HasSubstr("m.state: holds a training state, expected a model or a gallery"));
+    EXPECT_THAT(errorOf<cv::Exception>([&] { of(folder / "m.state"); }),
+                HasSubstr("m.state: holds a training state, expected a model or a gallery"));
 }
 
 TEST_F(FileInformation, OfAGallery)

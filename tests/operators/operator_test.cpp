@@ -29,7 +29,8 @@ TEST(Operators, AreThoseOfTheStagesAndOfTheFamilies)
     std::vector<std::string> names;
     for (const OperatorEntry& entry : operatorList())
         names.push_back(entry.schema.name);
-    EXPECT_THAT(names, ::testing::ElementsAre("Perturb", "Residual", "Heatmap", "Nearest", "Reconstruct", "Detect", "Train", "Describe", "Aggregate"));
+    EXPECT_THAT(names, ::testing::ElementsAre("Perturb", "Residual", "Heatmap", "Nearest", "Reconstruct", "Detect", "Train", "Describe",
+                                              "Aggregate"));
 }
 
 TEST(Operators, DescribeEveryPortAndAttribute)

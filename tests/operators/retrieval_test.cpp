@@ -37,7 +37,8 @@ cv::Mat viewOf(int kind, int object, int view, cv::Size size = {96, 80})
         for (int i = 0; i < 3 + kind / 3; i++)
         {
             const double angle = view * 0.5 + i * 2 * CV_PI / (3 + kind / 3);
-            corners.emplace_back(centre.x + static_cast<int>(radius * std::cos(angle)), centre.y + static_cast<int>(radius * std::sin(angle)));
+            corners.emplace_back(centre.x + static_cast<int>(radius * std::cos(angle)),
+                                 centre.y + static_cast<int>(radius * std::sin(angle)));
         }
         cv::fillConvexPoly(image, corners, colour);
     }

@@ -43,7 +43,8 @@ AdapterTraining::AdapterTraining(const Config& config, LabelledViews data, std::
     : config_(config), data_(std::move(data)), bridge_(std::move(bridge)),
       adapter_(config.adapter, data_.views.size(2), config.lambda, config.seed)
 {
-    require(config.adapter != AdapterKind::Mean, "config: 'adapter' is 'mean', which has nothing to train; expected mlp, cam or cam_from_mean");
+    require(config.adapter != AdapterKind::Mean,
+            "config: 'adapter' is 'mean', which has nothing to train; expected mlp, cam or cam_from_mean");
     perEpoch_ = static_cast<int64_t>(
         batchesOf(data_.classes, static_cast<size_t>(config.classesPerBatch), static_cast<size_t>(config.objectsPerClass), config.seed, 0)
             .size());

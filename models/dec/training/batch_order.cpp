@@ -9,8 +9,8 @@
 namespace agpnet::dec
 {
 
-std::vector<std::vector<size_t>> batchesOf(const std::vector<int64_t>& classes, size_t classesPerBatch, size_t objectsPerClass, uint64_t seed,
-                                           uint64_t epoch)
+std::vector<std::vector<size_t>> batchesOf(const std::vector<int64_t>& classes, size_t classesPerBatch, size_t objectsPerClass,
+                                           uint64_t seed, uint64_t epoch)
 {
     std::map<int64_t, std::vector<size_t>> byClass;
     for (size_t i = 0; i < classes.size(); i++)

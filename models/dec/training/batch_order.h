@@ -12,7 +12,7 @@ namespace agpnet::dec
 /// than K, some come twice. An epoch has as many objects as the set, up to a whole batch.
 /// @param classes  of each object
 /// @return numbers of objects, batch after batch; a batch has min(P, classes) x K
-std::vector<std::vector<size_t>> batchesOf(const std::vector<int64_t>& classes, size_t classesPerBatch, size_t objectsPerClass, uint64_t seed,
-                                           uint64_t epoch);
+std::vector<std::vector<size_t>> batchesOf(const std::vector<int64_t>& classes, size_t classesPerBatch, size_t objectsPerClass,
+                                           uint64_t seed, uint64_t epoch);
 
 } // namespace agpnet::dec

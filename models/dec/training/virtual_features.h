@@ -1,8 +1,8 @@
 // Virtual features of unseen names (VFS of DEC): what the backbone would say of an object of another name. An image-text space ("bridge")
 // has vectors of images and of names. For view m of an object of the seen class i, and an unseen name u:
 //     v = psi(bridge_m + epsilon LN(t_u - t_i)),    f_m^u = alpha v + beta f_m
-// psi is a small network from the bridge's width to the backbone's; epsilon, alpha and beta are learned. The paper does not say how deep psi
-// is or where the scalars start: ours has two layers, alpha 0.5, beta 0.5. Only training computes them.
+// psi is a small network from the bridge's width to the backbone's; epsilon, alpha and beta are learned. The paper does not say how deep
+// psi is or where the scalars start: ours has two layers, alpha 0.5, beta 0.5. Only training computes them.
 #pragma once
 
 #include "models/weights/state_dict.h"

@@ -44,8 +44,9 @@ OnnxValue describeCam(OnnxWriter& onnx, const std::map<std::string, at::Tensor>&
         const at::Tensor scale = learned.at(block + "norm.weight") * (learned.at(block + "norm.variance") + eps).rsqrt();
         const at::Tensor taps = learned.at(block + "weight"); // [D, 3 D]
         const at::Tensor once = taps.view({taps.size(0), -1, taps.size(0)}).sum(1);
-        x = onnx.unary("Relu", onnx.linear(x, once * scale.unsqueeze(1),
-                                           (learned.at(block + "bias") - learned.at(block + "norm.mean")) * scale + learned.at(block + "norm.bias")));
+        x = onnx.unary(
+            "Relu", onnx.linear(x, once * scale.unsqueeze(1),
+                                (learned.at(block + "bias") - learned.at(block + "norm.mean")) * scale + learned.at(block + "norm.bias")));
     }
     return x;
 }

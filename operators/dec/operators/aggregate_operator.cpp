@@ -49,7 +49,8 @@ OperatorEntry aggregateOperator()
 {
     OperatorSchema schema{
         "Aggregate",
-        "Computes the descriptor of an object from the embeddings of its views: Describe without the backbone, for embeddings that come one "
+        "Computes the descriptor of an object from the embeddings of its views: Describe without the backbone, for embeddings that come "
+        "one "
         "by one or from another engine.",
         {{"embeddings", "[M,D,1,1]", "one for each view, as Describer::embed() or the exported ONNX model gives them", false}},
         {{"descriptor", "[1,D]", "of unit length", false}},

@@ -57,7 +57,8 @@ OperatorEntry describeOperator()
 {
     OperatorSchema schema{
         "Describe",
-        "Computes one descriptor of all views of one object with a trained model of the method dec. Equal things have descriptors that point "
+        "Computes one descriptor of all views of one object with a trained model of the method dec. Equal things have descriptors that "
+        "point "
         "in nearly the same direction.",
         {{"views", "[M,3,H,W]",
           "views of one object: RGB, 0 to 1, as blobFromImages(views, 1/255., size, Scalar(), true) makes them from 8 bits; resized to the "

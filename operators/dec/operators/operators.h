@@ -17,10 +17,11 @@ inline std::vector<OperatorEntry> operators()
 /// "order": what the order of the views means.
 inline AttributeSchema orderAttribute()
 {
-    return textAttribute("order",
-                         "ring: the views are in the order in which they were taken around the object, of use to models with an adapter over "
-                         "views; unordered: from any sides",
-                         "unordered", {"unordered", "ring"});
+    return textAttribute(
+        "order",
+        "ring: the views are in the order in which they were taken around the object, of use to models with an adapter over "
+        "views; unordered: from any sides",
+        "unordered", {"unordered", "ring"});
 }
 
 } // namespace agpnet::dec
