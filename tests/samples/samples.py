@@ -75,7 +75,8 @@ with tempfile.TemporaryDirectory() as folder:
             shutil.copy(f"good/{2 * number + view}.png", f"objects/parts/{part}")
     with open("dec.json", "w", encoding="utf-8") as file:
         json.dump({"height": 32, "width": 24, "choose": "config", "whitening": "objects"}, file)
-    run(agpnet, "train", "--method", "dec", "--data", "objects", "--out", "parts.agp", "--backbone", "tiny.safetensors", "--config", "dec.json")
+    run(agpnet, "train", "--method", "dec", "--data", "objects", "--out", "parts.agp", "--backbone", "tiny.safetensors",
+        "--config", "dec.json")
     views = ["good/2.png", "good/3.png"]  # of the gear
     found = run(programs["find_part"], "parts.agp", "objects/parts", *views)
     check(found.startswith("view 1: ") and "view 2: gear\n  gear, similarity 1.0000, chance 0.0000\n" in found, found)
