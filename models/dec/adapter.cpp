@@ -159,6 +159,11 @@ at::Tensor Adapter::chunksFromMean(const at::Tensor& views) const
     return (x * (share / share.sum()).view({1, -1, 1})).sum(1);
 }
 
+at::Tensor Adapter::ofMeans(const at::Tensor& means) const
+{
+    return (*this)(means.unsqueeze(1).expand({means.size(0), ordered() ? chunk * chunk : 1, means.size(1)}));
+}
+
 at::Tensor Adapter::operator()(const at::Tensor& views, bool training) const
 {
     require(views.dim() == 3 && views.size(1) > 0 && views.size(2) == width_, "the views have shape [{}], expected [objects, views, {}]",

@@ -28,10 +28,15 @@ public:
     /// views: [B, M, D], float32, M >= 1 → [B, D]. `training`: batch norms use the batch's statistics, and learn them.
     at::Tensor operator()(const at::Tensor& views, bool training = false) const;
 
+    /// The same of views without an order, which have no neighbours: each stands for the mean of all, on a ring of whole chunks, so that the
+    /// number of views does not matter. means: [B, D] → [B, D].
+    at::Tensor ofMeans(const at::Tensor& means) const;
+
     AdapterKind kind() const { return kind_; }
     int64_t width() const { return width_; }
     double lambda() const { return lambda_; }
-    bool ordered() const { return kind_ == AdapterKind::Cam || kind_ == AdapterKind::CamFromMean; } ///< the order of views matters
+    /// The order of views matters.
+    bool ordered() const { return kind_ == AdapterKind::Cam || kind_ == AdapterKind::CamFromMean; }
 
     const NamedTensors& parameters() const { return parameters_; } ///< what training changes
     NamedTensors state() const;                                    ///< parameters, and the statistics of batch norms

@@ -21,10 +21,8 @@ at::Tensor Space::describe(const at::Tensor& views, bool ordered) const
 
 at::Tensor Space::describeAll(const at::Tensor& views, bool ordered) const
 {
-    at::Tensor white = whitening(views);
-    if (!ordered && adapter.ordered())
-        white = white.mean(1, true).expand_as(white);
-    return unitRows(adapter(white));
+    const at::Tensor white = whitening(views);
+    return unitRows(ordered ? adapter(white) : adapter.ofMeans(white.mean(1)));
 }
 
 Network::Network(const Config& config, const Backbone& backbone, Space space, ComputeType compute, at::Device device)

@@ -205,6 +205,16 @@ TEST(DecSpace, UnorderedViewsHaveNoOrder)
     EXPECT_LT(largest(space.describe(views, false), space.describe(other, false)), 1e-6);
     EXPECT_GT(largest(space.describe(views, true), space.describe(other, true)), 1e-3);
     EXPECT_NEAR(space.describe(views, true).norm().item<double>(), 1, 1e-5);
+    // nor does their number count
+    Config fromMean;
+    fromMean.adapter = AdapterKind::CamFromMean;
+    AdapterTraining training(fromMean, {normal({12, 6, 6}, 1), repeated(3, 4)});
+    const Space linear{centringOf(normal({30, 6}, 4)), training.adapter()};
+    for (int64_t i = 0; i < 3; i++)
+        training.step();
+    for (const int64_t count : {1, 2, 3, 5})
+        EXPECT_LT(largest(linear.describe(views.mean(0, true).expand({count, 6}), false).detach(), linear.describe(views, false).detach()),
+                  1e-5);
     // one view is its own ring
     EXPECT_LT(largest(space.describe(views.narrow(0, 0, 1), false), space.describe(views.narrow(0, 0, 1), true)), 1e-6);
 }

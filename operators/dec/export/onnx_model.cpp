@@ -54,8 +54,8 @@ OnnxValue describeCam(OnnxWriter& onnx, const std::map<std::string, at::Tensor>&
 /// What is linear with an offset, by what it makes of zero and of unit vectors.
 OnnxValue describeLinear(OnnxWriter& onnx, const Adapter& adapter, const OnnxValue& view)
 {
-    const at::Tensor offset = adapter(at::zeros({1, 1, adapter.width()}));
-    const at::Tensor rows = adapter(at::eye(adapter.width()).unsqueeze(1)) - offset;
+    const at::Tensor offset = adapter.ofMeans(at::zeros({1, adapter.width()}));
+    const at::Tensor rows = adapter.ofMeans(at::eye(adapter.width())) - offset;
     return onnx.linear(view, rows.t(), offset[0]);
 }
 
