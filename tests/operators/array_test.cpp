@@ -112,7 +112,7 @@ TEST(Arrays, NearestTakesRowsOfEveryType)
                 exact.convertTo(rows, type, type == CV_8S ? 40 : 1);
                 rows.convertTo(values, CV_32F);
                 const cv::Mat numbers = nearestRows(queries, values, 6, scaled ? scale : cv::Mat(), expected);
-                const cv::_InputArray& factors = scaled ? cv::_InputArray(scale) : cv::noArray();
+                const cv::_InputArray factors = scaled ? cv::_InputArray(scale) : cv::_InputArray();
                 if (onDevice)
                     nearest(queries.getUMat(cv::ACCESS_READ), rows, 6, indices, similarities, factors);
                 else
