@@ -20,7 +20,7 @@ namespace agpnet
 /// An entry that a search found.
 struct GalleryMatch
 {
-    std::string name;
+    std::string name;      ///< the entry's
     double similarity = 0; ///< cosine of the angle between the descriptors, -1 to 1
     /// Fraction of pairs of different objects that are at least as close, 0 to 1: small where the match means something. -1: the gallery
     /// was not calibrated.
@@ -57,8 +57,8 @@ public:
     virtual void replace(const std::string& name, cv::InputArray descriptor, const std::string& note = std::string()) = 0;
 
     virtual void remove(const std::string& name) = 0; ///< throws for a name that is not there
-    virtual bool contains(const std::string& name) const = 0;
-    virtual int size() const = 0;
+    virtual bool contains(const std::string& name) const = 0;          ///< whether there is an entry of that name
+    virtual int size() const = 0;                                      ///< number of entries
     virtual std::vector<std::string> getNames() const = 0;             ///< in the order of entries
     virtual std::string getNote(const std::string& name) const = 0;    ///< throws for a name that is not there
     virtual void getDescriptor(const std::string& name, cv::OutputArray descriptor) const = 0; ///< 1 x D, CV_32FC1, of unit length

@@ -28,8 +28,8 @@ public:
     /// views: [B, M, D], float32, M >= 1 → [B, D]. `training`: batch norms use the batch's statistics, and learn them.
     at::Tensor operator()(const at::Tensor& views, bool training = false) const;
 
-    /// The same of views without an order, which have no neighbours: each stands for the mean of all, on a ring of whole chunks, so that the
-    /// number of views does not matter. means: [B, D] → [B, D].
+    /// The same of views without an order, which have no neighbours: each stands for the mean of all, on a ring of whole chunks, so that
+    /// the number of views does not matter. means: [B, D] → [B, D].
     at::Tensor ofMeans(const at::Tensor& means) const;
 
     AdapterKind kind() const { return kind_; }
