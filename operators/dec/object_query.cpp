@@ -24,10 +24,19 @@ public:
         cv::Mat embedding;
         describer_->embed(view, embedding); // outside the lock: it takes long
         const std::lock_guard lock(mutex_);
+        std::deque<cv::Mat> before = views_; // of headers
         views_.push_back(embedding.row(0));
         if (views_.size() > most_)
             views_.pop_front();
-        return answered();
+        try
+        {
+            return answered();
+        }
+        catch (...) // of a damaged gallery, say: then nothing has changed
+        {
+            views_ = std::move(before);
+            throw;
+        }
     }
 
     ObjectAnswer answer() const override
