@@ -97,8 +97,10 @@ void writeDescriberOnnx(const std::string& onnxPath, const std::string& model, c
         describeAdapter(onnx, file.space.adapter, describeWhitening(onnx, file.space.whitening, embedding));
     onnx.part("descriptor");
     const OnnxValue length = onnx.add(onnx.reduce("ReduceL2", row, {1}), 1e-12);
+    // of the row's own shape: OpenCV's importer does not spread one value over every row of one
+    const OnnxValue lengths = onnx.product(length, at::ones({1, file.space.adapter.width()}));
     onnx.output("embedding", embedding);
-    onnx.output("descriptor", onnx.divide(row, length));
+    onnx.output("descriptor", onnx.divide(row, lengths));
     onnx.note("agpnet.version", AGPNET_VERSION);
     onnx.note("agpnet.space", file.digest());
     onnx.write(onnxPath);
